@@ -1,0 +1,1 @@
+//! The one reader of response bodies: counts decoded bytes and stops at the cap.

@@ -1,0 +1,1 @@
+//! `Retry-After` in every form servers send it, never trusted.

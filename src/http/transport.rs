@@ -1,0 +1,1 @@
+//! The wire, behind a trait so that tests and simulations can stand in.

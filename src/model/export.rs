@@ -1,0 +1,29 @@
+//! Where records come from.
+
+use crate::http::request::RequestSpec;
+use crate::runtime::export::paging::Paging;
+use crate::value::expression::Expression;
+use crate::value::id::ConnectionId;
+use crate::value::path::Path;
+use crate::value::tree::Tree;
+
+/// `[export]`
+#[derive(Debug, Clone)]
+pub struct Export {
+    /// `connection`
+    pub connection: ConnectionId,
+    /// The request of each page.
+    pub request: RequestSpec,
+    /// `records`; none = the body.
+    pub records: Option<Path>,
+    /// `records_optional`: an absent path is an empty page, not an error.
+    pub records_optional: bool,
+    /// `limit`
+    pub limit: Option<u64>,
+    /// `[export.paging]`
+    pub paging: Paging,
+    /// `transform.create`
+    pub create: Option<Tree>,
+    /// `keep`
+    pub keep: Option<Expression>,
+}

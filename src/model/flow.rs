@@ -1,0 +1,36 @@
+//! A flow: when it runs, what it reads, what it writes.
+
+use super::export::Export;
+use super::import::Import;
+use super::schedule::Schedule;
+use super::step::Step;
+use crate::value::id::FlowId;
+use crate::value::json::Json;
+use std::num::NonZeroU32;
+
+/// A valid `flows/<id>.toml`.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    /// From the file path.
+    pub id: FlowId,
+    /// `title`
+    pub title: Option<String>,
+    /// `formerly`
+    pub formerly: Vec<FlowId>,
+    /// `enabled`
+    pub enabled: bool,
+    /// `weight`
+    pub weight: NonZeroU32,
+    /// `flow` root: `{"id": …, "vars": {…}}`
+    pub context: Json,
+    /// `[schedule]`
+    pub schedule: Option<Schedule>,
+    /// `[export]`
+    pub export: Export,
+    /// `[[step]]`, in order, before the import.
+    pub steps: Vec<Step>,
+    /// `[import]`; none = export-only.
+    pub import: Option<Import>,
+    /// Hash of the file's bytes and of everything it names.
+    pub hash: String,
+}

@@ -1,0 +1,10 @@
+//! What a valid project means. Produced by `config`, read by `runtime`; nothing here is checked twice.
+
+pub mod connection;
+pub mod export;
+pub mod flow;
+pub mod import;
+pub mod schedule;
+pub mod settings;
+pub mod snapshot;
+pub mod step;

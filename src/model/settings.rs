@@ -1,0 +1,53 @@
+//! `flowgate.toml`: where state lives, where the server listens, process-wide limits.
+
+use crate::value::secret::Secret;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A valid `flowgate.toml`, defaults filled in.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[state] path`, absolute.
+    pub state: PathBuf,
+    /// `[server] listen`
+    pub listen: SocketAddr,
+    /// `[server] token`
+    pub token: Option<Secret>,
+    /// `[server] public`
+    pub public: Vec<Public>,
+    /// `[server] hosts`
+    pub hosts: Vec<String>,
+    /// `[log] format`
+    pub log_format: LogFormat,
+    /// `[log] level`
+    pub log_level: String,
+    /// `[limits] burst`
+    pub burst: NonZeroU32,
+    /// `[limits] max_runs`
+    pub max_runs: NonZeroU32,
+    /// `[shutdown] timeout`
+    pub shutdown_timeout: Duration,
+}
+
+/// What needs no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Public {
+    /// `/healthz`, `/readyz`
+    Health,
+    /// `/metrics`
+    Metrics,
+}
+
+/// `[log] format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

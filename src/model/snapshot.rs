@@ -1,0 +1,21 @@
+//! One immutable state of the whole project.
+
+use super::connection::Connection;
+use super::flow::Flow;
+use super::settings::Settings;
+use crate::value::id::{ConnectionId, FlowId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// All connections and flows of one scan.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Content hash of every file, short hex.
+    pub revision: String,
+    /// By id.
+    pub connections: BTreeMap<ConnectionId, Arc<Connection>>,
+    /// By id, disabled ones included.
+    pub flows: BTreeMap<FlowId, Arc<Flow>>,
+    /// `flowgate.toml`
+    pub settings: Arc<Settings>,
+}

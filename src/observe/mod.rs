@@ -1,0 +1,8 @@
+//! Metric and event names, meters, logs. One event = one log line + its metrics.
+
+pub mod event;
+pub mod logs;
+pub mod meters;
+pub mod names;
+pub mod recorder;
+pub mod task;

@@ -1,0 +1,1 @@
+//! The Prometheus recorder: installed once, rendered on demand, upkeep without scrapers.

@@ -1,0 +1,15 @@
+//! Named, supervised tasks: a panic is logged with the task's name and never ends the process.
+
+use std::future::Future;
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+/// Spawns a task under a name; the only place that does.
+#[expect(clippy::disallowed_methods, reason = "the one place tasks are spawned")]
+pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(future.instrument(tracing::info_span!("task", name)))
+}

@@ -1,0 +1,89 @@
+//! What configuration says about a line: how many, how far apart, how often, in which order.
+
+use crate::value::id::ConnectionId;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The identity of a line: a connection, or the token endpoint a connection uses on a foreign origin.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LineId {
+    /// A connection's own line.
+    Connection(ConnectionId),
+    /// One-permit line for the connection's token endpoint.
+    TokenEndpoint(ConnectionId),
+}
+
+impl fmt::Debug for LineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(id) => write!(f, "{id}"),
+            Self::TokenEndpoint(id) => write!(f, "{id} (token endpoint)"),
+        }
+    }
+}
+
+/// How many requests of a pool may be in flight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Level {
+    /// Not limited by the user: up to the burst cap of `[limits] burst`.
+    Burst(NonZeroU32),
+    /// `concurrency_level`.
+    Fixed(NonZeroU32),
+    /// `borrow_concurrency_from`: this line sends under the lender's pool.
+    Borrow(ConnectionId),
+}
+
+/// `order`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Oldest ticket first.
+    #[default]
+    Fifo,
+    /// Round robin over flows by weight.
+    Fair,
+}
+
+/// `"10/1s"`: at most `count` starts in any window of `per`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateWindow {
+    /// Starts allowed.
+    pub count: NonZeroU32,
+    /// Window length.
+    pub per: Duration,
+}
+
+/// The limits of one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How many at once.
+    pub level: Level,
+    /// From a response's end to the next start.
+    pub wait_time: Duration,
+    /// All windows must grant.
+    pub rate: Vec<RateWindow>,
+    /// Who goes first.
+    pub order: Order,
+}
+
+/// `rate_limit.scope`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PauseScope {
+    /// The whole pool waits.
+    #[default]
+    Pool,
+    /// Only this connection's line waits.
+    Connection,
+}
+
+/// One line with its limits and the meters it reports to.
+#[derive(Clone)]
+pub struct LineSpec {
+    /// Which line.
+    pub id: LineId,
+    /// Its limits.
+    pub limits: Limits,
+    /// Where depth, in flight, limit and waits are counted.
+    pub meters: Arc<crate::observe::meters::ConnectionMeters>,
+}

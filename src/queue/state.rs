@@ -1,0 +1,1 @@
+//! The pure queue: no clocks, no tasks, no wakers.

@@ -1,0 +1,3 @@
+//! Reading: pages of records, one request at a time.
+
+pub mod paging;

@@ -1,0 +1,107 @@
+//! How an export finds its next page: one file per method, one set of stop rules.
+
+use crate::value::expression::Expression;
+use crate::value::path::Path;
+use crate::value::rule::{Rule, StatusRange};
+
+/// `[export.paging]`: the method and its options.
+#[derive(Debug, Clone)]
+pub struct Paging {
+    /// The method table.
+    pub method: Method,
+    /// `stop_status`: ends without error.
+    pub stop_status: Vec<StatusRange>,
+    /// `stop`
+    pub stop: Option<Rule>,
+    /// `stop_when`
+    pub stop_when: Option<Expression>,
+    /// `total_path`: number of records in all.
+    pub total_path: Option<Path>,
+    /// `pages_path`: number of pages in all.
+    pub pages_path: Option<Path>,
+    /// `short_page = "stop"`
+    pub stop_at_short_page: bool,
+    /// `max_pages`
+    pub max_pages: u64,
+}
+
+/// The paging method.
+#[derive(Debug, Clone)]
+pub enum Method {
+    /// No paging: one request.
+    None,
+    /// `[export.paging.page]`
+    Page(Counted),
+    /// `[export.paging.skip]`
+    Skip(Counted),
+    /// `[export.paging.token]`
+    Token(Token),
+    /// `[export.paging.next_url]`
+    NextUrl {
+        /// `path`
+        path: Path,
+    },
+    /// `[export.paging.link_header]`
+    LinkHeader {
+        /// `rel`
+        rel: String,
+    },
+}
+
+/// Where a paging parameter goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum In {
+    /// The query string.
+    #[default]
+    Query,
+    /// A dotted path of the body.
+    Body,
+    /// A header.
+    Header,
+}
+
+/// The keys `param`, `size_param`, `size`, `in`.
+#[derive(Debug, Clone, Default)]
+pub struct Params {
+    /// `param`
+    pub param: Option<String>,
+    /// `size_param`
+    pub size_param: Option<String>,
+    /// `size`
+    pub size: Option<u64>,
+    /// `in`
+    pub place: In,
+}
+
+/// `page` and `skip`
+#[derive(Debug, Clone)]
+pub struct Counted {
+    /// Parameters.
+    pub params: Params,
+    /// `start`
+    pub start: u64,
+    /// `first`: whether the parameter is sent on the first request.
+    pub first: bool,
+}
+
+/// `token`
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Parameters.
+    pub params: Params,
+    /// Where the next token is.
+    pub from: TokenSource,
+    /// `first`
+    pub first: bool,
+}
+
+/// `path`, `header` or `from`
+#[derive(Debug, Clone)]
+pub enum TokenSource {
+    /// A path of the body.
+    Path(Path),
+    /// A response header.
+    Header(String),
+    /// An expression over `previous`.
+    From(Expression),
+}

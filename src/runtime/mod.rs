@@ -1,0 +1,3 @@
+//! Flows in motion.
+
+pub mod export;

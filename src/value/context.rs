@@ -1,0 +1,107 @@
+//! What a template, path or expression can see while it is evaluated: a fixed set of roots, each borrowed.
+
+use super::json::JsonRef;
+use super::record::Record;
+
+macro_rules! roots {
+    ($($variant:ident => $name:literal),+ $(,)?) => {
+        /// The names a context may offer (FORMAT.md section 3, Context).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Root { $(#[doc = $name] $variant),+ }
+
+        impl Root {
+            /// All roots.
+            pub const ALL: &'static [Root] = &[$(Root::$variant),+];
+
+            /// The name as written in templates and expressions.
+            pub fn name(self) -> &'static str {
+                match self { $(Root::$variant => $name),+ }
+            }
+
+            /// Finds a root by its name.
+            pub fn by_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Root::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+roots! {
+    Record => "record", Records => "records", Item => "item", Parent => "parent", Index => "index",
+    Page => "page", Previous => "previous", Each => "each", Window => "window",
+    LastExport => "last_export", ThisExport => "this_export", Now => "now", Run => "run", Export => "export",
+    Connection => "connection", Flow => "flow", Lookup => "lookup", Auth => "auth", Response => "response",
+}
+
+/// One root's value, borrowed.
+#[derive(Clone, Copy, Default)]
+pub enum Slot<'a> {
+    /// Not offered here.
+    #[default]
+    None,
+    /// Checked JSON.
+    Json(JsonRef<'a>),
+    /// A record, with its index.
+    Record(&'a Record),
+    /// A batch.
+    Records(&'a [Record]),
+    /// Plain text, not JSON.
+    Text(&'a str),
+    /// A whole number.
+    Number(i64),
+    /// Named parts, each a slot again (`connection.vars`, `previous.body` …).
+    Map(&'a [(&'a str, Slot<'a>)]),
+}
+
+/// The roots on offer for one evaluation.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    slots: [Slot<'a>; Root::ALL.len()],
+}
+
+impl<'a> Context<'a> {
+    /// Offers nothing.
+    pub fn new() -> Self {
+        Self { slots: [Slot::None; Root::ALL.len()] }
+    }
+
+    /// Offers one more root.
+    #[must_use]
+    pub fn with(mut self, root: Root, slot: Slot<'a>) -> Self {
+        self.slots[root as usize] = slot;
+        self
+    }
+
+    /// What a root holds.
+    pub fn get(&self, root: Root) -> Slot<'a> {
+        self.slots[root as usize]
+    }
+
+    /// What `$` means: the item inside `each`, else the record.
+    pub fn current(&self) -> Slot<'a> {
+        match self.get(Root::Item) {
+            Slot::None => self.get(Root::Record),
+            item => item,
+        }
+    }
+}
+
+impl Default for Context<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A name an expression or template reads, for checks at load: `connection.vars.account` is root
+/// `connection` with members `["vars", "account"]` (members stop at the first computed step).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The first name as written; perhaps no known root.
+    pub root: String,
+    /// The literal members after it.
+    pub members: Vec<String>,
+    /// Where in the source text.
+    pub at: std::ops::Range<usize>,
+    /// Whether an absent value is tolerated there (`default`, `is defined`, `{{#if}}` …).
+    pub tolerant: bool,
+}

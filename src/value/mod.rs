@@ -1,0 +1,17 @@
+//! Small checked types that every layer shares. They know nothing of files, queues or HTTP.
+//!
+//! A configuration text becomes one of these once, at load; at run time they only evaluate.
+
+pub mod context;
+pub mod expression;
+pub mod id;
+pub mod issue;
+pub mod json;
+pub mod path;
+pub mod record;
+pub mod rule;
+pub mod secret;
+pub mod template;
+pub mod time;
+pub mod tree;
+pub mod uri;
