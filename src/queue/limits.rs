@@ -1,5 +1,6 @@
 //! What configuration says about a line: how many, how far apart, how often, in which order.
 
+use crate::observe::meters::ConnectionMeters;
 use crate::value::id::ConnectionId;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -77,6 +78,33 @@ pub enum PauseScope {
     Connection,
 }
 
+/// Where a line reports what happens in it. Called under the queue's lock: count and return.
+pub trait LineMeters: Send + Sync {
+    /// Tickets waiting now.
+    fn depth(&self, depth: usize);
+    /// Requests in flight now.
+    fn in_flight(&self, count: u32);
+    /// The limit in force.
+    fn limit(&self, level: u32);
+    /// A ticket stood in line so long.
+    fn waited(&self, wait: Duration);
+}
+
+impl LineMeters for ConnectionMeters {
+    fn depth(&self, depth: usize) {
+        Self::depth(self, depth);
+    }
+    fn in_flight(&self, count: u32) {
+        Self::in_flight(self, count);
+    }
+    fn limit(&self, level: u32) {
+        Self::limit(self, level);
+    }
+    fn waited(&self, wait: Duration) {
+        Self::waited(self, wait);
+    }
+}
+
 /// One line with its limits and the meters it reports to.
 #[derive(Clone)]
 pub struct LineSpec {
@@ -85,5 +113,5 @@ pub struct LineSpec {
     /// Its limits.
     pub limits: Limits,
     /// Where depth, in flight, limit and waits are counted.
-    pub meters: Arc<crate::observe::meters::ConnectionMeters>,
+    pub meters: Arc<dyn LineMeters>,
 }
