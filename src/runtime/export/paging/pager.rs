@@ -334,3 +334,165 @@ fn number_at(path: &Path, body: JsonRef<'_>) -> Result<Option<u64>, PagingError>
         Selection::Missing => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::json::Json;
+
+    fn paging(method: Method) -> Paging {
+        Paging {
+            method,
+            stop_status: Vec::new(),
+            stop: None,
+            stop_when: None,
+            total_path: None,
+            pages_path: None,
+            stop_at_short_page: false,
+            max_pages: 100,
+        }
+    }
+
+    fn params(name: &str) -> Params {
+        Params {
+            param: Some(name.to_owned()),
+            size_param: Some("size".to_owned()),
+            size: Some(2),
+            place: In::Query,
+        }
+    }
+
+    fn counted(start: u64, first: bool) -> Counted {
+        Counted { params: params("p"), start, first }
+    }
+
+    fn token(path: &str) -> Method {
+        let from = TokenSource::Path(Path::compile(path).unwrap());
+        Method::Token(Token { params: params("cursor"), from, first: false })
+    }
+
+    fn receive(pager: &mut Pager<'_>, body: &str, records: u64) -> Result<Next, PagingError> {
+        let json = Json::parse(body.to_owned()).unwrap();
+        let got = Received { body: Some(json.as_ref()), records, status: 200, headers: &[] };
+        pager.received(&got, &Context::new())
+    }
+
+    fn named(ask: &Ask, name: &str) -> Option<String> {
+        ask.set.iter().find(|(_, n, _)| n == name).map(|(_, _, value)| value.clone())
+    }
+
+    #[test]
+    fn page_counts_pages_and_skip_counts_records_received() {
+        let pages = paging(Method::Page(counted(1, true)));
+        let mut pager = Pager::new(&pages);
+        assert_eq!(named(&pager.ask(), "p").as_deref(), Some("1"));
+        assert_eq!(receive(&mut pager, "{}", 2), Ok(Next::Page));
+        assert_eq!(named(&pager.ask(), "p").as_deref(), Some("2"));
+        assert_eq!(named(&pager.ask(), "size").as_deref(), Some("2"));
+
+        let skips = paging(Method::Skip(counted(0, true)));
+        let mut pager = Pager::new(&skips);
+        assert_eq!(named(&pager.ask(), "p").as_deref(), Some("0"));
+        assert_eq!(receive(&mut pager, "{}", 7), Ok(Next::Page));
+        assert_eq!(named(&pager.ask(), "p").as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn first_false_leaves_the_parameter_out_of_the_first_request() {
+        let pages = paging(Method::Page(counted(1, false)));
+        let mut pager = Pager::new(&pages);
+        assert_eq!(named(&pager.ask(), "p"), None);
+        assert_eq!(receive(&mut pager, "{}", 2), Ok(Next::Page));
+        assert_eq!(named(&pager.ask(), "p").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_token_that_is_absent_null_empty_or_false_ends_the_export() {
+        for last in ["{}", r#"{"next":null}"#, r#"{"next":""}"#, r#"{"next":false}"#, r#"{"next":[]}"#] {
+            let tokens = paging(token("next"));
+            let mut pager = Pager::new(&tokens);
+            assert_eq!(named(&pager.ask(), "cursor"), None);
+            assert_eq!(receive(&mut pager, r#"{"next":"abc"}"#, 2), Ok(Next::Page));
+            assert_eq!(named(&pager.ask(), "cursor").as_deref(), Some("abc"));
+            assert_eq!(receive(&mut pager, last, 2), Ok(Next::End), "{last}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_a_token_and_an_object_is_an_error() {
+        let tokens = paging(token("next"));
+        let mut pager = Pager::new(&tokens);
+        assert_eq!(receive(&mut pager, r#"{"next":9007199254740993}"#, 1), Ok(Next::Page));
+        assert_eq!(pager.ask().token, "9007199254740993");
+        let refused = PagingError::NoToken { place: "next".to_owned(), found: "an object" };
+        assert_eq!(receive(&mut pager, r#"{"next":{}}"#, 1), Err(refused));
+    }
+
+    #[test]
+    fn every_method_ends_at_a_page_without_records() {
+        for method in [Method::Page(counted(1, true)), Method::Skip(counted(0, true)), token("next")] {
+            let pages = paging(method);
+            assert_eq!(receive(&mut Pager::new(&pages), r#"{"next":"more"}"#, 0), Ok(Next::End));
+        }
+    }
+
+    #[test]
+    fn totals_page_counts_and_short_pages_stop() {
+        let mut pages = paging(Method::Skip(counted(0, true)));
+        pages.total_path = Some(Path::compile("total").unwrap());
+        let mut pager = Pager::new(&pages);
+        assert_eq!(receive(&mut pager, r#"{"total":"3"}"#, 2), Ok(Next::Page));
+        assert_eq!(receive(&mut pager, r#"{"total":3}"#, 1), Ok(Next::End));
+
+        let mut pages = paging(Method::Page(counted(0, true)));
+        pages.pages_path = Some(Path::compile("pages").unwrap());
+        let mut pager = Pager::new(&pages);
+        assert_eq!(receive(&mut pager, r#"{"pages":2}"#, 2), Ok(Next::Page));
+        assert_eq!(receive(&mut pager, r#"{"pages":2}"#, 2), Ok(Next::End));
+
+        let mut pages = paging(Method::Page(counted(1, true)));
+        pages.stop_at_short_page = true;
+        assert_eq!(receive(&mut Pager::new(&pages), "{}", 2), Ok(Next::Page));
+        assert_eq!(receive(&mut Pager::new(&pages), "{}", 1), Ok(Next::End));
+    }
+
+    #[test]
+    fn reaching_max_pages_is_an_error_only_when_more_would_follow() {
+        let mut pages = paging(Method::Page(counted(1, true)));
+        pages.max_pages = 2;
+        let mut pager = Pager::new(&pages);
+        assert_eq!(receive(&mut pager, "{}", 2), Ok(Next::Page));
+        assert_eq!(receive(&mut pager, "{}", 2), Err(PagingError::MaxPages(2)));
+        let mut pager = Pager::new(&pages);
+        assert_eq!(receive(&mut pager, "{}", 2), Ok(Next::Page));
+        assert_eq!(receive(&mut pager, "{}", 0), Ok(Next::End));
+    }
+
+    #[test]
+    fn a_repeated_request_or_body_is_an_error() {
+        let tokens = paging(token("next"));
+        let mut pager = Pager::new(&tokens);
+        let landed = |url| Landed { url, body: &[], headers: &[] };
+        assert_eq!(pager.sending(&landed("http://a.test/1")), Ok(()));
+        assert_eq!(pager.landed(b"[1]"), Ok(()));
+        assert_eq!(receive(&mut pager, r#"{"next":"a"}"#, 1), Ok(Next::Page));
+        assert_eq!(pager.sending(&landed("http://a.test/2")), Ok(()));
+        assert_eq!(pager.landed(b"[1]"), Err(PagingError::SameBody { page: 2, earlier: 1 }));
+        assert_eq!(
+            pager.sending(&landed("http://a.test/1")),
+            Err(PagingError::SameRequest { page: 2, earlier: 1 })
+        );
+    }
+
+    #[test]
+    fn a_link_header_leads_on_until_it_is_gone() {
+        let pages = paging(Method::LinkHeader { rel: "next".to_owned() });
+        let mut pager = Pager::new(&pages);
+        let headers = [("link".to_owned(), "</p?page=2>; rel=\"next\"".to_owned())];
+        let got = Received { body: None, records: 1, status: 200, headers: &headers };
+        assert_eq!(pager.received(&got, &Context::new()), Ok(Next::Page));
+        assert_eq!(pager.ask().link.as_deref(), Some("/p?page=2"));
+        let got = Received { body: None, records: 1, status: 200, headers: &[] };
+        assert_eq!(pager.received(&got, &Context::new()), Ok(Next::End));
+    }
+}
