@@ -1,31 +1,13 @@
 //! What a run has to say: live progress while it goes, a report when it ends.
 
 use super::state::Counts;
+use crate::observe::meters::RunOutcome;
 use crate::value::id::FlowId;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Error records kept with their details; more are only counted.
 pub const KEPT_ERRORS: usize = 1_000;
-
-/// Why a run began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// The schedule.
-    Schedule,
-    /// `flowgate run` or `demo`.
-    Manual,
-}
-
-impl Trigger {
-    /// The word used in labels, logs and `run.trigger`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Manual => "manual",
-        }
-    }
-}
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,14 +25,13 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The word used in labels and logs.
-    pub fn name(&self) -> &'static str {
+    /// As counted in metrics.
+    pub fn outcome(&self) -> RunOutcome {
         match self {
-            Self::Succeeded => "succeeded",
-            Self::WithErrors => "with_errors",
-            Self::ExportFailed(_) => "failed",
-            Self::Offline(_) => "offline",
-            Self::Cancelled => "cancelled",
+            Self::Succeeded => RunOutcome::Succeeded,
+            Self::WithErrors => RunOutcome::Errors,
+            Self::ExportFailed(_) | Self::Offline(_) => RunOutcome::Failed,
+            Self::Cancelled => RunOutcome::Cancelled,
         }
     }
 

@@ -9,7 +9,7 @@ mod link_header;
 mod pager;
 
 pub use link_header::links;
-pub use pager::{Ask, Landed, Next, Pager, PagingError, Received};
+pub use pager::{Ask, Landed, Next, Pager, PagingError, Received, resolve};
 
 /// `[export.paging]`: the method and its options.
 #[derive(Debug, Clone)]
