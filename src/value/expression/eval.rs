@@ -187,13 +187,10 @@ impl<'c, 'a> Evaluation<'c, 'a> {
         left: (&Value<'a>, &'a Node),
         right: (&Value<'a>, &'a Node),
     ) -> Result<bool, EvalError> {
-        let order = || {
-            Self::order(left.0, right.0).ok_or_else(|| self.mismatch(node, "compare the order of", left, right))
-        };
-        let member = || {
-            self.contains(right.0, left.0)?
-                .ok_or_else(|| self.mismatch(node, "use `in` with", left, right))
-        };
+        let order =
+            || Self::order(left.0, right.0).ok_or_else(|| self.mismatch(node, "compare the order of", left, right));
+        let member =
+            || self.contains(right.0, left.0)?.ok_or_else(|| self.mismatch(node, "use `in` with", left, right));
         match comparison {
             Comparison::Equal => self.equal(left.0, right.0),
             Comparison::NotEqual => self.equal(left.0, right.0).map(|equal| !equal),
@@ -220,9 +217,11 @@ impl<'c, 'a> Evaluation<'c, 'a> {
         match self.value(inner)?.decoded() {
             Value::Int(n) => n.checked_neg().map(Value::Int).ok_or_else(|| self.too_large(node)),
             Value::Float(n) => Ok(Value::Float(-n)),
-            other => {
-                Err(EvalError::Type(format!("cannot negate {} in `{}`", self.describe(&other, inner), self.quote(node))))
-            }
+            other => Err(EvalError::Type(format!(
+                "cannot negate {} in `{}`",
+                self.describe(&other, inner),
+                self.quote(node)
+            ))),
         }
     }
 

@@ -145,8 +145,11 @@ fn quoted(text: &str, at: usize, quote: char) -> Result<(Token, usize), Issue> {
             'u' | 'x' => {
                 let wanted = if escaped == 'u' { 4 } else { 2 };
                 let code = hex(&text[here + 2..], wanted).and_then(char::from_u32).ok_or_else(|| {
-                    Issue::new(here..here + 2, format!("`\\{escaped}` wants {wanted} hexadecimal digits of a character"))
-                        .help("write the character itself")
+                    Issue::new(
+                        here..here + 2,
+                        format!("`\\{escaped}` wants {wanted} hexadecimal digits of a character"),
+                    )
+                    .help("write the character itself")
                 })?;
                 out.push(code);
                 for _ in 0..wanted {
@@ -180,13 +183,10 @@ mod tests {
         assert_eq!(all("1_000"), [Token::Int(1000)]);
         assert_eq!(all("0xff"), [Token::Int(255)]);
         assert_eq!(all("1.5e3"), [Token::Float(1500.0)]);
-        assert_eq!(all("x.0.1"), [
-            Token::Name("x".into()),
-            Token::Sign("."),
-            Token::Int(0),
-            Token::Sign("."),
-            Token::Int(1)
-        ]);
+        assert_eq!(
+            all("x.0.1"),
+            [Token::Name("x".into()), Token::Sign("."), Token::Int(0), Token::Sign("."), Token::Int(1)]
+        );
         assert!(tokens("1e999").is_err());
         assert!(tokens("1_").is_err());
         assert!(tokens("0x").is_err());
