@@ -134,7 +134,7 @@ fn a_byte_order_mark_is_tolerated() {
 fn a_file_without_permission_is_named() {
     let dir = project(&[("flows/a.toml", ""), ("flows/b/c.toml", "")]);
     let path = dir.path().join("flows/a.toml");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
     if fs::read(&path).is_ok() {
         return; // root reads everything
     }
