@@ -32,6 +32,15 @@ pub(super) fn add_if_absent(url: &mut Url, name: &str, value: &str) {
     }
 }
 
+/// Adds the parameters whose names are not there; several of one name stay together.
+pub(super) fn extend_absent(url: &mut Url, pairs: &[(String, String)]) {
+    if pairs.is_empty() {
+        return;
+    }
+    let before = url.clone();
+    extend(url, pairs.iter().filter(|(n, _)| !has(&before, n)).map(|(n, v)| (n.as_str(), v.as_str())));
+}
+
 /// Puts one parameter in place of all of that name; the rest keeps its bytes and its order.
 pub(super) fn set(url: &mut Url, name: &str, value: &str) {
     let mut query = without(url, name);
@@ -114,6 +123,8 @@ mod tests {
         let mut url = url("https://a.example/x?key=theirs");
         add_if_absent(&mut url, "key", "ours");
         add_if_absent(&mut url, "other", "1");
-        assert_eq!(url.query(), Some("key=theirs&other=1"));
+        let pairs = [("key", "2"), ("tag", "a"), ("tag", "b")].map(|(n, v)| (n.to_owned(), v.to_owned()));
+        extend_absent(&mut url, &pairs);
+        assert_eq!(url.query(), Some("key=theirs&other=1&tag=a&tag=b"));
     }
 }

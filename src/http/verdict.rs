@@ -1,6 +1,5 @@
 //! What an answer means: FORMAT.md's order of judgement over the one rule matcher.
 
-use super::transport::WireAnswer;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonError, JsonRef, Kind};
@@ -9,7 +8,6 @@ use crate::value::rule::{Judged, Rule};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::time::Duration;
 
 /// `response = { success, failure, error_path }`
@@ -76,9 +74,10 @@ pub(super) struct Law<'a> {
 }
 
 /// What an answer means.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It did what was asked; the body as JSON when someone needed it and there is one.
-    Success(Option<Json>),
+    /// It did what was asked.
+    Success,
     /// Refused for now.
     Limited,
     /// Refused for want of credentials.
@@ -93,45 +92,78 @@ pub(super) enum Verdict {
 pub(super) struct Received {
     pub status: u16,
     pub headers: HeaderMap,
-    pub body: Bytes,
-    json: OnceCell<Result<Option<Json>, JsonError>>,
+    body: Body,
+}
+
+enum Body {
+    /// Nobody has looked yet.
+    Raw(Vec<u8>),
+    /// Nothing but white space.
+    Empty,
+    Json(Json),
+    Other(Vec<u8>, JsonError),
 }
 
 impl Received {
-    pub(super) fn new(answer: WireAnswer, body: Bytes) -> Self {
-        Self { status: answer.status, headers: answer.headers, body, json: OnceCell::new() }
+    pub(super) fn new(status: u16, headers: HeaderMap, body: Vec<u8>) -> Self {
+        let body = if body.trim_ascii().is_empty() { Body::Empty } else { Body::Raw(body) };
+        Self { status, headers, body }
+    }
+
+    /// Takes the answer apart: body, and the body as JSON when somebody looked and it is some.
+    pub(super) fn into_body(self) -> (HeaderMap, Bytes, Option<Json>) {
+        match self.body {
+            Body::Empty => (self.headers, Bytes::new(), None),
+            Body::Raw(raw) | Body::Other(raw, _) => (self.headers, raw.into(), None),
+            Body::Json(json) => (self.headers, json.bytes(), Some(json)),
+        }
     }
 
     fn is_good(&self) -> bool {
         matches!(self.status, 200..=299)
     }
 
-    /// The body as JSON; none when there is no body.
-    fn json(&self) -> Result<Option<&Json>, &JsonError> {
-        let parse = || {
-            let body = self.body.strip_prefix(b"\xef\xbb\xbf").map_or(self.body.clone(), |b| self.body.slice_ref(b));
-            if body.trim_ascii().is_empty() { Ok(None) } else { Json::parse(body).map(Some) }
+    /// Parses the body unless that has been done.
+    fn look(&mut self) {
+        self.body = match std::mem::replace(&mut self.body, Body::Empty) {
+            Body::Raw(raw) => match Json::parse_or_return(raw) {
+                Ok(json) => Body::Json(json),
+                Err((error, raw)) => Body::Other(raw, error),
+            },
+            seen => seen,
         };
-        self.json.get_or_init(parse).as_ref().map(Option::as_ref)
     }
 
-    /// The body as JSON if it is some.
-    fn json_if_any(&self) -> Option<JsonRef<'_>> {
-        self.json().ok().flatten().map(Json::as_ref)
+    /// The body as JSON if it has been looked at and is some.
+    fn json(&self) -> Option<JsonRef<'_>> {
+        match &self.body {
+            Body::Json(json) => Some(json.as_ref()),
+            _ => None,
+        }
     }
 
-    fn not_json(&self, error: &JsonError) -> String {
+    /// Fails when the body has been looked at and is something else than JSON.
+    fn must_be_json(&self) -> Result<(), String> {
+        let Body::Other(_, error) = &self.body else { return Ok(()) };
         let kind = self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no content type");
-        format!("the answer is not JSON ({kind}): {error}")
+        Err(format!("the answer is not JSON ({kind}): {error}"))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.body {
+            Body::Empty => &[],
+            Body::Raw(raw) | Body::Other(raw, _) => raw,
+            Body::Json(json) => json.text().as_bytes(),
+        }
     }
 }
 
 /// Judges in FORMAT.md's order: limited, auth failure, failure, success, status.
-pub(super) fn judge(received: &Received, law: &Law<'_>) -> Verdict {
+pub(super) fn judge(received: &mut Received, law: &Law<'_>) -> Verdict {
     decide(received, law).unwrap_or_else(Verdict::Unreadable)
 }
 
-fn decide(received: &Received, law: &Law<'_>) -> Result<Verdict, String> {
+fn decide(received: &mut Received, law: &Law<'_>) -> Result<Verdict, String> {
     if is_limited(received, law)? {
         return Ok(Verdict::Limited);
     }
@@ -139,58 +171,62 @@ fn decide(received: &Received, law: &Law<'_>) -> Result<Verdict, String> {
     if refused || holds(law.auth_failure.rule.as_ref(), received, law, "auth_failure")? {
         return Ok(Verdict::AuthFailed);
     }
-    if holds(needed(law.response.failure.as_ref(), received)?, received, law, "response.failure")? {
+    if decides(law.response.failure.as_ref(), received, law, "response.failure")? {
         return Ok(Verdict::Failed);
     }
-    let good = match needed(law.response.success.as_ref(), received)? {
+    let good = match &law.response.success {
         Some(rule) => {
-            let named = received.is_good() || !rule.status.is_empty();
-            named && holds(Some(rule), received, law, "response.success")?
+            let admitted = received.is_good() || !rule.status.is_empty();
+            admitted && decides(Some(rule), received, law, "response.success")?
         }
         None => received.is_good(),
     };
     if !good {
         return Ok(Verdict::Failed);
     }
-    if !law.want_json {
-        return Ok(Verdict::Success(received.json.get().and_then(|j| j.as_ref().ok()).cloned().flatten()));
+    if law.want_json {
+        received.look();
+        received.must_be_json()?;
     }
-    received.json().map(|json| Verdict::Success(json.cloned())).map_err(|error| received.not_json(error))
+    Ok(Verdict::Success)
 }
 
-fn is_limited(received: &Received, law: &Law<'_>) -> Result<bool, String> {
-    let says_when = || {
-        let own = law.rate_limit.retry_after_header.as_deref();
-        received.headers.contains_key(RETRY_AFTER) || own.is_some_and(|name| received.headers.contains_key(name))
-    };
+fn is_limited(received: &mut Received, law: &Law<'_>) -> Result<bool, String> {
+    let own = law.rate_limit.retry_after_header.as_deref();
+    let says_when =
+        received.headers.contains_key(RETRY_AFTER) || own.is_some_and(|name| received.headers.contains_key(name));
     match received.status {
         429 => Ok(true),
-        503 if says_when() => Ok(true),
+        503 if says_when => Ok(true),
         _ => holds(law.rate_limit.rule.as_ref(), received, law, "rate_limit"),
     }
 }
 
-/// A rule that decides over good and bad must be able to look: an unparsable body under a good status is an error,
-/// under a bad one the status says enough.
-fn needed<'r>(rule: Option<&'r Rule>, received: &Received) -> Result<Option<&'r Rule>, String> {
-    let looks = rule.is_some_and(|r| r.path.is_some() && names_status(r, received.status));
-    match received.json() {
-        Err(error) if looks && received.is_good() => Err(received.not_json(error)),
-        _ => Ok(rule),
+/// As `holds`, for rules that decide over good and bad: they must be able to look. An unparsable body under a good
+/// status is an error; under a bad one the status says enough.
+fn decides(rule: Option<&Rule>, received: &mut Received, law: &Law<'_>, place: &str) -> Result<bool, String> {
+    let held = holds(rule, received, law, place)?;
+    let looked = rule.is_some_and(|r| r.path.is_some() && names_status(r, received.status));
+    if looked && received.is_good() {
+        received.must_be_json()?;
     }
+    Ok(held)
 }
 
 fn names_status(rule: &Rule, status: u16) -> bool {
     rule.status.is_empty() || rule.status.iter().any(|range| (range.from..=range.to).contains(&status))
 }
 
-fn holds(rule: Option<&Rule>, received: &Received, law: &Law<'_>, place: &str) -> Result<bool, String> {
+fn holds(rule: Option<&Rule>, received: &mut Received, law: &Law<'_>, place: &str) -> Result<bool, String> {
     let Some(rule) = rule.filter(|rule| names_status(rule, received.status)) else { return Ok(false) };
-    let json = if rule.path.is_some() || rule.when.is_some() { received.json_if_any() } else { None };
+    if rule.path.is_some() || rule.when.is_some() {
+        received.look();
+    }
+    let json = received.json();
     if rule.path.is_some() && json.is_none() {
         return Ok(false);
     }
-    let text = if rule.text.is_some() { String::from_utf8_lossy(&received.body) } else { Cow::Borrowed("") };
+    let text = if rule.text.is_some() { String::from_utf8_lossy(received.bytes()) } else { Cow::Borrowed("") };
     let body = json.map_or(Slot::None, Slot::Json);
     let response = [("status", Slot::Number(received.status.into())), ("body", body)];
     let context = law.context.with(Root::Response, Slot::Map(&response));
@@ -199,7 +235,7 @@ fn holds(rule: Option<&Rule>, received: &Received, law: &Law<'_>, place: &str) -
         .map_err(|error: EvalError| format!("{place}: {error}"))
 }
 
-/// Whether a success rule accepts this status although it is not 2xx: then the whole body counts.
+/// Whether a success rule may accept this status although it is not 2xx: then the whole body counts.
 pub(super) fn may_succeed(rules: &ResponseRules, status: u16) -> bool {
     matches!(status, 200..=299)
         || rules.success.as_ref().is_some_and(|rule| !rule.status.is_empty() && names_status(rule, status))
@@ -207,11 +243,20 @@ pub(super) fn may_succeed(rules: &ResponseRules, status: u16) -> bool {
 
 /// What the server says about its refusal: `error_path`'s text, else the body as it is. Raw and long: it still has
 /// to pass the redactor and be cut.
-pub(super) fn complaint(received: &Received, rules: &ResponseRules) -> String {
-    rules.error_path.as_ref().and_then(|path| told(path, received.json_if_any()?)).unwrap_or_else(|| {
-        let start = &received.body[..received.body.len().min(super::excerpt::READ)];
-        String::from_utf8_lossy(start).trim().to_owned()
-    })
+pub(super) fn complaint(received: &mut Received, rules: &ResponseRules) -> String {
+    if let Some(path) = &rules.error_path {
+        received.look();
+        if let Some(told) = received.json().and_then(|json| told(path, json)) {
+            return told;
+        }
+    }
+    raw_excerpt(received)
+}
+
+/// The beginning of the body, raw.
+pub(super) fn raw_excerpt(received: &Received) -> String {
+    let bytes = received.bytes();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(super::excerpt::READ)]).trim().to_owned()
 }
 
 fn told(path: &Path, json: JsonRef<'_>) -> Option<String> {
