@@ -62,7 +62,7 @@ fn nesting_is_accepted_to_128_levels_and_refused_beyond_without_recursion() {
             assert!(refuse(open.repeat(n)).message.contains("128"));
         }
     }
-    assert!(refuse("[".repeat(128)).message.contains("list"));
+    assert!(refuse("[".repeat(128)).message.contains("ends"));
 }
 
 #[test]
@@ -226,7 +226,10 @@ fn same(json: JsonRef<'_>, oracle: &Value) -> Result<(), TestCaseError> {
             }
             prop_assert!(json.members().all(|(key, _)| members.contains_key(key.as_ref())));
         }
-        Value::String(text) => prop_assert_eq!(json.as_str().as_deref(), Some(text.as_str())),
+        Value::String(text) => {
+            let mine = json.as_str();
+            prop_assert_eq!(mine.as_deref(), Some(text.as_str()));
+        }
         _ => prop_assert!(json.as_str().is_none() && json.items().next().is_none()),
     }
     Ok(())
