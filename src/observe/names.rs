@@ -54,9 +54,11 @@ const FLOW: Label = Label { name: "flow", values: &[] };
 const CONNECTION: Label = Label { name: "connection", values: &[] };
 const TRIGGER: Label = Label { name: "trigger", values: TRIGGERS };
 /// Values of `trigger`.
-pub const TRIGGERS: &[&str] = &["manual", "schedule", "run_after"];
+pub const TRIGGERS: &[&str] = &["manual", "schedule"];
+/// The one outcome of a run that is a success.
+pub const SUCCEEDED: &str = "succeeded";
 /// Values of `outcome` of a run.
-pub const RUN_OUTCOMES: &[&str] = &["succeeded", "errors", "failed", "cancelled"];
+pub const RUN_OUTCOMES: &[&str] = &[SUCCEEDED, "with_errors", "failed", "offline", "cancelled"];
 /// Values of `outcome` of a record.
 pub const RECORD_OUTCOMES: &[&str] = &["exported", "delivered", "filtered", "failed"];
 /// Values of `outcome` of an attempt.
