@@ -1,3 +1,4 @@
 //! Flows in motion.
 
 pub mod export;
+pub mod schedule;
