@@ -2,7 +2,8 @@
 
 use crate::model::schedule::Schedule;
 use crate::observe::event;
-use crate::observe::meters::{SchedulerMeters, SkipReason, TriggerKind};
+use crate::observe::meters::{SchedulerMeters, SkipReason};
+use crate::runtime::run::report::Trigger;
 use crate::runtime::schedule::{Due, Heap};
 use crate::runtime::supervisor::{Options, Refused, Supervisor};
 use crate::value::id::FlowId;
@@ -26,7 +27,7 @@ pub(super) async fn keep_time(supervisor: Supervisor, stop: CancellationToken) {
         }
         let now = clock.utc();
         for due in heap.due(now) {
-            let lateness = (now - due.at).to_std().unwrap_or_default();
+            let lateness = (now - due.instant).to_std().unwrap_or_default();
             if let Some(meters) = meters.get(&due.flow) {
                 start(&supervisor, &due, lateness, meters);
             }
@@ -65,18 +66,14 @@ fn follow(
     for (id, _) in &scheduled {
         meters.entry(id.clone()).or_insert_with(|| SchedulerMeters::of(id));
     }
-    heap.set_flows(&scheduled, supervisor.services().clock.utc());
+    heap.set_flows(scheduled.iter().map(|(id, schedule)| (id, schedule)), supervisor.services().clock.utc());
 }
 
 fn start(supervisor: &Supervisor, due: &Due, lateness: Duration, meters: &SchedulerMeters) {
-    meters.due(lateness);
-    match supervisor.start(&due.flow, TriggerKind::Schedule, Options::default()) {
-        Ok(_) => {}
-        Err(Refused::Kept(_)) => event::run_kept(&due.flow, due.at),
-        Err(Refused::Running(_) | Refused::Queued(_)) => {
-            meters.skipped(SkipReason::Overlap);
-            event::run_skipped(&due.flow, due.at, "still running (overlap)");
-        }
-        Err(refused) => event::run_skipped(&due.flow, due.at, &refused.to_string()),
+    event::schedule_due(meters, &due.flow, due.instant, lateness);
+    match supervisor.start(&due.flow, Trigger::Schedule, Options::default()) {
+        Ok(_) | Err(Refused::Kept(_)) => {}
+        Err(Refused::Draining) => event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Draining),
+        Err(_) => event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Overlap),
     }
 }

@@ -2,8 +2,6 @@
 //! each and turn the result into words and an exit code.
 
 mod keeper;
-mod reload;
-pub mod serve;
 mod signals;
 pub mod status;
 

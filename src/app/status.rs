@@ -92,7 +92,7 @@ fn flow(view: &FlowView, supervisor: &Supervisor) -> Value {
         "last": view.last.as_ref().map(|last| json!({
             "run": last.run,
             "ended": time(last.ended),
-            "outcome": last.ending.outcome().label(),
+            "outcome": last.ending.name(),
             "error": last.ending.error().map(ToString::to_string),
             "records": counts(&last.counts),
         })),

@@ -2,7 +2,7 @@
 //! new ones. Running ones finish on the snapshot they began with.
 
 use super::engine::{Generation, NotReady, Services};
-use super::run::report::{Ending, Progress, Report, RunError};
+use super::run::report::{Ending, Progress, Report, RunError, Trigger};
 use super::run::run;
 use super::run::state::Counts;
 use super::scope::{Output, Scope, Stop};
@@ -10,7 +10,6 @@ use crate::model::flow::Flow;
 use crate::model::schedule::Overlap;
 use crate::model::snapshot::Snapshot;
 use crate::observe::event;
-use crate::observe::meters::TriggerKind;
 use crate::observe::task;
 use crate::queue::limits::LineSpec;
 use crate::value::id::{ConnectionId, FlowId};
@@ -110,7 +109,7 @@ struct Active {
     progress: Arc<Progress>,
     stop: Stop,
     lines: Vec<LineSpec>,
-    queued: Option<TriggerKind>,
+    queued: Option<Trigger>,
 }
 
 #[derive(Default)]
@@ -186,7 +185,7 @@ impl Supervisor {
     }
 
     /// Starts a run now, or says why not.
-    pub fn start(&self, flow: &FlowId, trigger: TriggerKind, options: Options) -> Result<Started, Refused> {
+    pub fn start(&self, flow: &FlowId, trigger: Trigger, options: Options) -> Result<Started, Refused> {
         let mut inner = self.lock();
         if inner.draining {
             return Err(Refused::Draining);
@@ -255,7 +254,7 @@ impl Supervisor {
         inner: &mut Inner,
         generation: &Arc<Generation>,
         flow: Arc<Flow>,
-        trigger: TriggerKind,
+        trigger: Trigger,
         options: Options,
     ) -> Started {
         let started = self.services.clock.utc();
@@ -379,9 +378,9 @@ fn run_id(started: DateTime<Utc>, count: u64, chance: u64) -> String {
     format!("{}-{count}-{:06x}", started.format("%Y%m%dT%H%M%SZ"), chance & 0x00ff_ffff)
 }
 
-fn run_json(id: &str, started: DateTime<Utc>, trigger: TriggerKind) -> Json {
+fn run_json(id: &str, started: DateTime<Utc>, trigger: Trigger) -> Json {
     let started = started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-    Json::from_value(&serde_json::json!({ "id": id, "started_at": started, "trigger": trigger.label() }))
+    Json::from_value(&serde_json::json!({ "id": id, "started_at": started, "trigger": trigger.name() }))
 }
 
 fn panicked() -> RunError {
@@ -402,6 +401,6 @@ fn ended_early(scope: &Scope, ending: Ending) -> Report {
         took: Duration::ZERO,
         errors: Vec::new(),
     };
-    event::run_finished(&scope.meters, &report.summary(scope.trigger.label()), scope.clock.utc());
+    event::run_finished(&scope.meters, &report.summary(scope.trigger), scope.clock.utc());
     report
 }

@@ -67,9 +67,9 @@ impl<'r> Reader<'r> {
         }
         let ask = self.pager.ask();
         let prepared = self.prepare(&ask)?;
-        let headers: Vec<_> = prepared.headers.clone();
+        let headers = prepared.header_pairs();
         let body = prepared.body.clone().unwrap_or_default();
-        self.pager.sending(&Landed { url: prepared.url.as_str(), body: &body, headers: &headers })?;
+        self.pager.sending(&Landed { url: prepared.url().as_str(), body: &body, headers: &headers })?;
         let flow = &self.scope.flow;
         let permit =
             self.scope.queue.acquire(&self.lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
@@ -87,17 +87,18 @@ impl<'r> Reader<'r> {
 
     fn take(&mut self, ask: &Ask, answer: Answer) -> Result<Page, ReadError> {
         let export = &self.scope.flow.export;
-        let bytes = answer.body.len();
+        let bytes = answer.json.as_ref().map_or(answer.body.len(), |json| json.text().len());
         if let Some(json) = &answer.json {
             self.pager.landed(json.text().as_bytes())?;
         }
         let records = records::split(answer.json.as_ref(), export.records.as_ref(), export.records_optional)?;
+        let headers = answer.header_pairs();
         let mut page = Page {
             number: ask.page,
             body: answer.json,
             records,
             status: answer.status,
-            headers: answer.headers,
+            headers,
             url: answer.url,
             bytes,
         };
@@ -150,7 +151,8 @@ impl<'r> Reader<'r> {
         prepared.safe = true;
         if let (Some(link), Some(previous)) = (&ask.link, &self.previous) {
             let settings = client.settings();
-            prepared.url = paging::resolve(link, &previous.url, &settings.base_uri, &settings.allowed_origins)?;
+            let next = paging::resolve(link, &previous.url, &settings.base_uri, &settings.allowed_origins)?;
+            prepared.set_url(next);
         }
         for (place, name, value) in &ask.set {
             match place {

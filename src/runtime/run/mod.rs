@@ -43,7 +43,7 @@ pub async fn run(scope: &Scope) -> Report {
         (None, _) => Some(Ending::ExportFailed(no_connection(scope.flow.export.connection.as_str()))),
     };
     let report = run.report(stopped, scope.clock.mono().since(started));
-    event::run_finished(&scope.meters, &report.summary(scope.trigger.name()), scope.clock.utc());
+    event::run_finished(&scope.meters, &report.summary(scope.trigger), scope.clock.utc());
     report
 }
 

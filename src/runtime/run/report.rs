@@ -1,13 +1,33 @@
 //! What a run has to say: live progress while it goes, a report when it ends.
 
 use super::state::Counts;
-use crate::observe::meters::RunOutcome;
+use crate::observe::event::{RecordFailure, RunSummary};
+use crate::observe::names;
 use crate::value::id::FlowId;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Error records kept with their details; more are only counted.
 pub const KEPT_ERRORS: usize = 1_000;
+
+/// Why a run began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// The schedule.
+    Schedule,
+    /// `flowgate run` or `demo`.
+    Manual,
+}
+
+impl Trigger {
+    /// The word used in labels, logs and `run.trigger`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Manual => "manual",
+        }
+    }
+}
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,13 +45,14 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// As counted in metrics.
-    pub fn outcome(&self) -> RunOutcome {
+    /// The word used in labels, logs and `status`.
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::Succeeded => RunOutcome::Succeeded,
-            Self::WithErrors => RunOutcome::Errors,
-            Self::ExportFailed(_) | Self::Offline(_) => RunOutcome::Failed,
-            Self::Cancelled => RunOutcome::Cancelled,
+            Self::Succeeded => names::SUCCEEDED,
+            Self::WithErrors => "with_errors",
+            Self::ExportFailed(_) => "failed",
+            Self::Offline(_) => "offline",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -82,6 +103,19 @@ pub struct RecordError {
     pub excerpt: String,
 }
 
+impl RecordError {
+    /// What the log says of it: everything but the record itself.
+    pub fn summary(&self) -> RecordFailure<'_> {
+        RecordFailure {
+            step: &self.step,
+            page: self.page,
+            record: self.record,
+            class: self.class,
+            text: &self.text,
+        }
+    }
+}
+
 /// The end of a run.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -101,6 +135,24 @@ pub struct Report {
     pub took: Duration,
     /// The first [`KEPT_ERRORS`] error records.
     pub errors: Vec<RecordError>,
+}
+
+impl Report {
+    /// The report in figures, for log and metrics.
+    pub fn summary(&self, trigger: Trigger) -> RunSummary<'_> {
+        RunSummary {
+            exported: self.counts.exported,
+            delivered: self.counts.delivered,
+            filtered: self.counts.filtered,
+            failed: self.counts.failed,
+            in_flight: self.counts.in_flight,
+            pages: self.pages,
+            requests: self.requests,
+            took: self.took,
+            cause: self.ending.error().map(ToString::to_string),
+            ..RunSummary::new(&self.flow, &self.run, trigger.name(), self.ending.name())
+        }
+    }
 }
 
 /// Live figures of a run, read by progress bars, `status` and metrics. Written by the run's task only.
