@@ -72,17 +72,9 @@ impl Generation {
         Ok(Self { snapshot, lanes: Arc::new(lanes), specs, flow_meters })
     }
 
-    /// Puts the limits in force at once. `still_used` are connections that are gone from the snapshot but needed
-    /// by runs that began before; their lines stay until those end.
-    pub fn enforce(&self, services: &Services, still_used: &[LineSpec]) {
-        let mut lines: Vec<LineSpec> = self.specs.values().cloned().collect();
-        lines.extend(still_used.iter().filter(|spec| !lines_have(&self.specs, spec)).cloned().collect::<Vec<_>>());
-        services.queue.apply(lines);
-    }
-
-    /// The line of a connection.
-    pub fn spec(&self, id: &ConnectionId) -> Option<&LineSpec> {
-        self.specs.get(id)
+    /// Puts the limits in force at once, for waiting requests too.
+    pub fn enforce(&self, services: &Services) {
+        services.queue.apply(self.specs.values().cloned().collect());
     }
 
     /// A flow's series.
@@ -95,12 +87,6 @@ impl Generation {
         (old.hash == connection.hash && old.http.level == connection.http.level)
             .then(|| self.lanes.get(&connection.id).map(|lane| lane.client.clone()))
             .flatten()
-    }
-}
-
-fn lines_have(specs: &HashMap<ConnectionId, LineSpec>, spec: &LineSpec) -> bool {
-    match &spec.id {
-        LineId::Connection(id) | LineId::TokenEndpoint(id) => specs.contains_key(id),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::http::client::Client;
 use crate::http::request::Prepared;
 use crate::model::flow::Flow;
 use crate::observe::meters::FlowMeters;
-use crate::queue::Queue;
+use crate::queue::{KeepOpen, Queue};
 use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
 use crate::value::json::{Json, JsonRef};
@@ -69,6 +69,8 @@ pub struct Scope {
     pub progress: Arc<Progress>,
     /// The flow's series.
     pub meters: Arc<FlowMeters>,
+    /// Keeps the lines of this run open over reloads.
+    pub kept: Vec<KeepOpen>,
     /// How to stop.
     pub stop: Stop,
 }

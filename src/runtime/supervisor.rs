@@ -11,8 +11,7 @@ use crate::model::schedule::Overlap;
 use crate::model::snapshot::Snapshot;
 use crate::observe::event;
 use crate::observe::task;
-use crate::queue::limits::LineSpec;
-use crate::value::id::{ConnectionId, FlowId};
+use crate::value::id::FlowId;
 use crate::value::json::Json;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
@@ -108,7 +107,6 @@ struct Active {
     started: DateTime<Utc>,
     progress: Arc<Progress>,
     stop: Stop,
-    lines: Vec<LineSpec>,
     queued: Option<Trigger>,
 }
 
@@ -162,7 +160,7 @@ impl Supervisor {
         let before = self.lock().generation.clone();
         let generation = Arc::new(Generation::prepare(snapshot.clone(), before.as_deref(), &self.services)?);
         let mut inner = self.lock();
-        generation.enforce(&self.services, &used_lines(&inner));
+        generation.enforce(&self.services);
         inner.generation = Some(generation);
         drop(inner);
         self.snapshots.send_replace(Some(snapshot));
@@ -219,7 +217,7 @@ impl Supervisor {
         for stop in &stops {
             stop.drain.cancel();
         }
-        self.services.queue.close_waiting();
+        self.services.queue.close();
         let deadline = self.services.clock.mono().plus(timeout);
         let mut running = self.running.subscribe();
         let finished = tokio::select! {
@@ -261,8 +259,10 @@ impl Supervisor {
         inner.next_run += 1;
         let id = run_id(started, inner.next_run, self.services.rng.next_u64());
         let (progress, stop) = (Arc::new(Progress::default()), Stop::default());
-        let lines = lines_of(generation, &flow);
+        // A reload may drop a connection this run still needs: its lines stay open until the run ends.
+        let kept = flow.connections().filter_map(|id| self.services.queue.keep_open(&generation.lanes.get(id)?.line).ok());
         let scope = Scope {
+            kept: kept.collect(),
             lanes: generation.lanes.clone(),
             queue: self.services.queue.clone(),
             clock: self.services.clock.clone(),
@@ -277,7 +277,7 @@ impl Supervisor {
             stop: stop.clone(),
             flow: flow.clone(),
         };
-        let active = Active { run: id, started, progress: progress.clone(), stop, lines, queued: None };
+        let active = Active { run: id, started, progress: progress.clone(), stop, queued: None };
         inner.active.insert(flow.id.clone(), active);
         self.running.send_modify(|count| *count += 1);
         let (tell, report) = oneshot::channel();
@@ -326,7 +326,6 @@ impl Supervisor {
         {
             self.launch(&mut inner, &generation, flow.clone(), trigger, Options::default());
         }
-        generation.enforce(&self.services, &used_lines(&inner));
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -353,24 +352,6 @@ impl Inner {
             id,
         }
     }
-}
-
-fn used_lines(inner: &Inner) -> Vec<LineSpec> {
-    inner.active.values().flat_map(|active| active.lines.iter().cloned()).collect()
-}
-
-/// The lines a flow's requests stand in, lenders included.
-fn lines_of(generation: &Generation, flow: &Flow) -> Vec<LineSpec> {
-    let mut ids: Vec<&ConnectionId> = vec![&flow.export.connection];
-    ids.extend(flow.import.as_ref().map(|import| &import.connection));
-    let lenders: Vec<ConnectionId> = ids
-        .iter()
-        .filter_map(|id| match &generation.spec(id)?.limits.level {
-            crate::queue::limits::Level::Borrow(lender) => Some(lender.clone()),
-            _ => None,
-        })
-        .collect();
-    ids.into_iter().chain(&lenders).filter_map(|id| generation.spec(id).cloned()).collect()
 }
 
 /// Sortable by time, unique over restarts: `20261123T220850Z-1-7f3a9c`.
