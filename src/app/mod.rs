@@ -2,6 +2,8 @@
 //! each and turn the result into words and an exit code.
 
 mod keeper;
+mod reload;
+pub mod serve;
 mod signals;
 pub mod status;
 
@@ -49,17 +51,6 @@ impl Host {
         let supervisor = Supervisor::new(services, output, snapshot.settings.max_runs.get());
         supervisor.apply(snapshot)?;
         Ok(supervisor)
-    }
-}
-
-/// The process environment.
-#[derive(Debug, Clone, Copy)]
-pub struct ProcessEnv;
-
-impl Env for ProcessEnv {
-    #[expect(clippy::disallowed_methods, reason = "the one place environment variables enter the process")]
-    fn var(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
     }
 }
 
