@@ -55,10 +55,8 @@ const CONNECTION: Label = Label { name: "connection", values: &[] };
 const TRIGGER: Label = Label { name: "trigger", values: TRIGGERS };
 /// Values of `trigger`.
 pub const TRIGGERS: &[&str] = &["manual", "schedule"];
-/// The one outcome of a run that is a success.
-pub const SUCCEEDED: &str = "succeeded";
 /// Values of `outcome` of a run.
-pub const RUN_OUTCOMES: &[&str] = &[SUCCEEDED, "with_errors", "failed", "offline", "cancelled"];
+pub const RUN_OUTCOMES: &[&str] = &["succeeded", "errors", "failed", "cancelled"];
 /// Values of `outcome` of a record.
 pub const RECORD_OUTCOMES: &[&str] = &["exported", "delivered", "filtered", "failed"];
 /// Values of `outcome` of an attempt.
@@ -66,7 +64,7 @@ pub const REQUEST_OUTCOMES: &[&str] = &["success", "limited", "auth_failed", "re
 /// Values of `outcome` of a reload.
 pub const RELOAD_OUTCOMES: &[&str] = &["applied", "rejected"];
 /// Values of `reason` of a skipped occurrence.
-pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "full"];
+pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "gone"];
 
 const REQUEST_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 const WAIT_SECONDS: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];

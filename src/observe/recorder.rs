@@ -61,6 +61,11 @@ pub fn install(clock: &SharedClock) -> &'static Recorder {
     })
 }
 
+/// The recorder, once installed.
+pub fn installed() -> Option<&'static Recorder> {
+    INSTALLED.get()
+}
+
 /// Drains histogram samples on a timer, for as long as the task lives.
 pub fn keep(recorder: &'static Recorder, clock: SharedClock) -> JoinHandle<()> {
     task::spawn("metrics-upkeep", async move {
@@ -163,8 +168,8 @@ fn label_of<'a>(sample: &'a str, label: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::meters::SchedulerMeters;
     use crate::observe::meters::{ConfigMeters, ConnectionMeters, FlowMeters, RecordOutcome, RequestOutcome};
+    use crate::observe::meters::{RunOutcome, SchedulerMeters, TriggerKind};
     use chrono::DateTime;
 
     fn flow(id: &str) -> FlowId {
@@ -188,7 +193,7 @@ mod tests {
                 meters.records(RecordOutcome::Exported, 5);
                 meters.records(RecordOutcome::Delivered, 3);
                 meters.run_started();
-                meters.run_finished("succeeded", "manual", Duration::from_secs(2), at);
+                meters.run_finished(RunOutcome::Succeeded, TriggerKind::Manual, Duration::from_secs(2), at);
                 SchedulerMeters::of(&flow(id)).due(Duration::from_millis(3));
             }
             for id in ["shop", "erp"] {

@@ -17,7 +17,7 @@ pub use process::{
     accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
 };
 pub use run::{RecordFailure, RunSummary, page_read, record_failed, run_finished, run_started};
-pub use schedule::{next_run, schedule_due, schedule_skipped};
+pub use schedule::{next_run, schedule_due, schedule_kept, schedule_skipped};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::time::Duration;
@@ -35,7 +35,8 @@ fn seconds(duration: Duration) -> f64 {
 mod tests {
     use super::*;
     use crate::observe::logs::tests::captured;
-    use crate::observe::meters::{ConfigMeters, ConnectionMeters, FlowMeters, SchedulerMeters, SkipReason};
+    use crate::observe::meters::{ConfigMeters, ConnectionMeters, FlowMeters, RunOutcome};
+    use crate::observe::meters::{SchedulerMeters, SkipReason, TriggerKind};
     use crate::value::id::{ConnectionId, FlowId};
     use serde_json::Value;
 
@@ -54,17 +55,18 @@ mod tests {
         let lines = lines(|| {
             let (meters, connection) = (FlowMeters::of(&flow), ConnectionMeters::of(&shop));
             let (config, scheduler) = (ConfigMeters::take(), SchedulerMeters::of(&flow));
-            run_started(&meters, &flow, "r1", "manual");
+            run_started(&meters, &flow, "r1", TriggerKind::Manual);
             page_read(&flow, "r1", 1, 100, 4096);
             let failure = RecordFailure { step: "import", page: 1, record: 3, class: "rejected", text: "refused" };
             record_failed(&flow, "r1", &failure, true);
             record_failed(&flow, "r1", &failure, false);
-            run_finished(&meters, &RunSummary::new(&flow, "r1", "manual", "succeeded"), at());
-            let mut failed = RunSummary::new(&flow, "r1", "manual", "failed");
+            run_finished(&meters, &RunSummary::new(&flow, "r1", TriggerKind::Manual, RunOutcome::Succeeded), at());
+            let mut failed = RunSummary::new(&flow, "r1", TriggerKind::Manual, RunOutcome::Failed);
             failed.cause = Some("page 2: no".to_owned());
             run_finished(&meters, &failed, at());
             schedule_due(&scheduler, &flow, at(), Duration::from_millis(2));
             schedule_skipped(&scheduler, &flow, at(), SkipReason::Overlap);
+            schedule_kept(&flow, at());
             next_run(&meters, &flow, Some(at()));
             connection_paused(&connection, &shop, Duration::from_secs(2), Some(429));
             connection_offline(&shop, "credentials were refused");
@@ -90,6 +92,7 @@ mod tests {
                 ("error", "run finished"),
                 ("info", "schedule due"),
                 ("warn", "schedule skipped"),
+                ("info", "schedule kept"),
                 ("debug", "next run"),
                 ("warn", "connection paused"),
                 ("error", "connection offline"),
@@ -106,7 +109,7 @@ mod tests {
         assert_eq!(lines[2]["flow"], "eu/orders");
         assert_eq!(lines[2]["run"], "r1");
         assert_eq!(lines[5]["cause"], "page 2: no");
-        assert_eq!(lines[9]["status"], 429);
-        assert_eq!(lines[9]["seconds"], 2.0);
+        assert_eq!(lines[10]["status"], 429);
+        assert_eq!(lines[10]["seconds"], 2.0);
     }
 }

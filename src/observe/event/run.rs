@@ -1,8 +1,7 @@
 //! A run from its start to its end.
 
 use super::seconds;
-use crate::observe::meters::FlowMeters;
-use crate::observe::names;
+use crate::observe::meters::{FlowMeters, RunOutcome, TriggerKind};
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -14,10 +13,10 @@ pub struct RunSummary<'a> {
     pub flow: &'a FlowId,
     /// Which run.
     pub run: &'a str,
-    /// One of [`names::TRIGGERS`].
-    pub trigger: &'a str,
-    /// One of [`names::RUN_OUTCOMES`].
-    pub outcome: &'a str,
+    /// What started it.
+    pub trigger: TriggerKind,
+    /// How it ended.
+    pub outcome: RunOutcome,
     /// Records that left the export.
     pub exported: u64,
     /// Taken by an import.
@@ -40,7 +39,7 @@ pub struct RunSummary<'a> {
 
 impl<'a> RunSummary<'a> {
     /// All figures 0.
-    pub fn new(flow: &'a FlowId, run: &'a str, trigger: &'a str, outcome: &'a str) -> Self {
+    pub fn new(flow: &'a FlowId, run: &'a str, trigger: TriggerKind, outcome: RunOutcome) -> Self {
         Self {
             flow,
             run,
@@ -60,9 +59,9 @@ impl<'a> RunSummary<'a> {
 }
 
 /// A run began.
-pub fn run_started(meters: &FlowMeters, flow: &FlowId, run: &str, trigger: &str) {
+pub fn run_started(meters: &FlowMeters, flow: &FlowId, run: &str, trigger: TriggerKind) {
     meters.run_started();
-    tracing::info!(%flow, run, trigger, "run started");
+    tracing::info!(%flow, run, trigger = trigger.label(), "run started");
 }
 
 /// A run ended: its level follows its outcome.
@@ -73,8 +72,8 @@ pub fn run_finished(meters: &FlowMeters, end: &RunSummary<'_>, at: DateTime<Utc>
             tracing::$level!(
                 flow = %end.flow,
                 run = end.run,
-                trigger = end.trigger,
-                outcome = end.outcome,
+                trigger = end.trigger.label(),
+                outcome = end.outcome.label(),
                 exported = end.exported,
                 delivered = end.delivered,
                 filtered = end.filtered,
@@ -89,9 +88,9 @@ pub fn run_finished(meters: &FlowMeters, end: &RunSummary<'_>, at: DateTime<Utc>
         };
     }
     match end.outcome {
-        names::SUCCEEDED => line!(info),
-        "failed" | "offline" => line!(error),
-        _ => line!(warn),
+        RunOutcome::Succeeded => line!(info),
+        RunOutcome::Errors | RunOutcome::Cancelled => line!(warn),
+        RunOutcome::Failed => line!(error),
     }
 }
 

@@ -18,6 +18,11 @@ pub fn schedule_skipped(meters: &SchedulerMeters, flow: &FlowId, occurrence: Dat
     tracing::warn!(%flow, occurrence = instant(occurrence), reason = reason.label(), "schedule skipped");
 }
 
+/// A due occurrence follows the run that is under way (`overlap = "queue"`).
+pub fn schedule_kept(flow: &FlowId, occurrence: DateTime<Utc>) {
+    tracing::info!(%flow, occurrence = instant(occurrence), "schedule kept");
+}
+
 /// The next occurrence is known; `None` when the flow has no schedule any more.
 pub fn next_run(meters: &FlowMeters, flow: &FlowId, at: Option<DateTime<Utc>>) {
     meters.next_run(at);

@@ -35,6 +35,8 @@ pub(super) fn parse(text: &str) -> Result<Levels, BadLevel> {
     let directives = match text.parse::<LevelFilter>() {
         Ok(LevelFilter::OFF) => "off".to_owned(),
         Ok(level) => format!("{},{OURS}={level}", level.min(LevelFilter::WARN)),
+        // A lone word that is no level would be taken for a module's name.
+        Err(_) if !text.contains(['=', ',']) => return Err(bad()),
         Err(_) => text.to_owned(),
     };
     EnvFilter::builder().parse(directives).map(Levels).map_err(|_| bad())

@@ -27,6 +27,42 @@ impl RecordOutcome {
     }
 }
 
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// Every record delivered or filtered.
+    Succeeded,
+    /// To the end, with open errors.
+    Errors,
+    /// Not to the end: the export failed, a connection is offline, a fault.
+    Failed,
+    /// Stopped from outside: a signal, a drain cut short.
+    Cancelled,
+}
+
+impl RunOutcome {
+    /// The label's value.
+    pub fn label(self) -> &'static str {
+        names::RUN_OUTCOMES[self as usize]
+    }
+}
+
+/// What started a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TriggerKind {
+    /// A person: `run`, `demo`.
+    Manual,
+    /// The flow's schedule.
+    Schedule,
+}
+
+impl TriggerKind {
+    /// The label's value.
+    pub fn label(self) -> &'static str {
+        names::TRIGGERS[self as usize]
+    }
+}
+
 /// A flow's series.
 pub struct FlowMeters {
     runs: [[Counter; names::TRIGGERS.len()]; names::RUN_OUTCOMES.len()],
@@ -76,16 +112,12 @@ impl FlowMeters {
     pub fn run_started(&self) {
         self.running.increment(1.0);
     }
-    /// A run ended; `at` is its end. Both words come from the closed lists in [`names`]; others count nowhere.
-    pub fn run_finished(&self, outcome: &str, trigger: &str, took: Duration, at: DateTime<Utc>) {
+    /// A run ended; `at` is its end.
+    pub fn run_finished(&self, outcome: RunOutcome, trigger: TriggerKind, took: Duration, at: DateTime<Utc>) {
         self.running.decrement(1.0);
-        let place = |word: &str, words: &[&str]| words.iter().position(|known| *known == word);
-        match (place(outcome, names::RUN_OUTCOMES), place(trigger, names::TRIGGERS)) {
-            (Some(outcome), Some(trigger)) => self.runs[outcome][trigger].increment(1),
-            _ => debug_assert!(false, "`{outcome}` or `{trigger}` is not in the table of names"),
-        }
+        self.runs[outcome as usize][trigger as usize].increment(1);
         self.run_seconds.record(took.as_secs_f64());
-        if outcome == names::SUCCEEDED {
+        if outcome == RunOutcome::Succeeded {
             self.last_success.set(timestamp(at));
         }
     }

@@ -7,7 +7,7 @@ mod flow;
 mod process;
 
 pub use connection::{ConnectionMeters, RequestOutcome};
-pub use flow::{FlowMeters, RecordOutcome};
+pub use flow::{FlowMeters, RecordOutcome, RunOutcome, TriggerKind};
 pub use process::{ConfigMeters, ProcessMeters, ReloadOutcome, SchedulerMeters, SkipReason};
 
 use super::names::{Kind, Metric};
