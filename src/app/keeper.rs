@@ -2,8 +2,7 @@
 
 use crate::model::schedule::Schedule;
 use crate::observe::event;
-use crate::observe::meters::{SchedulerMeters, SkipReason};
-use crate::runtime::run::report::Trigger;
+use crate::observe::meters::{SchedulerMeters, SkipReason, TriggerKind};
 use crate::runtime::schedule::{Due, Heap};
 use crate::runtime::supervisor::{Options, Refused, Supervisor};
 use crate::value::id::FlowId;
@@ -71,8 +70,9 @@ fn follow(
 
 fn start(supervisor: &Supervisor, due: &Due, lateness: Duration, meters: &SchedulerMeters) {
     event::schedule_due(meters, &due.flow, due.instant, lateness);
-    match supervisor.start(&due.flow, Trigger::Schedule, Options::default()) {
-        Ok(_) | Err(Refused::Kept(_)) => {}
+    match supervisor.start(&due.flow, TriggerKind::Schedule, Options::default()) {
+        Ok(_) => {}
+        Err(Refused::Kept(_)) => event::schedule_kept(&due.flow, due.instant),
         Err(Refused::Draining) => event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Draining),
         Err(_) => event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Overlap),
     }

@@ -1,10 +1,10 @@
 //! What one run pins at its start and uses to its end: the snapshot's flow, its clients, the queue, the clock.
 
-use super::run::report::{Progress, Trigger};
+use super::run::report::Progress;
 use crate::http::client::Client;
 use crate::http::request::Prepared;
 use crate::model::flow::Flow;
-use crate::observe::meters::FlowMeters;
+use crate::observe::meters::{FlowMeters, TriggerKind};
 use crate::queue::{KeepOpen, Queue};
 use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
@@ -56,7 +56,7 @@ pub struct Scope {
     /// Identity of the run.
     pub run: String,
     /// Why it runs.
-    pub trigger: Trigger,
+    pub trigger: TriggerKind,
     /// `run` root: `{"id", "started_at", "trigger"}`.
     pub run_json: Json,
     /// At most so many records are exported.

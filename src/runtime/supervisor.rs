@@ -2,7 +2,7 @@
 //! new ones. Running ones finish on the snapshot they began with.
 
 use super::engine::{Generation, NotReady, Services};
-use super::run::report::{Ending, Progress, Report, RunError, Trigger};
+use super::run::report::{Ending, Progress, Report, RunError};
 use super::run::run;
 use super::run::state::Counts;
 use super::scope::{Output, Scope, Stop};
@@ -10,6 +10,7 @@ use crate::model::flow::Flow;
 use crate::model::schedule::Overlap;
 use crate::model::snapshot::Snapshot;
 use crate::observe::event;
+use crate::observe::meters::TriggerKind;
 use crate::observe::task;
 use crate::value::id::FlowId;
 use crate::value::json::Json;
@@ -107,7 +108,7 @@ struct Active {
     started: DateTime<Utc>,
     progress: Arc<Progress>,
     stop: Stop,
-    queued: Option<Trigger>,
+    queued: Option<TriggerKind>,
 }
 
 #[derive(Default)]
@@ -183,7 +184,7 @@ impl Supervisor {
     }
 
     /// Starts a run now, or says why not.
-    pub fn start(&self, flow: &FlowId, trigger: Trigger, options: Options) -> Result<Started, Refused> {
+    pub fn start(&self, flow: &FlowId, trigger: TriggerKind, options: Options) -> Result<Started, Refused> {
         let mut inner = self.lock();
         if inner.draining {
             return Err(Refused::Draining);
@@ -252,7 +253,7 @@ impl Supervisor {
         inner: &mut Inner,
         generation: &Arc<Generation>,
         flow: Arc<Flow>,
-        trigger: Trigger,
+        trigger: TriggerKind,
         options: Options,
     ) -> Started {
         let started = self.services.clock.utc();
@@ -359,9 +360,9 @@ fn run_id(started: DateTime<Utc>, count: u64, chance: u64) -> String {
     format!("{}-{count}-{:06x}", started.format("%Y%m%dT%H%M%SZ"), chance & 0x00ff_ffff)
 }
 
-fn run_json(id: &str, started: DateTime<Utc>, trigger: Trigger) -> Json {
+fn run_json(id: &str, started: DateTime<Utc>, trigger: TriggerKind) -> Json {
     let started = started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-    Json::from_value(&serde_json::json!({ "id": id, "started_at": started, "trigger": trigger.name() }))
+    Json::from_value(&serde_json::json!({ "id": id, "started_at": started, "trigger": trigger.label() }))
 }
 
 fn panicked() -> RunError {

@@ -35,7 +35,7 @@ type Delivery<'r> = BoxFuture<'r, (Batch, Result<(), Failure>)>;
 /// Carries one run to its end.
 pub async fn run(scope: &Scope) -> Report {
     let started = scope.clock.mono();
-    event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger.name());
+    event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger);
     let mut run = Run::new(scope);
     let stopped = match (scope.lane(&scope.flow.export.connection), import_lane(scope)) {
         (Some(lane), Ok(import)) => run.work(lane, import).await,

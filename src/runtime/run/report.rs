@@ -2,32 +2,13 @@
 
 use super::state::Counts;
 use crate::observe::event::{RecordFailure, RunSummary};
-use crate::observe::names;
+use crate::observe::meters::{RunOutcome, TriggerKind};
 use crate::value::id::FlowId;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Error records kept with their details; more are only counted.
 pub const KEPT_ERRORS: usize = 1_000;
-
-/// Why a run began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// The schedule.
-    Schedule,
-    /// `flowgate run` or `demo`.
-    Manual,
-}
-
-impl Trigger {
-    /// The word used in labels, logs and `run.trigger`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Manual => "manual",
-        }
-    }
-}
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +26,21 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The word used in labels, logs and `status`.
+    /// As counted in metrics.
+    pub fn outcome(&self) -> RunOutcome {
+        match self {
+            Self::Succeeded => RunOutcome::Succeeded,
+            Self::WithErrors => RunOutcome::Errors,
+            Self::ExportFailed(_) | Self::Offline(_) => RunOutcome::Failed,
+            Self::Cancelled => RunOutcome::Cancelled,
+        }
+    }
+
+    /// The word shown to people, in `status` and summaries.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Succeeded => names::SUCCEEDED,
-            Self::WithErrors => "with_errors",
+            Self::Succeeded => "succeeded",
+            Self::WithErrors => "with errors",
             Self::ExportFailed(_) => "failed",
             Self::Offline(_) => "offline",
             Self::Cancelled => "cancelled",
@@ -139,7 +130,7 @@ pub struct Report {
 
 impl Report {
     /// The report in figures, for log and metrics.
-    pub fn summary(&self, trigger: Trigger) -> RunSummary<'_> {
+    pub fn summary(&self, trigger: TriggerKind) -> RunSummary<'_> {
         RunSummary {
             exported: self.counts.exported,
             delivered: self.counts.delivered,
@@ -150,7 +141,7 @@ impl Report {
             requests: self.requests,
             took: self.took,
             cause: self.ending.error().map(ToString::to_string),
-            ..RunSummary::new(&self.flow, &self.run, trigger.name(), self.ending.name())
+            ..RunSummary::new(&self.flow, &self.run, trigger, self.ending.outcome())
         }
     }
 }
