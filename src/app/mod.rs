@@ -7,7 +7,8 @@ pub mod serve;
 mod signals;
 pub mod status;
 
-use crate::config::{self, Env, Loaded, files};
+use crate::config::files::{self, Tree};
+use crate::config::{self, Env, Loaded};
 use crate::model::snapshot::Snapshot;
 use crate::queue::Queue;
 use crate::runtime::engine::{NotReady, Services};
@@ -39,9 +40,10 @@ impl Host {
     }
 
     /// Reads and judges the project once.
-    pub fn load(&self) -> std::io::Result<Loaded> {
+    pub fn load(&self) -> std::io::Result<(Tree, Loaded)> {
         let tree = files::scan(&self.root)?;
-        Ok(config::load(&tree, self.env.as_ref()))
+        let loaded = config::load(&tree, self.env.as_ref());
+        Ok((tree, loaded))
     }
 
     /// A supervisor with this snapshot in force. Must be called inside the async runtime.

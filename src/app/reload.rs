@@ -37,6 +37,7 @@ impl Reloader {
                 change = self.watch.next_change() => change,
             };
             self.take(change);
+            self.state.judged();
             if let Watching::Polling { reason } = self.watch.watching()
                 && events
             {

@@ -13,6 +13,17 @@ pub enum Signal {
     Reload,
 }
 
+impl Signal {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+            Self::Reload => "SIGHUP",
+        }
+    }
+}
+
 /// The signals of this process.
 pub struct Signals {
     interrupt: Stream,

@@ -5,6 +5,7 @@ use crate::runtime::supervisor::{FlowView, Supervisor};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// Version of the document.
 pub const FORMAT: u32 = 1;
@@ -35,17 +36,30 @@ pub struct Rejected {
 
 /// Shared between the reload loop, which writes it, and whoever shows it.
 #[derive(Debug, Clone, Default)]
-pub struct SharedConfigState(Arc<Mutex<ConfigState>>);
+pub struct SharedConfigState {
+    state: Arc<Mutex<ConfigState>>,
+    judged: Arc<watch::Sender<u64>>,
+}
 
 impl SharedConfigState {
     /// As it is now.
     pub fn get(&self) -> ConfigState {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes it.
     pub fn update(&self, change: impl FnOnce(&mut ConfigState)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A scan was judged, whatever came of it.
+    pub fn judged(&self) {
+        self.judged.send_modify(|count| *count += 1);
+    }
+
+    /// Changes with every judged scan.
+    pub fn judgements(&self) -> watch::Receiver<u64> {
+        self.judged.subscribe()
     }
 }
 
@@ -59,16 +73,21 @@ pub fn document(supervisor: &Supervisor, config: &ConfigState, started: DateTime
         "pid": std::process::id(),
         "started": time(started),
         "draining": draining,
-        "config": {
-            "revision": config.revision,
-            "since": config.since.map(time),
-            "restart_needed": config.restart_needed,
-            "rejected": config.rejected.as_ref().map(|rejected| json!({
-                "at": time(rejected.at), "errors": rejected.errors, "first": rejected.first,
-            })),
-        },
+        "config": self::config(config),
         "flows": flows,
         "pools": pools,
+    })
+}
+
+/// The part about files and snapshot; also the answer to `reload`.
+pub fn config(config: &ConfigState) -> Value {
+    json!({
+        "revision": config.revision,
+        "since": config.since.map(time),
+        "restart_needed": config.restart_needed,
+        "rejected": config.rejected.as_ref().map(|rejected| json!({
+            "at": time(rejected.at), "errors": rejected.errors, "first": rejected.first,
+        })),
     })
 }
 
