@@ -148,7 +148,7 @@ fn object(table: &Table<'_>, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
         crate::value::json::write_string(&mut out, name);
         out.push(b':');
         if let Tree::Constant(json) = tree {
-            out.extend_from_slice(json.bytes());
+            out.extend_from_slice(json.text().as_bytes());
         }
     }
     out.push(b'}');

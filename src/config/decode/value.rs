@@ -72,6 +72,12 @@ impl<'f> Value<'f> {
     pub(in crate::config) fn report_issues(&self, code: &'static str, shift: usize, issues: Vec<Issue>) {
         for issue in issues {
             let part = issue.at.start.saturating_add(shift)..issue.at.end.saturating_add(shift);
+            // The compilers say in words what has a code of its own here.
+            let code = match issue.message.as_str() {
+                message if message.ends_with("is not supported yet") => "not-supported-yet",
+                message if message.starts_with("unknown helper") => "unknown-helper",
+                _ => code,
+            };
             self.report_part(&part, Finding::error(code, issue.message).help_if(issue.help));
         }
     }

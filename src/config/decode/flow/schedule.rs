@@ -7,7 +7,10 @@ use crate::model::schedule::{Overlap, Schedule};
 use chrono::{DateTime, Utc};
 
 /// From where a line is asked whether it ever fires. Fixed, so that a project is judged the same on every day.
-const FROM: DateTime<Utc> = DateTime::from_timestamp(1_704_067_200, 0).unwrap_or(DateTime::UNIX_EPOCH);
+const FROM: DateTime<Utc> = match DateTime::from_timestamp(1_704_067_200, 0) {
+    Some(instant) => instant,
+    None => DateTime::UNIX_EPOCH,
+};
 
 pub(super) fn decode(value: &Value<'_>) -> Option<Schedule> {
     if !value.is_table() {
