@@ -6,7 +6,6 @@ use super::budget::Budget;
 use super::excerpt;
 use super::pauses::Pauses;
 use super::query;
-use super::redact::Redactor;
 use super::redirect::{place, same_origin};
 use super::request::{Field, Method};
 use super::retry::Retry;
@@ -17,7 +16,7 @@ use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, write_string};
-use crate::value::secret::Secret;
+use crate::value::secret::{Redactor, Secret};
 use crate::value::time::{SharedClock, SharedRng};
 use crate::value::uri::OriginPattern;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
@@ -124,7 +123,7 @@ impl Client {
             credential = proof.credential;
             fixed = Fixed::render(&settings, &ctx).map_err(|error| error.to_string())?;
         }
-        let redactor = Redactor::new(secrets);
+        let redactor = Redactor::new(secrets.iter().map(Secret::reveal));
         Ok(Self {
             id: id.clone(),
             root,

@@ -261,13 +261,7 @@ impl Course<'_> {
         self.failure(class, attempt.status, attempt.message, attempt.excerpt)
     }
 
-    fn failure(
-        &self,
-        class: FailureClass,
-        status: Option<u16>,
-        message: String,
-        excerpt: Option<String>,
-    ) -> Failure {
+    fn failure(&self, class: FailureClass, status: Option<u16>, message: String, excerpt: Option<String>) -> Failure {
         Failure { class, status, message, excerpt, request: self.shown(), attempts: self.attempts }
     }
 

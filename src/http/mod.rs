@@ -13,12 +13,13 @@ pub mod exchange;
 mod headers;
 mod pauses;
 mod query;
-mod redact;
 mod redirect;
 pub mod request;
 pub mod retry;
 mod retry_after;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod transport;
 pub mod verdict;

@@ -80,7 +80,11 @@ impl Field {
         let texts = self.texts(ctx).map_err(|error| error.at(&format!("header `{}`", self.name)))?;
         for (n, text) in texts.iter().enumerate() {
             let (name, value) = headers::field(&self.name, text, self.is_secret())?;
-            if n == 0 { drop(headers.insert(name, value)) } else { drop(headers.append(name, value)) }
+            if n == 0 {
+                headers.insert(name, value);
+            } else {
+                headers.append(name, value);
+            }
         }
         Ok(())
     }

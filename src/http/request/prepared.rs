@@ -76,7 +76,11 @@ impl Prepared {
     /// is written as a number.
     pub fn set_body_field(&mut self, path: &str, text: &str) -> Result<(), EvalError> {
         let mut json = Vec::new();
-        if is_whole_number(text) { json.extend_from_slice(text.as_bytes()) } else { write_string(&mut json, text) }
+        if is_whole_number(text) {
+            json.extend_from_slice(text.as_bytes())
+        } else {
+            write_string(&mut json, text)
+        }
         self.set_body_value(path, &String::from_utf8_lossy(&json))
     }
 
