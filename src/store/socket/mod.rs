@@ -89,7 +89,7 @@ mod tests {
 
     fn owned() -> (tempfile::TempDir, StateDir) {
         let home = tempfile::tempdir().unwrap();
-        let state = StateDir::own(home.path(), SystemClock::start().utc()).unwrap();
+        let state = StateDir::own(&home.path().join("state"), SystemClock::start().utc()).unwrap();
         (home, state)
     }
 
@@ -99,11 +99,12 @@ mod tests {
         let stop = CancellationToken::new();
         let clock: SharedClock = SystemClock::start();
         let task = OwnerSocket::bind(&state).unwrap().serve(Arc::new(Fixed), clock, stop.clone());
-        let path = home.path().to_path_buf();
+        let path = home.path().join("state");
+        let socket = path.join(NAME);
         let result = tokio::task::spawn_blocking(move || client(path)).await.unwrap();
         stop.cancel();
         task.await.unwrap();
-        assert!(!home.path().join(NAME).exists(), "the socket is removed at the end");
+        assert!(!socket.exists(), "the socket is removed at the end");
         result
     }
 
@@ -171,13 +172,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_stale_socket_is_replaced_and_anything_else_is_not() {
-        let (home, state) = owned();
-        drop(std::os::unix::net::UnixListener::bind(home.path().join(NAME)).unwrap());
-        assert!(matches!(ask(home.path(), Ask::Status), Err(AskError::NotRunning(_))), "a dead owner's socket");
+        let (_home, state) = owned();
+        drop(std::os::unix::net::UnixListener::bind(state.path().join(NAME)).unwrap());
+        assert!(matches!(ask(state.path(), Ask::Status), Err(AskError::NotRunning(_))), "a dead owner's socket");
         drop(OwnerSocket::bind(&state).unwrap());
-        std::fs::write(home.path().join(NAME), "mine").unwrap();
+        std::fs::write(state.path().join(NAME), "mine").unwrap();
         assert!(matches!(OwnerSocket::bind(&state), Err(StateError::Wrong { .. })));
-        assert_eq!(std::fs::read_to_string(home.path().join(NAME)).unwrap(), "mine");
+        assert_eq!(std::fs::read_to_string(state.path().join(NAME)).unwrap(), "mine");
     }
 
     #[tokio::test]
