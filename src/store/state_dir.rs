@@ -303,6 +303,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let me = rustix::process::geteuid().as_raw();
         assert!(matches!(check(home.path(), me + 1), Err(StateError::Foreign { .. })));
+        std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o700)).unwrap();
         assert!(check(home.path(), me).is_ok());
     }
 
