@@ -1,6 +1,8 @@
 //! Handlebars text with escaping by place. Templates of plain placeholders are compiled to direct writes;
 //! only logic reaches the engine.
 
+pub(in crate::value) mod names;
+
 use super::context::{Context, Reference};
 use super::issue::{EvalError, Issue};
 
