@@ -2,6 +2,7 @@
 
 pub mod diagnostic;
 pub mod files;
+pub mod watch;
 
 use crate::model::snapshot::Snapshot;
 use diagnostic::Diagnostic;
