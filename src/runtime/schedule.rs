@@ -36,7 +36,7 @@ pub struct Due {
 #[derive(Debug, Default)]
 pub struct Heap {
     /// Earliest first; entries of an older generation are dropped when they come up.
-    heap: BinaryHeap<Reverse<Entry>>,
+    entries: BinaryHeap<Reverse<Entry>>,
     flows: HashMap<FlowId, Scheduled>,
     generation: u64,
 }
@@ -90,11 +90,11 @@ impl Heap {
     /// What is due at `now`, each flow at most once, in order of instant and then of name.
     pub fn due(&mut self, now: DateTime<Utc>) -> Vec<Due> {
         let mut due = Vec::new();
-        while let Some(Reverse(entry)) = self.heap.peek() {
+        while let Some(Reverse(entry)) = self.entries.peek() {
             if entry.instant > now {
                 break;
             }
-            let Some(Reverse(entry)) = self.heap.pop() else { break };
+            let Some(Reverse(entry)) = self.entries.pop() else { break };
             let Some(scheduled) = self.flows.get_mut(&entry.flow).filter(|s| s.generation == entry.generation) else {
                 continue;
             };
@@ -103,7 +103,7 @@ impl Heap {
             scheduled.next = scheduled.schedule.next_after(newest);
             if let Some(instant) = scheduled.next {
                 let (flow, generation) = (entry.flow.clone(), scheduled.generation);
-                self.heap.push(Reverse(Entry { instant, flow, generation }));
+                self.entries.push(Reverse(Entry { instant, flow, generation }));
             }
             if newest >= now - WINDOW {
                 due.push(Due { flow: entry.flow, instant: newest, missed });
@@ -115,11 +115,11 @@ impl Heap {
 
     /// When to ask again.
     pub fn next_wake(&mut self) -> Option<DateTime<Utc>> {
-        while let Some(Reverse(entry)) = self.heap.peek() {
+        while let Some(Reverse(entry)) = self.entries.peek() {
             if self.flows.get(&entry.flow).is_some_and(|s| s.generation == entry.generation) {
                 return Some(entry.instant);
             }
-            self.heap.pop();
+            self.entries.pop();
         }
         None
     }
@@ -133,16 +133,16 @@ impl Heap {
         self.generation += 1;
         let next = schedule.next_after(done);
         if let Some(instant) = next {
-            self.heap.push(Reverse(Entry { instant, flow: flow.clone(), generation: self.generation }));
+            self.entries.push(Reverse(Entry { instant, flow: flow.clone(), generation: self.generation }));
         }
         Scheduled { schedule: schedule.clone(), generation: self.generation, done, next }
     }
 
     /// Throws out dead entries once they outnumber the living, so that edits do not pile up.
     fn sweep(&mut self) {
-        if self.heap.len() > 2 * self.flows.len() + 64 {
+        if self.entries.len() > 2 * self.flows.len() + 64 {
             let flows = &self.flows;
-            self.heap.retain(|Reverse(e)| flows.get(&e.flow).is_some_and(|s| s.generation == e.generation));
+            self.entries.retain(|Reverse(e)| flows.get(&e.flow).is_some_and(|s| s.generation == e.generation));
         }
     }
 }
