@@ -139,7 +139,7 @@ impl<'a> Fields<'a> {
     }
     /// A string's text without its quotes, escapes as they stand.
     fn inner(&self, key: &str) -> &'a str {
-        self.text(key).trim_matches('"')
+        self.text(key).strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
     }
     fn number(&self, key: &str) -> u64 {
         self.text(key).parse().unwrap_or_default()
