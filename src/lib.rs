@@ -16,6 +16,7 @@
 //! - [`cli`]: one file per command; [`app`] composes everything
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod model;
