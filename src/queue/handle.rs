@@ -77,6 +77,13 @@ impl Queue {
         });
     }
 
+    /// The level a line sends under: what a caller needs to know to keep that many requests ready. 1 for a line that
+    /// is not there.
+    pub fn level(&self, line: &LineId) -> u32 {
+        let locked = self.shared.lock();
+        locked.state.key(line).and_then(|line| locked.state.level(line)).unwrap_or(1)
+    }
+
     /// Every pool, for `status`.
     pub fn view(&self) -> Vec<PoolView> {
         let locked = self.shared.lock();

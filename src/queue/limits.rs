@@ -78,33 +78,6 @@ pub enum PauseScope {
     Connection,
 }
 
-/// Where a line reports what happens in it. Called under the queue's lock: count and return.
-pub trait LineMeters: Send + Sync {
-    /// Tickets waiting now.
-    fn depth(&self, depth: usize);
-    /// Requests in flight now.
-    fn in_flight(&self, count: u32);
-    /// The limit in force.
-    fn limit(&self, level: u32);
-    /// A ticket stood in line so long.
-    fn waited(&self, wait: Duration);
-}
-
-impl LineMeters for ConnectionMeters {
-    fn depth(&self, depth: usize) {
-        Self::depth(self, depth);
-    }
-    fn in_flight(&self, count: u32) {
-        Self::in_flight(self, count);
-    }
-    fn limit(&self, level: u32) {
-        Self::limit(self, level);
-    }
-    fn waited(&self, wait: Duration) {
-        Self::waited(self, wait);
-    }
-}
-
 /// One line with its limits and the meters it reports to.
 #[derive(Clone)]
 pub struct LineSpec {
@@ -112,6 +85,7 @@ pub struct LineSpec {
     pub id: LineId,
     /// Its limits.
     pub limits: Limits,
-    /// Where depth, in flight, limit and waits are counted.
-    pub meters: Arc<dyn LineMeters>,
+    /// Where depth, in flight, limit and waits are counted. Two lines that share one set each other's gauges: a token
+    /// endpoint's line takes silent ones.
+    pub meters: Arc<ConnectionMeters>,
 }

@@ -3,8 +3,9 @@
 //! Whatever is done to the state is followed, still under the lock, by granting what may start now and by reporting
 //! to the meters; wakers run after the lock is gone. The lock is never held across an await.
 
-use super::limits::{LineId, LineMeters};
+use super::limits::LineId;
 use super::state::{LineKey, QueueState, Ticket};
+use crate::observe::meters::ConnectionMeters;
 use crate::value::time::{Mono, SharedClock};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -32,16 +33,10 @@ pub(super) struct Locked {
     pub(super) closed: bool,
     /// Tickets somebody awaits.
     pub(super) waiting: HashMap<Ticket, Waker>,
-    meters: HashMap<LineKey, Meters>,
+    meters: HashMap<LineKey, Arc<ConnectionMeters>>,
     woken: Wakers,
     /// Until when the waker task sleeps; `None` while it sleeps until it is told.
     armed: Option<Mono>,
-}
-
-struct Meters {
-    to: Arc<dyn LineMeters>,
-    /// A token endpoint's line shares the series of its connection: two lines must not set one gauge.
-    gauges: bool,
 }
 
 impl Shared {
@@ -99,7 +94,7 @@ impl Locked {
         for grant in self.state.grant(now) {
             self.woken.extend(self.waiting.remove(&grant.ticket));
             if let Some(meters) = self.meters.get(&grant.line) {
-                meters.to.waited(grant.waited);
+                meters.waited(grant.waited);
             }
             self.report(grant.line);
         }
@@ -113,12 +108,10 @@ impl Locked {
     /// Sets a line's gauges; the last time when the line has gone.
     pub(super) fn report(&mut self, line: LineKey) {
         let counts = self.state.counts(line);
-        if let Some(meters) = self.meters.get(&line)
-            && meters.gauges
-        {
+        if let Some(meters) = self.meters.get(&line) {
             let (depth, in_flight) = counts.unwrap_or_default();
-            meters.to.depth(depth);
-            meters.to.in_flight(in_flight);
+            meters.depth(depth);
+            meters.in_flight(in_flight);
         }
         if counts.is_none() {
             self.meters.remove(&line);
@@ -126,13 +119,10 @@ impl Locked {
     }
 
     /// Connects a line to its meters.
-    pub(super) fn meter(&mut self, id: &LineId, to: Arc<dyn LineMeters>) {
+    pub(super) fn meter(&mut self, id: &LineId, meters: Arc<ConnectionMeters>) {
         let Some(line) = self.state.key(id) else { return };
-        let gauges = matches!(id, LineId::Connection(_));
-        if gauges && let Some(level) = self.state.level(line) {
-            to.limit(level);
-        }
-        self.meters.insert(line, Meters { to, gauges });
+        meters.limit(self.state.level(line).unwrap_or_default());
+        self.meters.insert(line, meters);
         self.report(line);
     }
 
