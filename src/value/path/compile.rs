@@ -9,7 +9,7 @@ use jsonpath_rust::parser::parse_json_path;
 use std::sync::Arc;
 
 /// Whether a text has the look of a JSONPath rather than of a dotted path.
-pub(in crate::value) fn looks_like_json_path(text: &str) -> bool {
+pub(crate) fn looks_like_json_path(text: &str) -> bool {
     text == "$" || text.starts_with("$.") || text.starts_with("$[")
 }
 
@@ -119,7 +119,10 @@ fn dotted(text: &str) -> Result<Path, Issue> {
             }
             Some(b'.') => end + 1,
             Some(b'[') | None => end,
-            Some(_) => return Err(Issue::new(end..end + 1, "expected `.` or `[` after `]`")),
+            Some(_) => {
+                let length = text[end..].chars().next().map_or(1, char::len_utf8);
+                return Err(Issue::new(end..end + length, "expected `.` or `[` after `]`"));
+            }
         };
     }
     Ok(path(text, segments, None))

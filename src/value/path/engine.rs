@@ -16,6 +16,9 @@ use std::rc::Rc;
 /// the budget grows with its length.
 const BUDGET: usize = 1_000_000;
 
+/// Most selectors in all unions of a path: the engine copies what it has found once for each.
+const MAX_UNION: usize = 32;
+
 /// A query that needs the engine.
 #[derive(Debug)]
 pub(super) struct Query {
@@ -58,6 +61,12 @@ pub(super) fn survey(text: &str, query: &JpQuery) -> Result<(), Issue> {
     if survey.descendants > 1 {
         return Err(Issue::new(place(".."), "more than one `..` in a path").help("name the members on the way"));
     }
+    if survey.union > MAX_UNION {
+        return Err(Issue::new(
+            0..text.len(),
+            format!("more than {MAX_UNION} parts in the unions (`[a, b]`) of a path"),
+        ));
+    }
     if let Some(name) = survey.refused {
         return Err(Issue::new(place(&name), format!("the function `{name}` is not supported in paths"))
             .help("compare with `==`, or filter with an expression in `keep` or `when`"));
@@ -69,6 +78,7 @@ pub(super) fn survey(text: &str, query: &JpQuery) -> Result<(), Issue> {
 #[derive(Default)]
 struct Survey {
     descendants: usize,
+    union: usize,
     root: bool,
     refused: Option<String>,
 }
@@ -87,7 +97,10 @@ impl Survey {
                 self.segment(inner);
             }
             Segment::Selector(selector) => self.selector(selector),
-            Segment::Selectors(selectors) => selectors.iter().for_each(|selector| self.selector(selector)),
+            Segment::Selectors(selectors) => {
+                self.union += selectors.len();
+                selectors.iter().for_each(|selector| self.selector(selector));
+            }
         }
     }
 
@@ -269,10 +282,7 @@ impl Queryable for Node<'_> {
 
     fn as_array(&self) -> Option<&Vec<Self>> {
         self.pay(1)?;
-        let items = match (&self.what, self.parts()) {
-            (What::List(items), _) | (_, Parts::List(items)) => items,
-            _ => return None,
-        };
+        let ((What::List(items), _) | (_, Parts::List(items))) = (&self.what, self.parts()) else { return None };
         self.pay(items.len())?;
         Some(items)
     }
