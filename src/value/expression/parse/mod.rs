@@ -186,17 +186,13 @@ impl Parser<'_> {
     /// `a ~ b ~ c` becomes one part with three operands.
     fn chain(&self, left: Node, right: Node) -> Parsed {
         let start = left.at.start;
-        match left.what {
-            What::Concat(mut operands) => {
-                let below = right.depth.max(left.depth - 1);
-                operands.push(right);
-                self.node(start, What::Concat(operands), below)
-            }
-            _ => {
-                let below = left.depth.max(right.depth);
-                self.node(start, What::Concat(vec![left, right]), below)
-            }
+        if let What::Concat(mut operands) = left.what {
+            let below = right.depth.max(left.depth - 1);
+            operands.push(right);
+            return self.node(start, What::Concat(operands), below);
         }
+        let below = left.depth.max(right.depth);
+        self.node(start, What::Concat(vec![left, right]), below)
     }
 
     fn inverse(&mut self) -> Parsed {
