@@ -27,11 +27,11 @@ fn visit(node: &Node, tolerant: bool, found: &mut Vec<Reference>) {
             visit(left, tolerant, found);
             visit(right, false, found);
         }
-        What::And(left, right) | What::Or(left, right) | What::Math(_, left, right) | What::Concat(left, right) => {
+        What::And(left, right) | What::Or(left, right) | What::Math(_, left, right) => {
             visit(left, false, found);
             visit(right, false, found);
         }
-        What::List(items) => {
+        What::List(items) | What::Concat(items) => {
             for item in items {
                 visit(item, false, found);
             }

@@ -183,6 +183,18 @@ impl Parser<'_> {
         self.node(start, what(Box::new(left), Box::new(right)), below)
     }
 
+    /// `a ~ b ~ c` becomes one part with three operands.
+    fn chain(&self, left: Node, right: Node) -> Parsed {
+        let start = left.at.start;
+        if let What::Concat(mut operands) = left.what {
+            let below = right.depth.max(left.depth - 1);
+            operands.push(right);
+            return self.node(start, What::Concat(operands), below);
+        }
+        let below = left.depth.max(right.depth);
+        self.node(start, What::Concat(vec![left, right]), below)
+    }
+
     fn inverse(&mut self) -> Parsed {
         let start = self.here().start;
         if !self.word("not") {
@@ -248,10 +260,10 @@ impl Parser<'_> {
             };
             self.next += 1;
             let right = self.binary(level + 1)?;
-            left = self.pair(left, right, |l, r| match math {
-                Some(math) => What::Math(math, l, r),
-                None => What::Concat(l, r),
-            })?;
+            left = match math {
+                Some(math) => self.pair(left, right, |l, r| What::Math(math, l, r))?,
+                None => self.chain(left, right)?,
+            };
         }
         Ok(left)
     }
