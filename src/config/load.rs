@@ -74,8 +74,7 @@ pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
 
 /// Checks across files.
 fn check(connections: &[ConnectionFile<'_>], names: &Connections, flows: &[FlowFile<'_>]) {
-    let drafts: Vec<_> =
-        connections.iter().filter_map(|one| Some((&one.file, &one.draft.as_ref()?.0))).collect();
+    let drafts: Vec<_> = connections.iter().filter_map(|one| Some((&one.file, &one.draft.as_ref()?.0))).collect();
     let unreadable: Vec<_> = names.iter().filter(|(_, facts)| !facts.complete).map(|(id, _)| id.clone()).collect();
     resolve::borrowing(&drafts, &unreadable);
     let claims = drafts.iter().map(|(file, draft)| (*file, &draft.id, draft.formerly.as_slice()));
@@ -87,7 +86,10 @@ fn check(connections: &[ConnectionFile<'_>], names: &Connections, flows: &[FlowF
 
 impl<'a> Load<'a> {
     /// The files below a folder.
-    fn below(&self, folder: &'static str) -> impl Iterator<Item = (&'a Path, &'a Result<Source, Unreadable>)> + use<'a> {
+    fn below(
+        &self,
+        folder: &'static str,
+    ) -> impl Iterator<Item = (&'a Path, &'a Result<Source, Unreadable>)> + use<'a> {
         let files: &'a BTreeMap<_, _> = &self.tree.files;
         files.iter().filter(move |(path, _)| path.starts_with(folder)).map(|(path, source)| (path.as_path(), source))
     }
@@ -140,6 +142,9 @@ impl<'a> Load<'a> {
                 if let Some(known) = known {
                     let (decoded, found) = connection::decode(&Table::root(&file, &table), known, &sources);
                     facts = found;
+                    if decoded.http.is_none() {
+                        not_silent(&file);
+                    }
                     let hash = self.settle(source, sources.named());
                     draft = id.is_some().then_some((decoded, hash));
                 }
@@ -164,8 +169,9 @@ impl<'a> Load<'a> {
                 let sources = self.sources();
                 (flow, formerly) = flow::decode(&Table::root(&file, &table), known, &sources, names);
                 let hash = self.settle(source, sources.named());
-                if let Some(flow) = &mut flow {
-                    flow.hash = hash;
+                match &mut flow {
+                    Some(flow) => flow.hash = hash,
+                    None => not_silent(&file),
                 }
             }
             files.push(FlowFile { file, flow: flow.filter(|_| id.is_some()), id, formerly });
@@ -184,9 +190,16 @@ fn open<'t>(
         Ok(source) => (File::new(path, &source.text, top), Some(source)),
         Err(why) => {
             let file = File::new(path, "", top);
-            file.report(Finding::error(why.code, why.message.clone()).help_if(why.help.clone()));
+            file.report(Finding::error(why.code, why.message.clone()).help_if(why.help.clone()).spot(why.at));
             (file, None)
         }
+    }
+}
+
+/// A file that gives nothing has said why; should a decoder forget to, the file is refused all the same.
+fn not_silent(file: &File<'_>) {
+    if !file.has_errors() {
+        file.report(Finding::error("invalid", "this file cannot be used").help("please report this file as a fault"));
     }
 }
 

@@ -40,13 +40,17 @@ pub(in crate::config) struct Scope<'a> {
 }
 
 /// Roots whose tables are not built yet.
-const NOT_YET: &[Root] =
-    &[Root::LastExport, Root::ThisExport, Root::Window, Root::Each, Root::Lookup, Root::Auth];
+const NOT_YET: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window, Root::Each, Root::Lookup, Root::Auth];
 
 impl<'a> Scope<'a> {
     /// Texts of a connection file: `connection` and `flow.id`.
     pub(in crate::config) fn of_connection(connection: &'a Facts) -> Self {
-        Self { roots: vec![Root::Connection, Root::Flow], connection: Some(connection), flow: None, place: Place::Plain }
+        Self {
+            roots: vec![Root::Connection, Root::Flow],
+            connection: Some(connection),
+            flow: None,
+            place: Place::Plain,
+        }
     }
 
     /// Texts of a flow file, on behalf of one of its connections.
@@ -119,7 +123,9 @@ impl<'a> Scope<'a> {
                 Some("`records` is for batches (`batch_size` above 1); use `record`".to_owned())
             }
             Root::Record => Some("there is no record yet while pages are asked for".to_owned()),
-            Root::Page | Root::Previous => Some("`page` and `previous` need a method under `[export.paging]`".to_owned()),
+            Root::Page | Root::Previous => {
+                Some("`page` and `previous` need a method under `[export.paging]`".to_owned())
+            }
             Root::Item | Root::Index | Root::Parent => Some("it exists inside `each` only".to_owned()),
             _ => None,
         }
