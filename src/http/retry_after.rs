@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(seconds(" 120 "), Some(120));
         assert_eq!(seconds("0"), Some(0));
         assert_eq!(seconds("1.2"), Some(2));
-        let unit = |text, unit| parse(text, unit, now());
+        let unit = |text: &str, unit| parse(text, unit, now());
         assert_eq!(unit("1500", RetryAfterUnit::Millis), Some(Duration::from_millis(1500)));
         let epoch = now().timestamp() + 7;
         assert_eq!(unit(&epoch.to_string(), RetryAfterUnit::EpochSeconds), Some(Duration::from_secs(7)));

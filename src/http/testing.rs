@@ -102,9 +102,7 @@ impl Transport for Script {
                 }
                 Play::Fail(error) => Err(error),
                 Play::Hang => std::future::pending().await,
-                Play::Stall(status) => {
-                    Ok(WireAnswer { body: stream::pending().boxed(), ..head(status, Vec::new()) })
-                }
+                Play::Stall(status) => Ok(WireAnswer { body: stream::pending().boxed(), ..head(status, Vec::new()) }),
             }
         })
     }

@@ -191,26 +191,42 @@ fn mistakes_have_a_place_and_a_remedy() {
     refused("defalt(record.a, 1)", 0..6, "unknown helper `defalt`", Some("did you mean `default`?"));
     refused("record.a is definde", 12..19, "unknown test `is definde`", Some("did you mean `defined`?"));
     refused("1 +", 3..3, "expected a value, found the end", None);
-    refused("record.a.trim()", 13..14, "only helper names can be called", Some("values have no methods; use a filter, as in `x | upper`"));
+    refused(
+        "record.a.trim()",
+        13..14,
+        "only helper names can be called",
+        Some("values have no methods; use a filter, as in `x | upper`"),
+    );
     refused("record.a[1:2]", 8..11, "slices are not supported yet", None);
     refused("", 0..0, "the expression is empty", None);
-    refused("1 | round(precison=2)", 10..18, "filter `round` has no argument `precison`", Some("did you mean `precision`?"));
+    refused(
+        "1 | round(precison=2)",
+        10..18,
+        "filter `round` has no argument `precison`",
+        Some("did you mean `precision`?"),
+    );
     let both = Expression::compile("nope(1) + (2 | nope)").unwrap_err();
     assert_eq!(both.len(), 2, "{both:?}");
 }
 
 #[test]
 fn references_tell_roots_members_and_tolerance() {
-    let expression = Expression::compile("record.a['b c'][0].d ~ (item.x | default('')) ~ nope.y if lookup.c is defined else default(flow.vars.v, 1)").unwrap();
+    let expression = Expression::compile(
+        "record.a['b c'][0].d ~ (item.x | default('')) ~ nope.y if lookup.c is defined else default(flow.vars.v, 1)",
+    )
+    .unwrap();
     let seen: Vec<_> =
         expression.references().iter().map(|r| (r.root.as_str(), r.members.join("/"), r.tolerant)).collect();
-    assert_eq!(seen, [
-        ("record", "a/b c/0/d".to_owned(), false),
-        ("item", "x".to_owned(), true),
-        ("nope", String::new(), false),
-        ("lookup", "c".to_owned(), true),
-        ("flow", "vars/v".to_owned(), true),
-    ]);
+    assert_eq!(
+        seen,
+        [
+            ("record", "a/b c/0/d".to_owned(), false),
+            ("item", "x".to_owned(), true),
+            ("nope", String::new(), false),
+            ("lookup", "c".to_owned(), true),
+            ("flow", "vars/v".to_owned(), true),
+        ]
+    );
     assert_eq!(&expression.source()[expression.references()[0].at.clone()], "record.a['b c'][0].d");
     let record = record();
     let ctx = Context::new().with(Root::Record, Slot::Record(&record));
