@@ -66,6 +66,21 @@ impl<'a> Place<'a> {
     }
 }
 
+/// One step into a computed or raw value.
+pub(in crate::value) fn step_into<'a>(value: Value<'a>, step: &Step) -> Option<Value<'a>> {
+    match (value, step) {
+        (Value::Json(json), step) => json_step(json, step).map(Value::Json),
+        (Value::Map(members), Step::Member(name) | Step::Either(name, _)) => {
+            members.into_iter().find(|(key, _)| **key == **name).map(|(_, value)| value)
+        }
+        (Value::List(mut items), Step::Index(n) | Step::Either(_, n)) => {
+            let at = position(*n, || items.len())?;
+            (at < items.len()).then(|| items.swap_remove(at))
+        }
+        _ => None,
+    }
+}
+
 /// One literal step inside JSON.
 #[inline]
 pub(super) fn json_step<'a>(json: JsonRef<'a>, step: &Step) -> Option<JsonRef<'a>> {

@@ -9,7 +9,7 @@ use jsonpath_rust::parser::parse_json_path;
 use std::sync::Arc;
 
 /// Whether a text has the look of a JSONPath rather than of a dotted path.
-pub(in crate::value) fn looks_like_json_path(text: &str) -> bool {
+pub(crate) fn looks_like_json_path(text: &str) -> bool {
     text == "$" || text.starts_with("$.") || text.starts_with("$[")
 }
 

@@ -5,6 +5,8 @@ mod compile;
 mod engine;
 mod walk;
 
+pub(crate) use compile::looks_like_json_path;
+
 use super::context::{Context, Slot};
 use super::issue::{EvalError, Issue};
 use super::json::{JsonRef, Kind};
