@@ -51,7 +51,6 @@ pub(super) fn with_header(status: u16, name: &'static str, value: impl Into<Stri
 /// A request as it left.
 pub(super) struct Seen {
     pub at: Mono,
-    pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Option<Bytes>,
@@ -83,8 +82,8 @@ impl Script {
 
 impl Transport for Script {
     fn send(&self, request: WireRequest) -> BoxFuture<'_, Result<WireAnswer, WireError>> {
-        let WireRequest { method, url, headers, body } = request;
-        self.seen.lock().unwrap().push(Seen { at: self.clock.mono(), method, url, headers, body });
+        let WireRequest { url, headers, body, .. } = request;
+        self.seen.lock().unwrap().push(Seen { at: self.clock.mono(), url, headers, body });
         let mut plays = self.plays.lock().unwrap();
         let play = if plays.len() > 1 { plays.pop_front().unwrap() } else { plays[0].clone() };
         Box::pin(async move {
