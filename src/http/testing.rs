@@ -70,8 +70,20 @@ impl Script {
     }
 
     /// When each request left.
-    pub(super) fn times(&self) -> Vec<Duration> {
+    fn times(&self) -> Vec<Duration> {
         self.seen.lock().unwrap().iter().map(|seen| seen.at.0).collect()
+    }
+
+    /// Time between the starts of one request and the next.
+    pub(super) fn gap(&self, n: usize) -> Duration {
+        let times = self.times();
+        times[n + 1].saturating_sub(times[n])
+    }
+
+    /// Time since the first request left, for each.
+    pub(super) fn since_first(&self) -> Vec<Duration> {
+        let times = self.times();
+        times.iter().map(|at| at.saturating_sub(times[0])).collect()
     }
 
     /// Looks at one request.
@@ -124,7 +136,7 @@ pub(super) fn settings(base: &str) -> ClientSettings {
             rule: None,
             retry_after_header: None,
             retry_after_unit: RetryAfterUnit::Seconds,
-            max_pause: Duration::from_secs(300),
+            max_pause: Duration::from_mins(5),
             min_pause: Duration::ZERO,
             scope: PauseScope::Pool,
         },
@@ -132,7 +144,7 @@ pub(super) fn settings(base: &str) -> ClientSettings {
         retry: Retry {
             max_attempts: NonZeroU32::new(4).unwrap(),
             initial: Duration::from_secs(1),
-            max: Duration::from_secs(60),
+            max: Duration::from_mins(1),
             unsafe_methods: false,
         },
         level: 4,

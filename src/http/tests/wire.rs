@@ -5,7 +5,8 @@ use crate::http::exchange::{Answer, Failure, FailureClass};
 use crate::http::request::{Method, Prepared};
 use crate::http::testing::{Bench, Reply, Server, request, settings};
 use bytes::Bytes;
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -110,7 +111,7 @@ async fn nobody_listening_is_unreachable_and_says_no_query() {
 async fn garbage_and_floods_of_headers_are_errors() {
     let mut flood = String::from("HTTP/1.1 200 OK\r\n");
     for n in 0..10_000 {
-        flood.push_str(&format!("x-{n}: y\r\n"));
+        write!(flood, "x-{n}: y\r\n").unwrap();
     }
     flood.push_str("content-length: 0\r\n\r\n");
     assert_eq!(failure(Reply::raw(flood)).await.class, FailureClass::Unreachable);
