@@ -2,6 +2,8 @@
 //!
 //! Labels come from configuration or from a closed list, never from data. What counts is in `meters`.
 
+use std::fmt::Write as _;
+
 /// How a series behaves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
@@ -52,7 +54,7 @@ const FLOW: Label = Label { name: "flow", values: &[] };
 const CONNECTION: Label = Label { name: "connection", values: &[] };
 const TRIGGER: Label = Label { name: "trigger", values: TRIGGERS };
 /// Values of `trigger`.
-pub const TRIGGERS: &[&str] = &["manual", "schedule", "run_after"];
+pub const TRIGGERS: &[&str] = &["manual", "schedule"];
 /// Values of `outcome` of a run.
 pub const RUN_OUTCOMES: &[&str] = &["succeeded", "errors", "failed", "cancelled"];
 /// Values of `outcome` of a record.
@@ -62,7 +64,7 @@ pub const REQUEST_OUTCOMES: &[&str] = &["success", "limited", "auth_failed", "re
 /// Values of `outcome` of a reload.
 pub const RELOAD_OUTCOMES: &[&str] = &["applied", "rejected"];
 /// Values of `reason` of a skipped occurrence.
-pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "full"];
+pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "gone"];
 
 const REQUEST_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 const WAIT_SECONDS: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
@@ -143,4 +145,99 @@ table! {
         "When the process started";
     BUILD_INFO = "flowgate_build_info", Kind::Gauge, Flag, &[Label { name: "version", values: &[] }],
         "Always 1; the label names the version that runs";
+}
+
+/// docs/METRICS.md.
+pub fn document() -> String {
+    let mut out = String::from(
+        "# Metrics\n\nGenerated from `src/observe/names.rs`; a test compares (`FLOWGATE_BLESS=1` writes it anew).\n\n\
+         Served as `/metrics` in the Prometheus text format. `flow` and `connection` are ids of files; every other label\n\
+         takes the values listed here and no others. Series of removed flows and connections are not shown. Counters exist\n\
+         at 0 from the moment their flow or connection is loaded.\n",
+    );
+    for metric in ALL {
+        let kind = match metric.kind {
+            Kind::Counter => "counter".to_owned(),
+            Kind::Gauge => "gauge".to_owned(),
+            Kind::Histogram(buckets) => format!("histogram, buckets {}", list(buckets)),
+        };
+        let unit = match metric.unit {
+            Unit::Count => "",
+            Unit::Seconds => ", seconds",
+            Unit::Flag => ", 0 or 1",
+        };
+        let _ = write!(out, "\n## `{}`\n\n{}.\n\n- {kind}{unit}\n", metric.name, metric.help);
+        for label in metric.labels {
+            let _ = writeln!(out, "- label `{}`: {}", label.name, values(*label));
+        }
+    }
+    out
+}
+
+fn list(buckets: &[f64]) -> String {
+    buckets.iter().map(f64::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn values(label: Label) -> String {
+    match (label.name, label.values) {
+        ("flow", _) => "id of the flow".to_owned(),
+        ("connection", _) => "id of the connection".to_owned(),
+        (_, []) => "of the build".to_owned(),
+        (_, values) => values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::path::Path;
+
+    #[test]
+    fn names_follow_the_conventions() {
+        let mut seen = HashSet::new();
+        for metric in ALL {
+            let name = metric.name;
+            assert!(seen.insert(name), "{name} stands twice");
+            assert!(
+                name.starts_with("flowgate_") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+                "{name}"
+            );
+            assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
+            assert_eq!(name.contains("_seconds"), metric.unit == Unit::Seconds, "{name}");
+            assert!(!metric.help.is_empty() && !metric.help.ends_with('.') && !metric.help.contains('\n'), "{name}");
+            if let Kind::Histogram(buckets) = metric.kind {
+                assert!(!buckets.is_empty() && buckets.windows(2).all(|pair| pair[0] < pair[1]), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_frozen_names_are_there() {
+        for (name, labels) in [
+            ("flowgate_config_reloads_total", &["outcome"][..]),
+            ("flowgate_flow_runs_total", &["flow", "outcome", "trigger"]),
+            ("flowgate_flow_records_total", &["flow", "outcome"]),
+            ("flowgate_flow_last_success_timestamp_seconds", &["flow"]),
+            ("flowgate_http_requests_total", &["connection", "outcome"]),
+            ("flowgate_queue_depth", &["connection"]),
+            ("flowgate_connection_in_flight", &["connection"]),
+            ("flowgate_connection_concurrency_limit", &["connection"]),
+            ("flowgate_queue_wait_seconds", &["connection"]),
+        ] {
+            let metric = ALL.iter().find(|metric| metric.name == name).unwrap_or_else(|| panic!("{name} is missing"));
+            assert_eq!(metric.labels.iter().map(|label| label.name).collect::<Vec<_>>(), labels, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_document_is_up_to_date() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/METRICS.md");
+        if std::env::vars().any(|(name, value)| name == "FLOWGATE_BLESS" && value == "1") {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, document()).unwrap();
+        }
+        let on_disk = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(on_disk == document(), "docs/METRICS.md is stale: run this test with FLOWGATE_BLESS=1");
+    }
 }

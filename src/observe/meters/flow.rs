@@ -54,8 +54,6 @@ pub enum TriggerKind {
     Manual,
     /// The flow's schedule.
     Schedule,
-    /// Another flow ended well.
-    RunAfter,
 }
 
 impl TriggerKind {

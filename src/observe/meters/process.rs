@@ -75,8 +75,8 @@ pub enum SkipReason {
     Missed,
     /// The process is shutting down.
     Draining,
-    /// `[limits] max_runs` runs are under way.
-    Full,
+    /// The flow was removed or disabled while its occurrence was due.
+    Gone,
 }
 
 impl SkipReason {

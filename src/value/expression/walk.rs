@@ -37,6 +37,10 @@ impl<'a> Place<'a> {
             (Self::Slot(Slot::Map(members)), Step::Member(name) | Step::Either(name, _)) => {
                 members.iter().find(|(key, _)| *key == &**name).map(|(_, slot)| Self::Slot(*slot))
             }
+            (Self::Slot(Slot::Headers(headers)), Step::Member(name) | Step::Either(name, _)) => headers
+                .iter()
+                .find(|(header, _)| header.eq_ignore_ascii_case(name))
+                .map(|(_, value)| Self::Slot(Slot::Text(value))),
             (Self::Slot(Slot::Records(records)), Step::Index(n) | Step::Either(_, n)) => {
                 records.get(position(*n, || records.len())?).map(|record| Self::Slot(Slot::Record(record)))
             }
@@ -53,6 +57,12 @@ impl<'a> Place<'a> {
             Self::Slot(Slot::Records(records)) => {
                 Value::List(records.iter().map(|record| Value::Json(record.json().as_ref())).collect())
             }
+            Self::Slot(Slot::Headers(headers)) => Value::Map(
+                headers
+                    .iter()
+                    .map(|(name, value)| (Cow::Borrowed(&**name), Value::Text(Cow::Borrowed(&**value))))
+                    .collect(),
+            ),
             Self::Slot(Slot::Text(text)) => Value::Text(Cow::Borrowed(text)),
             Self::Slot(Slot::Number(n)) => Value::Int(i128::from(n)),
             Self::Slot(Slot::Map(members)) => Value::Map(
