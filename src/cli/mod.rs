@@ -1,45 +1,64 @@
 //! The command line: one file per command. Reads arguments, asks `app`, `config` or the running process, and turns
 //! the result into words and an exit code. No decision about flows is taken here.
 
-pub mod args;
+mod args;
 mod check;
-pub mod exit;
+mod demo;
+mod exit;
 mod globals;
 mod init;
-pub mod progress;
+mod output;
+mod progress;
+mod run;
+mod serve;
 mod status;
-pub mod style;
-pub mod summary;
-pub mod table;
+mod style;
+mod summary;
+mod table;
 
-pub use check::{accept, no_directory};
 pub use exit::Exit;
 pub use globals::Globals;
 
+use crate::app::Host;
+use crate::app::runs::Options;
 use crate::config::{Env, ProcessEnv};
+use crate::model::settings::LogFormat;
+use crate::model::snapshot::Snapshot;
 use crate::observe::logs;
 use args::{Cli, Command, Refusal};
+use check::accept;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write;
+use std::sync::Arc;
 use style::Style;
 
-/// Carries out a command line.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+/// Carries out the command line of this process.
+pub fn main() -> Exit {
+    carry_out(std::env::args_os())
+}
+
+fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let Cli { global, command } = match args::parse(arguments) {
         Ok(cli) => cli,
         Err(refusal) => return refuse(&refusal),
     };
-    let env = ProcessEnv;
-    let globals = Globals::new(global.clone(), Style::decide(global.no_color, &|name| env.var(name)));
-    if let Some(Err(error)) = globals.log_level.as_deref().map(logs::check_level) {
-        globals.complain(&format!("--log-level: {error}"));
-        return Exit::Usage;
-    }
+    let style = Style::decide(global.no_color, &|name| ProcessEnv.var(name));
+    let globals = match Globals::new(global, style) {
+        Ok(globals) => globals,
+        Err(text) => return refuse(&Refusal::Text(text)),
+    };
     match command {
-        Command::Check { deny_warnings } => check::check(&globals, &env, deny_warnings),
+        Command::Check { deny_warnings } => check::check(&globals, &ProcessEnv, deny_warnings),
         Command::Init => init::init(&globals),
         Command::Status => status::status(&globals),
-        Command::Demo { .. } | Command::Run(_) | Command::Serve => Exit::Internal,
+        Command::Run(args) => {
+            let options = Options { limit: args.limit, dry_run: args.dry_run };
+            let args = run::RunArgs { flows: args.flows, options };
+            with_runtime(&globals, 1, async |host| run::run(&globals, &host, &args).await)
+        }
+        Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
+        Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),
+        // Refused while parsing.
         Command::Other(_) => Exit::Usage,
     }
 }
@@ -49,7 +68,60 @@ fn refuse(refusal: &Refusal) -> Exit {
     match refusal {
         // Fails only when nobody reads.
         Refusal::Clap(error) => drop(error.print()),
-        Refusal::Text(text) => drop(writeln!(io::stderr(), "error: {text}")),
+        Refusal::Text(text) => drop(writeln!(std::io::stderr(), "error: {text}")),
     }
     refusal.exit()
+}
+
+/// One thread serves one flow best; `serve` gets two so that a busy flow never keeps monitoring waiting.
+fn with_runtime(globals: &Globals, threads: usize, work: impl AsyncFnOnce(Host) -> Exit) -> Exit {
+    let mut builder = if threads == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    let runtime = match builder.enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            globals.complain(&format!("the async runtime cannot start: {error}"));
+            return Exit::Temporary;
+        }
+    };
+    let exit = runtime.block_on(async { work(Host::of_machine(globals.root.clone(), Arc::new(ProcessEnv))).await });
+    // A second signal or a cut drain must not wait for what is stuck.
+    runtime.shutdown_background();
+    exit
+}
+
+/// Loads the project for a command that runs something; findings go to stderr.
+fn load(globals: &Globals, host: &Host) -> Result<Arc<Snapshot>, Exit> {
+    match host.load() {
+        Ok((_, loaded)) => accept(globals, loaded),
+        Err(error) => Err(check::no_directory(globals, &error)),
+    }
+}
+
+/// Installs the log: `serve` says everything, one-off commands only what is wrong.
+fn install_logs(globals: &Globals, snapshot: &Snapshot, host: &Host, quiet: bool) -> Result<(), Exit> {
+    let level = match &globals.log_level {
+        Some(level) => level.clone(),
+        None if quiet => "error".to_owned(),
+        None => snapshot.settings.log_level.clone(),
+    };
+    let format = match snapshot.settings.log_format {
+        LogFormat::Auto => None,
+        LogFormat::Text => Some(logs::Format::Text),
+        LogFormat::Json => Some(logs::Format::Json),
+    };
+    let options = logs::Options { format, level, colour: globals.style.stderr };
+    match logs::install(&options, host.clock.clone()) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            globals.complain(&error.to_string());
+            Err(Exit::Usage)
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod walk;
 
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,20 +59,59 @@ impl Unreadable {
 
 /// Scans the project directory. Fails only when the directory itself cannot be opened.
 pub fn scan(root: &Path) -> std::io::Result<Tree> {
-    let root = root.canonicalize()?;
-    if !root.is_dir() {
-        return Err(std::io::Error::from(std::io::ErrorKind::NotADirectory));
-    }
-    let files = walk::project(&root);
-    let hash = digest_files(&files);
-    Ok(Tree { root, files, hash: short(hash) })
+    survey(root, &BTreeSet::new()).map(|survey| survey.tree)
 }
 
 /// Scans the project directory and counts the files that configuration names into the hash.
 pub fn scan_with(root: &Path, named: &BTreeSet<PathBuf>) -> std::io::Result<Tree> {
-    let mut tree = scan(root)?;
+    survey(root, named).map(|survey| survey.tree)
+}
+
+/// A scan, and where to look for changes of what it saw.
+#[derive(Debug, Clone)]
+pub(super) struct Survey {
+    pub(super) tree: Tree,
+    /// Folders that hold only files of the project: anything that happens in them matters.
+    pub(super) folders: BTreeSet<PathBuf>,
+    /// Folders that hold other things too, and the names in them that matter.
+    pub(super) shared: BTreeMap<PathBuf, BTreeSet<OsString>>,
+}
+
+/// Scans and tells where to look next; `root` is as given, because a link in its place may be swapped.
+pub(super) fn survey(root: &Path, named: &BTreeSet<PathBuf>) -> std::io::Result<Survey> {
+    let real = root.canonicalize()?;
+    if !real.is_dir() {
+        return Err(std::io::Error::from(std::io::ErrorKind::NotADirectory));
+    }
+    let (files, mut folders) = walk::project(&real);
+    let mut tree = Tree { root: real, files, hash: String::new() };
     tree.count_in(named);
-    Ok(tree)
+    // The project directory holds state, logs and other things too.
+    folders.remove(&tree.root);
+    let mut shared = BTreeMap::new();
+    for name in ["flowgate.toml", "connections", "flows"] {
+        note(&mut shared, &tree.root.join(name));
+    }
+    if root.is_symlink() {
+        note(&mut shared, root);
+    }
+    for path in named {
+        let path = tree.root.join(path);
+        note(&mut shared, &path);
+        if let Ok(target) = path.canonicalize() {
+            note(&mut shared, &target);
+        }
+    }
+    shared.retain(|folder, _| !folders.contains(folder));
+    Ok(Survey { tree, folders, shared })
+}
+
+/// Notes that the entry `path` matters in the folder it stands in.
+fn note(shared: &mut BTreeMap<PathBuf, BTreeSet<OsString>>, path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let (Ok(folder), Some(name)) = (folder.canonicalize(), path.file_name()) {
+        shared.entry(folder).or_default().insert(name.to_owned());
+    }
 }
 
 /// Reads a file that configuration names (a secret, a certificate); relative paths start at the project directory.

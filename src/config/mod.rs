@@ -8,6 +8,7 @@ pub mod render;
 mod resolve;
 mod suggest;
 mod text;
+pub mod watch;
 
 use crate::model::snapshot::Snapshot;
 use diagnostic::Diagnostic;

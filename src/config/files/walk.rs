@@ -6,7 +6,7 @@
 
 use super::{Source, Unreadable, read};
 use crate::value::id::FlowId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,19 +30,26 @@ pub(super) struct Caps {
     pub(super) total: usize,
 }
 
-/// All files of the project at `root`, which is canonical.
-pub(super) fn project(root: &Path) -> Files {
+/// All files of the project at `root`, which is canonical, and the folders that hold them.
+pub(super) fn project(root: &Path) -> (Files, BTreeSet<PathBuf>) {
     project_within(root, Caps { files: MAX_FILES, entries: MAX_ENTRIES, total: MAX_TOTAL })
 }
 
 /// The same with chosen caps.
-pub(super) fn project_within(root: &Path, caps: Caps) -> Files {
-    let mut walk = Walk { root, section: root.to_path_buf(), files: Files::new(), left: caps, full: false };
+pub(super) fn project_within(root: &Path, caps: Caps) -> (Files, BTreeSet<PathBuf>) {
+    let mut walk = Walk {
+        root,
+        section: root.to_path_buf(),
+        files: Files::new(),
+        folders: BTreeSet::new(),
+        left: caps,
+        full: false,
+    };
     walk.settings();
     for section in ["connections", "flows"] {
         walk.section(Path::new(section));
     }
-    walk.files
+    (walk.files, walk.folders)
 }
 
 struct Walk<'a> {
@@ -50,6 +57,8 @@ struct Walk<'a> {
     /// Canonical place of the folder being walked: `flows` itself may be a link.
     section: PathBuf,
     files: Files,
+    /// Canonical folders that hold files of the project, whether by walking or by a link.
+    folders: BTreeSet<PathBuf>,
     /// What may still be read.
     left: Caps,
     /// A cap was reached; said once.
@@ -85,6 +94,7 @@ impl Walk<'_> {
     /// Walks a folder; `above` holds the canonical folders from the section down to this one.
     fn folder(&mut self, name: &Path, above: &mut Vec<PathBuf>) {
         let Some(real) = above.last() else { return };
+        self.folders.insert(real.clone());
         let entries = match fs::read_dir(real) {
             Ok(entries) => entries,
             Err(error) => return self.refuse(name, read::explain(&error)),
@@ -146,7 +156,12 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, name: &Path) {
-        let content = self.inside(&self.root.join(name)).and_then(|target| read::source(&target));
+        let content = self.inside(&self.root.join(name)).and_then(|target| {
+            if let Some(folder) = target.parent() {
+                self.remember(folder);
+            }
+            read::source(&target)
+        });
         let size = content.as_ref().map_or(0, |source| source.text.len());
         if self.left.files == 0 {
             return self.stop(name, "too-many-files", "the project has more files than one process takes");
@@ -170,6 +185,12 @@ impl Walk<'_> {
             "this link leads out of the project",
             "copy the file into the project, or link the whole connections or flows directory",
         ))
+    }
+
+    fn remember(&mut self, folder: &Path) {
+        if !self.folders.contains(folder) {
+            self.folders.insert(folder.to_path_buf());
+        }
     }
 
     fn may_look(&mut self, name: &Path) -> bool {

@@ -55,11 +55,16 @@ impl Schedule {
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         zone::next_after(&self.line, self.zone, after)
     }
+
+    /// Whether both fire at the same instants; `overlap` may differ.
+    pub fn same_instants(&self, other: &Self) -> bool {
+        self.zone == other.zone && self.line == other.line
+    }
 }
 
 impl PartialEq for Schedule {
     fn eq(&self, other: &Self) -> bool {
-        self.zone == other.zone && self.overlap == other.overlap && self.line == other.line
+        self.overlap == other.overlap && self.same_instants(other)
     }
 }
 

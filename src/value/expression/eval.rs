@@ -86,7 +86,7 @@ impl<'c, 'a> Evaluation<'c, 'a> {
             What::Negate(inner) => self.negate(node, inner),
             What::Step(inner, step) => {
                 let value = self.value(inner)?;
-                Ok(self.noting(node, step_into(value, step)))
+                Ok(self.noting(node, walk::step_into(value, step)))
             }
             What::Index(inner, index) => self.index(node, inner, index),
             What::List(items) => items.iter().map(|item| self.present(item)).collect::<Result<_, _>>().map(Value::List),
@@ -238,7 +238,7 @@ impl<'c, 'a> Evaluation<'c, 'a> {
                 )));
             }
         };
-        Ok(self.noting(node, step_into(value, &step)))
+        Ok(self.noting(node, walk::step_into(value, &step)))
     }
 
     fn map(&self, members: &'a [(Node, Node)]) -> Evaluated<'a> {
@@ -340,21 +340,6 @@ impl Math {
             Self::Remainder => "take the remainder of",
             Self::Power => "take the power of",
         }
-    }
-}
-
-/// One step into a computed or raw value.
-fn step_into<'a>(value: Value<'a>, step: &Step) -> Option<Value<'a>> {
-    match (value, step) {
-        (Value::Json(json), step) => walk::json_step(json, step).map(Value::Json),
-        (Value::Map(members), Step::Member(name)) => {
-            members.into_iter().find(|(key, _)| **key == **name).map(|(_, value)| value)
-        }
-        (Value::List(mut items), Step::Index(n)) => {
-            let at = walk::position(*n, || items.len())?;
-            (at < items.len()).then(|| items.swap_remove(at))
-        }
-        _ => None,
     }
 }
 

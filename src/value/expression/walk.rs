@@ -37,6 +37,10 @@ impl<'a> Place<'a> {
             (Self::Slot(Slot::Map(members)), Step::Member(name) | Step::Either(name, _)) => {
                 members.iter().find(|(key, _)| *key == &**name).map(|(_, slot)| Self::Slot(*slot))
             }
+            (Self::Slot(Slot::Headers(headers)), Step::Member(name) | Step::Either(name, _)) => headers
+                .iter()
+                .find(|(header, _)| header.eq_ignore_ascii_case(name))
+                .map(|(_, value)| Self::Slot(Slot::Text(value))),
             (Self::Slot(Slot::Records(records)), Step::Index(n) | Step::Either(_, n)) => {
                 records.get(position(*n, || records.len())?).map(|record| Self::Slot(Slot::Record(record)))
             }
@@ -53,6 +57,12 @@ impl<'a> Place<'a> {
             Self::Slot(Slot::Records(records)) => {
                 Value::List(records.iter().map(|record| Value::Json(record.json().as_ref())).collect())
             }
+            Self::Slot(Slot::Headers(headers)) => Value::Map(
+                headers
+                    .iter()
+                    .map(|(name, value)| (Cow::Borrowed(&**name), Value::Text(Cow::Borrowed(&**value))))
+                    .collect(),
+            ),
             Self::Slot(Slot::Text(text)) => Value::Text(Cow::Borrowed(text)),
             Self::Slot(Slot::Number(n)) => Value::Int(i128::from(n)),
             Self::Slot(Slot::Map(members)) => Value::Map(
@@ -63,6 +73,21 @@ impl<'a> Place<'a> {
                     .collect(),
             ),
         }
+    }
+}
+
+/// One step into a computed or raw value.
+pub(in crate::value) fn step_into<'a>(value: Value<'a>, step: &Step) -> Option<Value<'a>> {
+    match (value, step) {
+        (Value::Json(json), step) => json_step(json, step).map(Value::Json),
+        (Value::Map(members), Step::Member(name) | Step::Either(name, _)) => {
+            members.into_iter().find(|(key, _)| **key == **name).map(|(_, value)| value)
+        }
+        (Value::List(mut items), Step::Index(n) | Step::Either(_, n)) => {
+            let at = position(*n, || items.len())?;
+            (at < items.len()).then(|| items.swap_remove(at))
+        }
+        _ => None,
     }
 }
 

@@ -120,13 +120,18 @@ impl Json {
     /// Checks the whole text (syntax, UTF-8, depth) and trims the white space around it. A byte order mark is
     /// passed over. A `Vec<u8>`, a `String` or an unshared `Bytes` is taken over without a copy.
     pub fn parse(body: impl Into<Vec<u8>>) -> Result<Self, JsonError> {
-        let page = String::from_utf8(body.into()).map_err(|error| {
+        Self::parse_or_return(body.into()).map_err(|(error, _)| error)
+    }
+
+    /// As `parse`, but gives the bytes back when they are no JSON.
+    pub fn parse_or_return(body: Vec<u8>) -> Result<Self, (JsonError, Vec<u8>)> {
+        let page = String::from_utf8(body).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
-            JsonError::at(error.as_bytes(), at, "the text is not UTF-8")
+            (JsonError::at(error.as_bytes(), at, "the text is not UTF-8"), error.into_bytes())
         })?;
         match check::check(page.as_bytes()) {
             Ok(range) => Ok(Self { page: Arc::new(page), start: range.start, end: range.end }),
-            Err(fault) => Err(JsonError::at(page.as_bytes(), fault.at, fault.message)),
+            Err(fault) => Err((JsonError::at(page.as_bytes(), fault.at, fault.message), page.into_bytes())),
         }
     }
 

@@ -140,7 +140,7 @@ impl Path {
             Slot::Record(record) => self.select_record(record),
             Slot::Map(parts) => self.select_part(parts),
             Slot::None => Err(EvalError::Missing(format!("`{}`: there is no record here", self.source))),
-            Slot::Records(_) | Slot::Text(_) | Slot::Number(_) => {
+            Slot::Records(_) | Slot::Text(_) | Slot::Number(_) | Slot::Headers(_) => {
                 Err(EvalError::Type(format!("`{}`: `$` is no JSON value here", self.source)))
             }
         }

@@ -128,3 +128,8 @@ pub(in crate::value) fn did_you_mean<'n>(issue: Issue, name: &str, known: impl I
         _ => issue,
     }
 }
+
+/// Whether a name means a helper, built or not.
+pub(in crate::value) fn is_known(name: &str) -> bool {
+    BUILT.contains(&name) || LATER.contains(&name)
+}

@@ -1,0 +1,277 @@
+//! HTTP for the playground: plain hyper on one thread, cheap enough to judge benchmarks.
+
+use super::ledger::{Arrived, Ledger, Side};
+use super::record::Kind;
+use super::settings::{Faults, Settings};
+use super::sink;
+use super::source::{self, Shelf, Style};
+use super::traffic::Answered;
+use crate::value::time::{Mono, SharedClock};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+/// The largest body a destination reads.
+const LARGEST_BODY: usize = 16 << 20;
+/// The most connections at once; more are closed at once.
+const MOST_CONNECTIONS: usize = 4_096;
+
+type Answer = Response<Full<Bytes>>;
+
+/// What every request shares.
+pub(super) struct Shared {
+    pub(super) ledger: Ledger,
+    /// The settings in force; replaced whole by `/reset`.
+    pub(super) settings: RwLock<Arc<Settings>>,
+    /// What `/reset` begins from.
+    pub(super) first: Settings,
+    pub(super) clock: SharedClock,
+}
+
+impl Shared {
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Empties the ledger and goes on with these settings.
+    pub(super) fn reset(&self, settings: Settings) {
+        self.ledger.reset(settings.clone());
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+}
+
+/// Serves until `stop` is sent or dropped; requests in flight are cut off.
+pub(super) async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>, mut stop: oneshot::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut stop => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() < MOST_CONNECTIONS => {
+                    connections.spawn(connection(stream, Arc::clone(&shared)));
+                }
+                Ok(_) => {}
+                // Out of descriptors, most likely: let some close.
+                Err(_) => shared.clock.sleep_until(shared.clock.mono().plus(Duration::from_millis(20))).await,
+            }
+        }
+    }
+    connections.shutdown().await;
+}
+
+async fn connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
+    // Without it small answers may wait for an acknowledgement; nothing else depends on it.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(answer(&shared, request).await) }
+    });
+    // A connection that breaks has no one left to tell.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// Where a path leads.
+enum Place<'a> {
+    Pages(Style),
+    Shop(Style, Kind),
+    Sink(&'a str, Kind),
+    Ledger,
+    Reset,
+    Help,
+    Nowhere,
+}
+
+fn place(path: &str) -> Place<'_> {
+    match path {
+        "/page" => Place::Pages(Style::Page),
+        "/offset" => Place::Pages(Style::Offset),
+        "/cursor" => Place::Pages(Style::Cursor),
+        "/next" => Place::Pages(Style::NextUrl),
+        "/link" => Place::Pages(Style::Link),
+        "/shop/orders" => Place::Shop(Style::Page, Kind::Order),
+        "/shop/customers" => Place::Shop(Style::Cursor, Kind::Customer),
+        "/orders" | "/erp/orders" => Place::Sink("orders", Kind::Order),
+        "/erp/reports/customers" => Place::Sink("customers", Kind::Customer),
+        "/ledger" => Place::Ledger,
+        "/reset" => Place::Reset,
+        "/" => Place::Help,
+        _ => match path.strip_prefix("/sink/") {
+            Some(name) if !name.is_empty() && name.len() <= 64 && !name.contains('/') => Place::Sink(name, Kind::Order),
+            _ => Place::Nowhere,
+        },
+    }
+}
+
+async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
+    let now = shared.clock.mono();
+    let (head, body) = request.into_parts();
+    let (path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
+    match place(path) {
+        Place::Pages(style) => from_source(shared, &head, style, None, now).await,
+        Place::Shop(style, kind) => from_source(shared, &head, style, Some(kind), now).await,
+        Place::Sink(name, kind) => {
+            let is_write = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
+            match shared.ledger.destination(name, kind) {
+                _ if !is_write => refuse(StatusCode::METHOD_NOT_ALLOWED, "a destination takes POST, PUT and PATCH"),
+                None => refuse(StatusCode::INSUFFICIENT_STORAGE, "too many destinations"),
+                Some(side) => to_sink(shared, side, kind, &head.headers, body, now).await,
+            }
+        }
+        Place::Ledger => match serde_json::to_vec(&shared.ledger.report()) {
+            Ok(json) => reply(StatusCode::OK, json),
+            Err(e) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &e.to_string()),
+        },
+        Place::Reset => {
+            let mut settings = shared.first.clone();
+            match settings.apply(query) {
+                Ok(()) => {
+                    shared.reset(settings);
+                    reply(StatusCode::OK, b"{\"reset\":true}".to_vec())
+                }
+                Err(why) => refuse(StatusCode::BAD_REQUEST, &why),
+            }
+        }
+        Place::Help => {
+            let mut help = reply(StatusCode::OK, super::HELP.as_bytes().to_vec());
+            help.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            help
+        }
+        Place::Nowhere => refuse(StatusCode::NOT_FOUND, "no such path; `GET /` lists them"),
+    }
+}
+
+/// A request on its way: leaves the book when it is dropped, answered or not.
+struct Flight<'a> {
+    shared: &'a Shared,
+    arrived: Arrived,
+    since: Mono,
+    answered: Answered,
+}
+
+impl<'a> Flight<'a> {
+    fn begin(shared: &'a Shared, side: Side, now: Mono) -> Self {
+        let arrived = shared.ledger.arrive(side, now);
+        Self { shared, arrived, since: now, answered: Answered::Never }
+    }
+
+    /// What stands in the way of an answer, if anything.
+    fn obstacle(&self, settings: &Settings, faults: &Faults, headers: &HeaderMap) -> Option<(Answered, Answer)> {
+        let is_every = |k: u64| k > 0 && self.arrived.number.is_multiple_of(k);
+        let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        if settings.auth.as_ref().is_some_and(|auth| !auth.admits(given)) {
+            let mut answer = refuse(StatusCode::UNAUTHORIZED, "who are you?");
+            answer
+                .headers_mut()
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer, Basic realm=\"playground\""));
+            return Some((Answered::Unauthorized, answer));
+        }
+        let is_too_much = self.arrived.over_limit && settings.refuse_over_limit;
+        if is_too_much || is_every(faults.limit_every) || self.arrived.number == faults.limit_at {
+            let mut answer = refuse(StatusCode::TOO_MANY_REQUESTS, "slow down");
+            if faults.retry_after > 0 {
+                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(faults.retry_after));
+            }
+            return Some((Answered::Limited(Duration::from_secs(faults.retry_after)), answer));
+        }
+        is_every(faults.fail_every)
+            .then(|| (Answered::Failed, refuse(StatusCode::INTERNAL_SERVER_ERROR, "something broke, as you wished")))
+    }
+
+    /// Waits out the latency and ends the flight with this answer.
+    async fn land(mut self, latency: Duration, answered: Answered, answer: Answer) -> Answer {
+        if !latency.is_zero() {
+            self.shared.clock.sleep_until(self.since.plus(latency)).await;
+        }
+        self.answered = answered;
+        answer
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.shared.ledger.end(self.arrived, self.shared.clock.mono(), self.answered);
+    }
+}
+
+async fn from_source(
+    shared: &Shared,
+    head: &hyper::http::request::Parts,
+    style: Style,
+    shop: Option<Kind>,
+    now: Mono,
+) -> Answer {
+    if !matches!(head.method, Method::GET | Method::POST) {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "a source takes GET and POST");
+    }
+    let settings = shared.settings();
+    let flight = Flight::begin(shared, Side::Source, now);
+    if let Some((answered, answer)) = flight.obstacle(&settings, &settings.source, &head.headers) {
+        return flight.land(settings.source.latency, answered, answer).await;
+    }
+    let shelf = match shop {
+        None => Shelf::All(&settings),
+        Some(kind) => Shelf::Open(&shared.ledger, &settings, kind),
+    };
+    let (path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
+    let answer = match source::page(&shelf, style, path, query, host(&head.headers)) {
+        Ok(page) => {
+            let mut answer = reply(StatusCode::OK, page.body);
+            if let Some(link) = page.link.and_then(|link| HeaderValue::try_from(link).ok()) {
+                answer.headers_mut().insert(LINK, link);
+            }
+            answer
+        }
+        Err(why) => refuse(StatusCode::BAD_REQUEST, &why),
+    };
+    flight.land(settings.source.latency, Answered::Normally, answer).await
+}
+
+async fn to_sink(shared: &Shared, side: Side, kind: Kind, headers: &HeaderMap, body: Incoming, now: Mono) -> Answer {
+    let settings = shared.settings();
+    let flight = Flight::begin(shared, side, now);
+    // Read even when refused: an unread body would cost the connection.
+    let body = match Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(e) => {
+            let answer = refuse(StatusCode::PAYLOAD_TOO_LARGE, &e.to_string());
+            return flight.land(Duration::ZERO, Answered::Normally, answer).await;
+        }
+    };
+    if let Some((answered, answer)) = flight.obstacle(&settings, &settings.sink, headers) {
+        return flight.land(settings.sink.latency, answered, answer).await;
+    }
+    let taken = shared.ledger.tally(flight.arrived, |tally, known| sink::take(&settings, kind, &body, tally, known));
+    let answer = match taken {
+        Some((status, answer)) => reply(status, answer),
+        None => refuse(StatusCode::CONFLICT, "the playground was reset under this request"),
+    };
+    flight.land(settings.sink.latency, Answered::Normally, answer).await
+}
+
+/// The name the sender knows this server by, when it can stand in a URL.
+fn host(headers: &HeaderMap) -> &str {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:-[]".contains(c);
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+    named.filter(|host| host.chars().all(is_plain)).unwrap_or("127.0.0.1")
+}
+
+fn reply(status: StatusCode, body: Vec<u8>) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+fn refuse(status: StatusCode, why: &str) -> Answer {
+    reply(status, sink::refusal(why))
+}
