@@ -15,6 +15,8 @@
 //! - [`playground`]: built-in APIs for `demo`, docs and tests
 //! - [`cli`]: one file per command; [`app`] composes everything
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod model;

@@ -1,9 +1,10 @@
 //! One finding about configuration, with its place, cause and remedy.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// The project cannot be applied.
     Error,
@@ -11,8 +12,18 @@ pub enum Severity {
     Warning,
 }
 
+impl Severity {
+    /// As written in every format.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// A finding.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// How bad.
     pub severity: Severity,
@@ -20,11 +31,11 @@ pub struct Diagnostic {
     pub code: &'static str,
     /// Relative to the project directory.
     pub file: PathBuf,
-    /// 1-based; 0 when the finding is about the file as a whole.
+    /// 1-based; 1 when the finding is about the file as a whole.
     pub line: usize,
     /// 1-based, in characters.
     pub column: usize,
-    /// Length of the marked part, in characters.
+    /// Length of the marked part on that line, in characters.
     pub length: usize,
     /// `export.paging.token.path`; empty for the file.
     pub key: String,
@@ -32,6 +43,25 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
-    /// The source line, secrets masked.
+    /// The source line, secrets masked; none when the finding is about the file as a whole.
     pub source_line: Option<String>,
+    /// The marked part of `source_line`, in characters. Differs from `column` only behind a masked secret.
+    pub caret: Range<usize>,
+}
+
+/// How many findings of each severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Errors.
+    pub errors: usize,
+    /// Warnings.
+    pub warnings: usize,
+}
+
+impl Counts {
+    /// Counts them.
+    pub fn of(findings: &[Diagnostic]) -> Self {
+        let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+        Self { errors, warnings: findings.len() - errors }
+    }
 }

@@ -1,10 +1,18 @@
 //! Text to `Snapshot`: scan, decode (spanned), resolve, diagnose. Every error of every file at once.
 
+mod decode;
 pub mod diagnostic;
 pub mod files;
+mod load;
+pub mod render;
+mod resolve;
+mod suggest;
+mod text;
+pub mod watch;
 
 use crate::model::snapshot::Snapshot;
 use diagnostic::Diagnostic;
+use std::path::{Path, PathBuf};
 
 /// What a project directory holds, judged whole.
 pub struct Loaded {
@@ -12,15 +20,48 @@ pub struct Loaded {
     pub snapshot: Option<Snapshot>,
     /// Errors and warnings, by file and place.
     pub diagnostics: Vec<Diagnostic>,
+    /// Files that configuration names (absolute), present or not: they are watched too.
+    pub named_files: Vec<PathBuf>,
 }
 
 /// Decodes a scanned tree.
-pub fn load(_tree: &files::Tree, _env: &dyn Env) -> Loaded {
-    todo!()
+pub fn load(tree: &files::Tree, env: &dyn Env) -> Loaded {
+    load::load(tree, env)
+}
+
+/// Scans and decodes a project directory.
+pub fn load_dir(root: &Path, env: &dyn Env) -> std::io::Result<Loaded> {
+    Ok(load(&files::scan(root)?, env))
 }
 
 /// Environment variables, injected.
 pub trait Env: Send + Sync {
     /// The variable, if set and valid Unicode.
     fn var(&self, name: &str) -> Option<String>;
+}
+
+/// The environment of this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProcessEnv;
+
+impl Env for ProcessEnv {
+    #[expect(clippy::disallowed_methods, reason = "the one place the environment enters configuration")]
+    fn var(&self, name: &str) -> Option<String> {
+        // The standard library panics on such names.
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return None;
+        }
+        std::env::var(name).ok()
+    }
+}
+
+/// A content hash, hexadecimal.
+fn hash(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    use std::fmt::Write;
+    let mut text = String::with_capacity(64);
+    for byte in sha2::Sha256::digest(bytes) {
+        let _infallible = write!(text, "{byte:02x}");
+    }
+    text
 }

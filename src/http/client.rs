@@ -1,15 +1,25 @@
-//! One client per connection: its base, headers, credentials, rules and transport.
+//! One client per connection: its base, headers, credentials, rules and transport. What is the same for every
+//! request is rendered once, here.
 
-use super::auth::Auth;
-use super::request::Field;
+use super::auth::{Auth, Credential};
+use super::budget::Budget;
+use super::excerpt;
+use super::pauses::Pauses;
+use super::query;
+use super::redirect::{place, same_origin};
+use super::request::{Field, Method};
 use super::retry::Retry;
+use super::transport::{ReqwestTransport, Transport};
 use super::verdict::{AuthFailure, RateLimit, ResponseRules};
 use crate::observe::meters::ConnectionMeters;
+use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
-use crate::value::json::Json;
-use crate::value::secret::Secret;
+use crate::value::issue::EvalError;
+use crate::value::json::{Json, write_string};
+use crate::value::secret::{Redactor, Secret};
 use crate::value::time::{SharedClock, SharedRng};
 use crate::value::uri::OriginPattern;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -52,17 +62,201 @@ pub struct ClientSettings {
 }
 
 /// A connection ready to send. Shared by all flows of a snapshot.
-pub struct Client {}
+pub struct Client {
+    pub(super) id: ConnectionId,
+    pub(super) settings: Arc<ClientSettings>,
+    /// What `connection` means in templates: `{"vars": …, "secrets": …}`.
+    root: Json,
+    /// Headers that are the same for every request.
+    fixed_headers: HeaderMap,
+    /// Query parameters that are the same for every request and no secret.
+    fixed_query: Vec<(String, String)>,
+    /// Query parameters made of secrets: they join a URL as it leaves.
+    pub(super) secret_query: Vec<(String, String)>,
+    pub(super) credential: Credential,
+    /// Why nothing can be sent: secrets without a value.
+    offline: Option<String>,
+    redactor: Redactor,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) budget: Budget,
+    pub(super) pauses: Pauses,
+    pub(super) meters: Arc<ConnectionMeters>,
+    pub(super) clock: SharedClock,
+    pub(super) rng: SharedRng,
+}
 
 impl Client {
-    /// Builds the client; a TLS or URL problem is an error that names the key.
+    /// Builds the client; a header, query or credential that cannot be rendered is an error that names the key.
+    /// Nothing is opened before the first request.
     pub fn new(
-        _id: &ConnectionId,
-        _settings: Arc<ClientSettings>,
-        _meters: Arc<ConnectionMeters>,
-        _clock: SharedClock,
-        _rng: SharedRng,
+        id: &ConnectionId,
+        settings: Arc<ClientSettings>,
+        meters: Arc<ConnectionMeters>,
+        clock: SharedClock,
+        rng: SharedRng,
     ) -> Result<Self, String> {
-        todo!()
+        // Names of other origins need TLS unless they say http.
+        let foreign_tls = settings.allowed_origins.iter().any(|origin| !origin.source.starts_with("http://"));
+        let transport =
+            ReqwestTransport::new(&settings.base_uri, foreign_tls, settings.connect_timeout, settings.level);
+        Self::with_transport(id, settings, meters, clock, rng, Arc::new(transport))
     }
+
+    /// As `new`, over another wire.
+    pub fn with_transport(
+        id: &ConnectionId,
+        settings: Arc<ClientSettings>,
+        meters: Arc<ConnectionMeters>,
+        clock: SharedClock,
+        rng: SharedRng,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, String> {
+        let root = root(&settings);
+        let offline = unresolved(&settings);
+        let ctx = Context::new().with(Root::Connection, Slot::Json(root.as_ref()));
+        let mut secrets: Vec<Secret> = settings.secrets.iter().filter_map(|(_, s)| s.clone().ok()).collect();
+        let mut credential = Credential::None;
+        let mut fixed = Fixed::default();
+        if offline.is_none() {
+            let proof = settings.auth.prove(&ctx).map_err(|error| error.to_string())?;
+            secrets.extend(proof.secrets);
+            credential = proof.credential;
+            fixed = Fixed::render(&settings, &ctx).map_err(|error| error.to_string())?;
+        }
+        let redactor = Redactor::new(secrets.iter().map(Secret::reveal));
+        Ok(Self {
+            id: id.clone(),
+            root,
+            fixed_headers: fixed.headers,
+            fixed_query: fixed.query,
+            secret_query: fixed.secret_query,
+            credential,
+            offline,
+            redactor,
+            transport,
+            budget: Budget::default(),
+            pauses: Pauses::default(),
+            meters,
+            clock,
+            rng,
+            settings,
+        })
+    }
+
+    /// Which connection.
+    pub fn id(&self) -> &ConnectionId {
+        &self.id
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &Arc<ClientSettings> {
+        &self.settings
+    }
+
+    /// Offers this connection's `connection.vars` and `connection.secrets` to templates.
+    pub fn context<'a>(&'a self, ctx: Context<'a>) -> Context<'a> {
+        ctx.with(Root::Connection, Slot::Json(self.root.as_ref()))
+    }
+
+    /// Why this connection cannot send anything: each secret without a value, with the reason.
+    pub fn offline(&self) -> Option<&str> {
+        self.offline.as_deref()
+    }
+
+    /// A text of any origin made fit to be shown: secrets masked, then cut, control characters escaped.
+    pub fn clean(&self, text: &str) -> String {
+        excerpt::fit(&self.redactor.redact(text))
+    }
+
+    /// `POST https://host/path`: never the query, never a secret.
+    pub fn describe(&self, method: Method, url: &Url) -> String {
+        self.clean(&format!("{} {}", method.name(), place(url)))
+    }
+
+    /// Whether credentials may travel to a URL: on the base's origin, or where the configuration says so.
+    pub(super) fn may_have_credentials(&self, url: &Url) -> bool {
+        same_origin(url, &self.settings.base_uri)
+            || self.settings.allowed_origins.iter().any(|origin| origin.auth && origin.matches(url))
+    }
+
+    /// The connection's headers for one request.
+    pub(super) fn headers(&self, ctx: &Context<'_>) -> Result<HeaderMap, EvalError> {
+        let mut headers = self.fixed_headers.clone();
+        for field in self.settings.headers.iter().filter(|field| !field.is_fixed()) {
+            field.write_header(ctx, &mut headers)?;
+        }
+        Ok(headers)
+    }
+
+    /// Adds the connection's query parameters that neither the URL nor the step gives itself. They are made for the
+    /// connection's own API: a link to another origin (signed, perhaps) is left alone.
+    pub(super) fn add_query(
+        &self,
+        url: &mut Url,
+        secret: &mut Vec<(String, String)>,
+        step: &[Field],
+        ctx: &Context<'_>,
+    ) -> Result<(), EvalError> {
+        if self.settings.query.is_empty() || !self.may_have_credentials(url) {
+            return Ok(());
+        }
+        let given: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+        let free = |name: &str| !given.iter().any(|g| g == name) && !step.iter().any(|field| field.name == name);
+        query::extend(url, self.fixed_query.iter().map(|(n, v)| (n.as_str(), v.as_str())).filter(|(n, _)| free(n)));
+        for field in self.settings.query.iter().filter(|field| !field.is_fixed() && free(&field.name)) {
+            field.write_query(ctx, url, secret)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is rendered once per client.
+#[derive(Default)]
+struct Fixed {
+    headers: HeaderMap,
+    query: Vec<(String, String)>,
+    secret_query: Vec<(String, String)>,
+}
+
+impl Fixed {
+    fn render(settings: &ClientSettings, ctx: &Context<'_>) -> Result<Self, EvalError> {
+        let mut fixed = Self::default();
+        fixed.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        for field in settings.headers.iter().filter(|field| field.is_fixed()) {
+            field.write_header(ctx, &mut fixed.headers)?;
+        }
+        for field in settings.query.iter().filter(|field| field.is_fixed()) {
+            let values = field.texts(ctx).map_err(|error| error.at(&format!("query `{}`", field.name)))?;
+            let to = if field.is_secret() { &mut fixed.secret_query } else { &mut fixed.query };
+            to.extend(values.into_iter().map(|value| (field.name.clone(), value)));
+        }
+        Ok(fixed)
+    }
+}
+
+/// Unresolved secrets are empty here, so that requests can be rendered; none of them is ever sent.
+fn root(settings: &ClientSettings) -> Json {
+    let mut out = Vec::with_capacity(64);
+    out.extend_from_slice(b"{\"vars\":");
+    out.extend_from_slice(settings.vars.text().as_bytes());
+    out.extend_from_slice(b",\"secrets\":{");
+    for (n, (name, secret)) in settings.secrets.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        write_string(&mut out, name);
+        out.push(b':');
+        write_string(&mut out, secret.as_ref().map_or("", Secret::reveal));
+    }
+    out.extend_from_slice(b"}}");
+    Json::trusted(out)
+}
+
+fn unresolved(settings: &ClientSettings) -> Option<String> {
+    let reasons: Vec<String> = settings
+        .secrets
+        .iter()
+        .filter_map(|(name, secret)| Some(format!("secret `{name}` has no value: {}", secret.as_ref().err()?)))
+        .collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }

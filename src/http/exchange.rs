@@ -1,12 +1,18 @@
 //! One request from first attempt to final outcome: send, judge, pause or back off, send again with the same
 //! ticket.
 
+use super::attempt::{Attempt, Outcome};
 use super::client::Client;
 use super::request::Prepared;
 use super::verdict::ResponseRules;
+use crate::observe::meters::RequestOutcome;
 use crate::queue::Permit;
 use crate::value::json::Json;
+use crate::value::time::{Mono, show_duration};
 use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use std::fmt;
+use std::time::Duration;
 use url::Url;
 
 /// A successful answer.
@@ -14,15 +20,23 @@ pub struct Answer {
     /// Status.
     pub status: u16,
     /// Response headers, names in lower case.
-    pub headers: Vec<(String, String)>,
+    pub headers: HeaderMap,
     /// The body as received (decoded).
     pub body: Bytes,
-    /// The body as checked JSON when the media type or the rules need it; an empty body is none.
+    /// The body as checked JSON when the caller or the rules need it; an empty body is none.
     pub json: Option<Json>,
     /// The final URL after redirects, without credentials.
     pub url: Url,
     /// Attempts it took.
     pub attempts: u32,
+}
+
+impl Answer {
+    /// The headers as text, names in lower case, one pair a value.
+    pub fn header_pairs(&self) -> Vec<(String, String)> {
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        self.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect()
+    }
 }
 
 /// How a request failed for good.
@@ -42,7 +56,7 @@ pub enum FailureClass {
     Cancelled,
 }
 
-/// A failed request, with what a person needs to see.
+/// A failed request, with what a person needs to see. Every text in it is redacted and cut.
 #[derive(Debug, Clone)]
 pub struct Failure {
     /// Class.
@@ -51,21 +65,207 @@ pub struct Failure {
     pub status: Option<u16>,
     /// `error_path`'s text or a capped, redacted excerpt; never a URL with credentials.
     pub message: String,
+    /// What the server sent along, where the message does not already say it.
+    pub excerpt: Option<String>,
     /// Method and redacted URL.
     pub request: String,
     /// Attempts made.
     pub attempts: u32,
 }
 
+impl Failure {
+    /// The queue closed before the request could be sent.
+    pub fn cancelled() -> Self {
+        Self {
+            class: FailureClass::Cancelled,
+            status: None,
+            message: "the queue closed before the request was sent".to_owned(),
+            excerpt: None,
+            request: String::new(),
+            attempts: 0,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.request.is_empty() {
+            write!(f, "{}: ", self.request)?;
+        }
+        if let Some(status) = self.status {
+            write!(f, "{status}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if self.attempts > 1 {
+            write!(f, " (after {} attempts)", self.attempts)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// How far one request has come.
+struct Course<'a> {
+    client: &'a Client,
+    request: &'a Prepared,
+    /// Attempts that left, refused ones included.
+    attempts: u32,
+    /// Attempts that count against `max_attempts`: a limited one was refused and does not.
+    failures: u32,
+    /// Whether some attempt may have taken effect.
+    open: bool,
+}
+
 impl Client {
-    /// Sends until the outcome is final. The permit is given back when this returns.
+    /// Sends until the outcome is final. The permit is given back when this returns or is dropped.
     pub async fn exchange(
         &self,
-        _permit: Permit,
-        _request: &Prepared,
-        _rules: Option<&ResponseRules>,
-        _want_json: bool,
+        permit: Permit,
+        request: &Prepared,
+        rules: Option<&ResponseRules>,
+        want_json: bool,
     ) -> Result<Answer, Failure> {
-        todo!()
+        let mut course = Course { client: self, request, attempts: 0, failures: 0, open: false };
+        if let Some(reason) = self.offline() {
+            return Err(course.failure(FailureClass::Auth, None, reason.to_owned(), None));
+        }
+        let rules = rules.unwrap_or(&self.settings.response);
+        let mut permit = permit;
+        self.budget.first_attempt();
+        loop {
+            let started = self.clock.mono();
+            let attempt = self.attempt(request, rules, want_json).await;
+            course.count(&attempt, started);
+            let wait = match attempt.outcome {
+                Outcome::Success(answer) => return Ok(Answer { attempts: course.attempts, ..answer }),
+                Outcome::Limited(asked) => course.pause(&permit, started, asked, attempt.status),
+                Outcome::Unreachable { open } => {
+                    course.open |= open;
+                    match course.next_attempt(open) {
+                        Some(wait) => course.retry(wait, &attempt),
+                        None => return Err(course.gave_up(attempt)),
+                    }
+                }
+                Outcome::AuthFailed => return Err(course.ended(FailureClass::Auth, attempt)),
+                Outcome::Rejected => return Err(course.ended(FailureClass::Rejected, attempt)),
+                Outcome::Unreadable => return Err(course.ended(FailureClass::Unreadable, attempt)),
+            };
+            permit = permit.again(wait).await.map_err(|_| course.cancelled())?;
+        }
+    }
+}
+
+impl Course<'_> {
+    fn count(&mut self, attempt: &Attempt, started: Mono) {
+        self.attempts = self.attempts.saturating_add(1);
+        let outcome = match &attempt.outcome {
+            Outcome::Success(_) => RequestOutcome::Success,
+            Outcome::Limited(_) => RequestOutcome::Limited,
+            Outcome::AuthFailed => RequestOutcome::AuthFailed,
+            Outcome::Rejected | Outcome::Unreadable => RequestOutcome::Rejected,
+            Outcome::Unreachable { .. } => RequestOutcome::Unreachable,
+        };
+        let took = self.client.clock.mono().since(started);
+        self.client.meters.attempt(outcome, took);
+        if !matches!(attempt.outcome, Outcome::Limited(_)) {
+            self.client.pauses.passed(started);
+        }
+        tracing::debug!(
+            connection = %self.client.id,
+            request = %self.shown(),
+            status = attempt.status,
+            outcome = outcome.label(),
+            attempt = self.attempts,
+            took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "request answered"
+        );
+    }
+
+    /// Holds the pool and says how long this request waits with it.
+    fn pause(&self, permit: &Permit, started: Mono, asked: Option<Duration>, status: Option<u16>) -> Duration {
+        let Self { client, .. } = self;
+        let settings = &client.settings;
+        let now = client.clock.mono();
+        let pause =
+            client.pauses.decide((started, now), asked, (&settings.rate_limit, &settings.retry), client.rng.as_ref());
+        permit.pause(pause.length, settings.rate_limit.scope);
+        if pause.fresh {
+            client.meters.paused(pause.length);
+            tracing::warn!(
+                connection = %client.id,
+                request = %self.shown(),
+                status,
+                pause = %show_duration(pause.length),
+                "limited by the server; the queue pauses"
+            );
+        }
+        if pause.fresh && pause.clamped {
+            tracing::warn!(
+                connection = %client.id,
+                asked = %show_duration(asked.unwrap_or_default()),
+                max_pause = %show_duration(settings.rate_limit.max_pause),
+                "the server asks for a longer pause than max_pause; if its header does not count seconds, set \
+                 rate_limit.retry_after_unit"
+            );
+        }
+        pause.length
+    }
+
+    /// How long to wait before the next attempt, or none when there is to be none.
+    fn next_attempt(&mut self, open: bool) -> Option<Duration> {
+        self.failures = self.failures.saturating_add(1);
+        let Self { client, request, .. } = self;
+        let retry = &client.settings.retry;
+        if self.failures >= retry.max_attempts.get() || (open && !retry.may_repeat(request)) {
+            return None;
+        }
+        let now = client.clock.mono();
+        let backoff = retry.backoff(self.failures, client.rng.as_ref());
+        Some(backoff.max(client.budget.take(now).since(now)))
+    }
+
+    fn retry(&self, wait: Duration, attempt: &Attempt) -> Duration {
+        self.client.meters.retried();
+        tracing::warn!(
+            connection = %self.client.id,
+            request = %self.shown(),
+            status = attempt.status,
+            reason = %attempt.message,
+            wait = %show_duration(wait),
+            attempt = self.attempts,
+            "unreachable; the request is sent again"
+        );
+        wait
+    }
+
+    /// Unreachable for good. A write that is not known to be repeatable may have been taken all the same.
+    fn gave_up(&self, attempt: Attempt) -> Failure {
+        self.ended(if self.is_unknown() { FailureClass::Unknown } else { FailureClass::Unreachable }, attempt)
+    }
+
+    fn cancelled(&self) -> Failure {
+        let (class, message) = if self.is_unknown() {
+            (FailureClass::Unknown, "stopped before it was known whether the request had arrived")
+        } else {
+            (FailureClass::Cancelled, "stopped before the request could be sent again")
+        };
+        self.failure(class, None, message.to_owned(), None)
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.open && self.request.is_write() && !self.request.is_repeatable()
+    }
+
+    fn ended(&self, class: FailureClass, attempt: Attempt) -> Failure {
+        self.failure(class, attempt.status, attempt.message, attempt.excerpt)
+    }
+
+    fn failure(&self, class: FailureClass, status: Option<u16>, message: String, excerpt: Option<String>) -> Failure {
+        Failure { class, status, message, excerpt, request: self.shown(), attempts: self.attempts }
+    }
+
+    fn shown(&self) -> String {
+        self.client.describe(self.request.method, &self.request.url)
     }
 }

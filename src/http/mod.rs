@@ -1,11 +1,25 @@
 //! One request, one answer. Nothing here sends without a `Permit`.
+//!
+//! `request` renders, `auth` proves, `transport` sends, `body` reads, `verdict` judges; `attempt` does one round of
+//! that and `exchange` repeats it until the outcome is final.
 
+mod attempt;
 pub mod auth;
-pub mod body;
+mod body;
+mod budget;
 pub mod client;
+mod excerpt;
 pub mod exchange;
+mod headers;
+mod pauses;
+mod query;
+mod redirect;
 pub mod request;
 pub mod retry;
-pub mod retry_after;
+mod retry_after;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub mod transport;
 pub mod verdict;

@@ -1,7 +1,13 @@
 //! What an answer means: FORMAT.md's order of judgement over the one rule matcher.
 
-use crate::value::path::Path;
-use crate::value::rule::Rule;
+use crate::value::context::{Context, Root, Slot};
+use crate::value::issue::EvalError;
+use crate::value::json::{Json, JsonError, JsonRef, Kind};
+use crate::value::path::{Path, Selection};
+use crate::value::rule::{Judged, Rule};
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// `response = { success, failure, error_path }`
@@ -53,4 +59,212 @@ pub struct AuthFailure {
     pub rule: Option<Rule>,
     /// `count_401`
     pub count_401: bool,
+}
+
+/// Everything one answer is judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Law<'a> {
+    pub response: &'a ResponseRules,
+    pub rate_limit: &'a RateLimit,
+    pub auth_failure: &'a AuthFailure,
+    /// What conditions (`when`) may see besides `response`.
+    pub context: Context<'a>,
+    /// Whether the caller cannot do without JSON.
+    pub want_json: bool,
+}
+
+/// What an answer means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It did what was asked.
+    Success,
+    /// Refused for now.
+    Limited,
+    /// Refused for want of credentials.
+    AuthFailed,
+    /// Refused.
+    Failed,
+    /// Good as far as the status goes, but the body cannot be understood.
+    Unreadable(String),
+}
+
+/// An answer whose body has been read, parsed at most once and only when somebody looks inside.
+pub(super) struct Received {
+    pub status: u16,
+    pub headers: HeaderMap,
+    body: Body,
+}
+
+enum Body {
+    /// Nobody has looked yet.
+    Raw(Vec<u8>),
+    /// Nothing but white space.
+    Empty,
+    Json(Json),
+    Other(Vec<u8>, JsonError),
+}
+
+impl Received {
+    pub(super) fn new(status: u16, headers: HeaderMap, body: Vec<u8>) -> Self {
+        let body = if body.trim_ascii().is_empty() { Body::Empty } else { Body::Raw(body) };
+        Self { status, headers, body }
+    }
+
+    /// Takes the answer apart: body, and the body as JSON when somebody looked and it is some.
+    pub(super) fn into_body(self) -> (HeaderMap, Bytes, Option<Json>) {
+        match self.body {
+            Body::Empty => (self.headers, Bytes::new(), None),
+            Body::Raw(raw) | Body::Other(raw, _) => (self.headers, raw.into(), None),
+            Body::Json(json) => (self.headers, json.bytes(), Some(json)),
+        }
+    }
+
+    fn is_good(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
+    /// Parses the body unless that has been done.
+    fn look(&mut self) {
+        self.body = match std::mem::replace(&mut self.body, Body::Empty) {
+            Body::Raw(raw) => match Json::parse_or_return(raw) {
+                Ok(json) => Body::Json(json),
+                Err((error, raw)) => Body::Other(raw, error),
+            },
+            seen => seen,
+        };
+    }
+
+    /// The body as JSON if it has been looked at and is some.
+    fn json(&self) -> Option<JsonRef<'_>> {
+        match &self.body {
+            Body::Json(json) => Some(json.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// Fails when the body has been looked at and is something else than JSON.
+    fn must_be_json(&self) -> Result<(), String> {
+        let Body::Other(_, error) = &self.body else { return Ok(()) };
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no content type");
+        Err(format!("the answer is not JSON ({kind}): {error}"))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.body {
+            Body::Empty => &[],
+            Body::Raw(raw) | Body::Other(raw, _) => raw,
+            Body::Json(json) => json.text().as_bytes(),
+        }
+    }
+}
+
+/// Judges in FORMAT.md's order: limited, auth failure, failure, success, status.
+pub(super) fn judge(received: &mut Received, law: &Law<'_>) -> Verdict {
+    decide(received, law).unwrap_or_else(Verdict::Unreadable)
+}
+
+fn decide(received: &mut Received, law: &Law<'_>) -> Result<Verdict, String> {
+    if is_limited(received, law)? {
+        return Ok(Verdict::Limited);
+    }
+    let refused = received.status == 401 && law.auth_failure.count_401;
+    if refused || holds(law.auth_failure.rule.as_ref(), received, law, "auth_failure")? {
+        return Ok(Verdict::AuthFailed);
+    }
+    if decides(law.response.failure.as_ref(), received, law, "response.failure")? {
+        return Ok(Verdict::Failed);
+    }
+    let good = match &law.response.success {
+        Some(rule) => {
+            let admitted = received.is_good() || !rule.status.is_empty();
+            admitted && decides(Some(rule), received, law, "response.success")?
+        }
+        None => received.is_good(),
+    };
+    if !good {
+        return Ok(Verdict::Failed);
+    }
+    if law.want_json {
+        received.look();
+        received.must_be_json()?;
+    }
+    Ok(Verdict::Success)
+}
+
+fn is_limited(received: &mut Received, law: &Law<'_>) -> Result<bool, String> {
+    let own = law.rate_limit.retry_after_header.as_deref();
+    let says_when =
+        received.headers.contains_key(RETRY_AFTER) || own.is_some_and(|name| received.headers.contains_key(name));
+    match received.status {
+        429 => Ok(true),
+        503 if says_when => Ok(true),
+        _ => holds(law.rate_limit.rule.as_ref(), received, law, "rate_limit"),
+    }
+}
+
+/// As `holds`, for rules that decide over good and bad: they must be able to look. An unparsable body under a good
+/// status is an error; under a bad one the status says enough.
+fn decides(rule: Option<&Rule>, received: &mut Received, law: &Law<'_>, place: &str) -> Result<bool, String> {
+    let held = holds(rule, received, law, place)?;
+    let looked = rule.is_some_and(|r| r.path.is_some() && names_status(r, received.status));
+    if looked && received.is_good() {
+        received.must_be_json()?;
+    }
+    Ok(held)
+}
+
+fn names_status(rule: &Rule, status: u16) -> bool {
+    rule.status.is_empty() || rule.status.iter().any(|range| (range.from..=range.to).contains(&status))
+}
+
+fn holds(rule: Option<&Rule>, received: &mut Received, law: &Law<'_>, place: &str) -> Result<bool, String> {
+    let Some(rule) = rule.filter(|rule| names_status(rule, received.status)) else { return Ok(false) };
+    if rule.path.is_some() || rule.when.is_some() {
+        received.look();
+    }
+    let json = received.json();
+    if rule.path.is_some() && json.is_none() {
+        return Ok(false);
+    }
+    let text = if rule.text.is_some() { String::from_utf8_lossy(received.bytes()) } else { Cow::Borrowed("") };
+    let body = json.map_or(Slot::None, Slot::Json);
+    let response = [("status", Slot::Number(received.status.into())), ("body", body)];
+    let context = law.context.with(Root::Response, Slot::Map(&response));
+    rule.matches(Judged { status: received.status, json, text: &text }, &context)
+        .or_else(|error| if error.is_missing() { Ok(false) } else { Err(error) })
+        .map_err(|error: EvalError| format!("{place}: {error}"))
+}
+
+/// Whether a success rule may accept this status although it is not 2xx: then the whole body counts.
+pub(super) fn may_succeed(rules: &ResponseRules, status: u16) -> bool {
+    matches!(status, 200..=299)
+        || rules.success.as_ref().is_some_and(|rule| !rule.status.is_empty() && names_status(rule, status))
+}
+
+/// What the server says about its refusal: `error_path`'s text, else the body as it is. Raw and long: it still has
+/// to pass the redactor and be cut.
+pub(super) fn complaint(received: &mut Received, rules: &ResponseRules) -> String {
+    if let Some(path) = &rules.error_path {
+        received.look();
+        if let Some(told) = received.json().and_then(|json| told(path, json)) {
+            return told;
+        }
+    }
+    raw_excerpt(received)
+}
+
+/// The beginning of the body, raw.
+pub(super) fn raw_excerpt(received: &Received) -> String {
+    let bytes = received.bytes();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(super::excerpt::READ)]).trim().to_owned()
+}
+
+fn told(path: &Path, json: JsonRef<'_>) -> Option<String> {
+    let text = |found: JsonRef<'_>| (found.kind() != Kind::Null).then(|| found.compare_text().into_owned());
+    match path.select(json).ok()? {
+        Selection::Missing => None,
+        Selection::One(found) => text(found),
+        Selection::Many(found) => Some(found.into_iter().filter_map(text).collect::<Vec<_>>().join("; ")),
+    }
+    .filter(|told| !told.is_empty())
 }

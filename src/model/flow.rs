@@ -4,7 +4,7 @@ use super::export::Export;
 use super::import::Import;
 use super::schedule::Schedule;
 use super::step::Step;
-use crate::value::id::FlowId;
+use crate::value::id::{ConnectionId, FlowId};
 use crate::value::json::Json;
 use std::num::NonZeroU32;
 
@@ -33,4 +33,11 @@ pub struct Flow {
     pub import: Option<Import>,
     /// Hash of the file's bytes and of everything it names.
     pub hash: String,
+}
+
+impl Flow {
+    /// The connections its requests use.
+    pub fn connections(&self) -> impl Iterator<Item = &ConnectionId> {
+        std::iter::once(&self.export.connection).chain(self.import.as_ref().map(|import| &import.connection))
+    }
 }

@@ -1,1 +1,243 @@
-//! Every metric this program knows: name, kind, unit, labels, help. Drives registration and docs/METRICS.md.
+//! Every metric this program knows: name, kind, unit, labels, help, buckets. Drives registration and docs/METRICS.md.
+//!
+//! Labels come from configuration or from a closed list, never from data. What counts is in `meters`.
+
+use std::fmt::Write as _;
+
+/// How a series behaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Only grows; its name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations in these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+/// What a value counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Seconds of duration, or since 1970-01-01T00:00:00Z for timestamps.
+    Seconds,
+    /// 0 or 1.
+    Flag,
+}
+
+/// A label and the values it can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// The closed list of values; empty when they come from configuration (ids) or from the build.
+    pub values: &'static [&'static str],
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    /// Full name.
+    pub name: &'static str,
+    /// Kind, with buckets.
+    pub kind: Kind,
+    /// Unit.
+    pub unit: Unit,
+    /// Labels in the order used.
+    pub labels: &'static [Label],
+    /// One sentence without a full stop.
+    pub help: &'static str,
+}
+
+const FLOW: Label = Label { name: "flow", values: &[] };
+const CONNECTION: Label = Label { name: "connection", values: &[] };
+const TRIGGER: Label = Label { name: "trigger", values: TRIGGERS };
+/// Values of `trigger`.
+pub const TRIGGERS: &[&str] = &["manual", "schedule"];
+/// Values of `outcome` of a run.
+pub const RUN_OUTCOMES: &[&str] = &["succeeded", "errors", "failed", "cancelled"];
+/// Values of `outcome` of a record.
+pub const RECORD_OUTCOMES: &[&str] = &["exported", "delivered", "filtered", "failed"];
+/// Values of `outcome` of an attempt.
+pub const REQUEST_OUTCOMES: &[&str] = &["success", "limited", "auth_failed", "rejected", "unreachable"];
+/// Values of `outcome` of a reload.
+pub const RELOAD_OUTCOMES: &[&str] = &["applied", "rejected"];
+/// Values of `reason` of a skipped occurrence.
+pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "gone"];
+
+const REQUEST_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const WAIT_SECONDS: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
+const RUN_SECONDS: &[f64] = &[0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0];
+const LATENESS_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0];
+
+macro_rules! table {
+    ($($id:ident = $name:literal, $kind:expr, $unit:ident, $labels:expr, $help:literal;)+) => {
+        $(#[doc = $help] pub const $id: Metric =
+            Metric { name: $name, kind: $kind, unit: Unit::$unit, labels: $labels, help: $help };)+
+        /// Every metric, in the order of docs/METRICS.md.
+        pub const ALL: &[Metric] = &[$($id),+];
+    };
+}
+
+table! {
+    FLOW_RUNS = "flowgate_flow_runs_total", Kind::Counter, Count,
+        &[FLOW, Label { name: "outcome", values: RUN_OUTCOMES }, TRIGGER],
+        "Runs that ended, by how they ended and what started them";
+    FLOW_RECORDS = "flowgate_flow_records_total", Kind::Counter, Count,
+        &[FLOW, Label { name: "outcome", values: RECORD_OUTCOMES }],
+        "Records that left the export, and what became of them";
+    FLOW_RECORDS_IN_FLIGHT = "flowgate_flow_records_in_flight", Kind::Gauge, Count, &[FLOW],
+        "Records read but neither delivered, filtered nor failed";
+    FLOW_RUNNING = "flowgate_flow_running", Kind::Gauge, Count, &[FLOW],
+        "Runs of the flow under way";
+    FLOW_RUN_SECONDS = "flowgate_flow_run_duration_seconds", Kind::Histogram(RUN_SECONDS), Seconds, &[FLOW],
+        "Time from a run's start to its end";
+    FLOW_LAST_SUCCESS = "flowgate_flow_last_success_timestamp_seconds", Kind::Gauge, Seconds, &[FLOW],
+        "When a run last ended without errors, 0 when none has since the process started";
+    FLOW_NEXT_RUN = "flowgate_flow_next_run_timestamp_seconds", Kind::Gauge, Seconds, &[FLOW],
+        "When the schedule fires next, 0 without a schedule";
+
+    HTTP_REQUESTS = "flowgate_http_requests_total", Kind::Counter, Count,
+        &[CONNECTION, Label { name: "outcome", values: REQUEST_OUTCOMES }],
+        "Attempts that ended, by verdict; a retried request counts once per attempt";
+    HTTP_REQUEST_SECONDS = "flowgate_http_request_duration_seconds", Kind::Histogram(REQUEST_SECONDS), Seconds,
+        &[CONNECTION],
+        "Time from sending an attempt to the end of its answer";
+    HTTP_RETRIES = "flowgate_http_retries_total", Kind::Counter, Count, &[CONNECTION],
+        "Attempts that were followed by another one";
+    CONNECTION_PAUSES = "flowgate_connection_pauses_total", Kind::Counter, Count, &[CONNECTION],
+        "Rate-limit pauses that began";
+    CONNECTION_PAUSE_SECONDS = "flowgate_connection_pause_seconds_total", Kind::Counter, Seconds, &[CONNECTION],
+        "Length of the rate-limit pauses that began, in whole seconds, rounded up";
+    CONNECTION_IN_FLIGHT = "flowgate_connection_in_flight", Kind::Gauge, Count, &[CONNECTION],
+        "Requests in flight";
+    CONNECTION_LIMIT = "flowgate_connection_concurrency_limit", Kind::Gauge, Count, &[CONNECTION],
+        "Concurrency limit in force; the lender's for a connection that borrows";
+    QUEUE_DEPTH = "flowgate_queue_depth", Kind::Gauge, Count, &[CONNECTION],
+        "Requests waiting in line";
+    QUEUE_OLDEST = "flowgate_queue_oldest_age_seconds", Kind::Gauge, Seconds, &[CONNECTION],
+        "Age of the oldest waiting request, 0 when none waits";
+    QUEUE_WAIT = "flowgate_queue_wait_seconds", Kind::Histogram(WAIT_SECONDS), Seconds, &[CONNECTION],
+        "Time a request stood in line before it might be sent";
+
+    CONFIG_RELOADS = "flowgate_config_reloads_total", Kind::Counter, Count,
+        &[Label { name: "outcome", values: RELOAD_OUTCOMES }],
+        "Changed project trees, by whether they were put in force";
+    CONFIG_LAST_RELOAD = "flowgate_config_last_reload_success_timestamp_seconds", Kind::Gauge, Seconds, &[],
+        "When the snapshot in force was applied";
+    CONFIG_VALID = "flowgate_config_valid", Kind::Gauge, Flag, &[],
+        "1 when the files as they are now are in force, 0 when they were rejected";
+    CONFIG_FLOWS = "flowgate_config_flows", Kind::Gauge, Count, &[],
+        "Flows of the snapshot in force, disabled ones included";
+    CONFIG_CONNECTIONS = "flowgate_config_connections", Kind::Gauge, Count, &[],
+        "Connections of the snapshot in force";
+
+    SCHEDULE_DUE = "flowgate_scheduler_due_total", Kind::Counter, Count, &[FLOW],
+        "Occurrences of the schedule that came due";
+    SCHEDULE_SKIPPED = "flowgate_scheduler_skipped_total", Kind::Counter, Count,
+        &[FLOW, Label { name: "reason", values: SKIP_REASONS }],
+        "Due occurrences that started no run, by reason";
+    SCHEDULE_LATENESS = "flowgate_scheduler_lateness_seconds", Kind::Histogram(LATENESS_SECONDS), Seconds, &[],
+        "Time from an occurrence's instant to its handling";
+
+    PROCESS_START = "flowgate_process_start_time_seconds", Kind::Gauge, Seconds, &[],
+        "When the process started";
+    BUILD_INFO = "flowgate_build_info", Kind::Gauge, Flag, &[Label { name: "version", values: &[] }],
+        "Always 1; the label names the version that runs";
+}
+
+/// docs/METRICS.md.
+pub fn document() -> String {
+    let mut out = String::from(
+        "# Metrics\n\nGenerated from `src/observe/names.rs`; a test compares (`FLOWGATE_BLESS=1` writes it anew).\n\n\
+         Served as `/metrics` in the Prometheus text format. `flow` and `connection` are ids of files; every other label\n\
+         takes the values listed here and no others. Series of removed flows and connections are not shown. Counters exist\n\
+         at 0 from the moment their flow or connection is loaded.\n",
+    );
+    for metric in ALL {
+        let kind = match metric.kind {
+            Kind::Counter => "counter".to_owned(),
+            Kind::Gauge => "gauge".to_owned(),
+            Kind::Histogram(buckets) => format!("histogram, buckets {}", list(buckets)),
+        };
+        let unit = match metric.unit {
+            Unit::Count => "",
+            Unit::Seconds => ", seconds",
+            Unit::Flag => ", 0 or 1",
+        };
+        let _ = write!(out, "\n## `{}`\n\n{}.\n\n- {kind}{unit}\n", metric.name, metric.help);
+        for label in metric.labels {
+            let _ = writeln!(out, "- label `{}`: {}", label.name, values(*label));
+        }
+    }
+    out
+}
+
+fn list(buckets: &[f64]) -> String {
+    buckets.iter().map(f64::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn values(label: Label) -> String {
+    match (label.name, label.values) {
+        ("flow", _) => "id of the flow".to_owned(),
+        ("connection", _) => "id of the connection".to_owned(),
+        (_, []) => "of the build".to_owned(),
+        (_, values) => values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::path::Path;
+
+    #[test]
+    fn names_follow_the_conventions() {
+        let mut seen = HashSet::new();
+        for metric in ALL {
+            let name = metric.name;
+            assert!(seen.insert(name), "{name} stands twice");
+            assert!(
+                name.starts_with("flowgate_") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+                "{name}"
+            );
+            assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
+            assert_eq!(name.contains("_seconds"), metric.unit == Unit::Seconds, "{name}");
+            assert!(!metric.help.is_empty() && !metric.help.ends_with('.') && !metric.help.contains('\n'), "{name}");
+            if let Kind::Histogram(buckets) = metric.kind {
+                assert!(!buckets.is_empty() && buckets.windows(2).all(|pair| pair[0] < pair[1]), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_frozen_names_are_there() {
+        for (name, labels) in [
+            ("flowgate_config_reloads_total", &["outcome"][..]),
+            ("flowgate_flow_runs_total", &["flow", "outcome", "trigger"]),
+            ("flowgate_flow_records_total", &["flow", "outcome"]),
+            ("flowgate_flow_last_success_timestamp_seconds", &["flow"]),
+            ("flowgate_http_requests_total", &["connection", "outcome"]),
+            ("flowgate_queue_depth", &["connection"]),
+            ("flowgate_connection_in_flight", &["connection"]),
+            ("flowgate_connection_concurrency_limit", &["connection"]),
+            ("flowgate_queue_wait_seconds", &["connection"]),
+        ] {
+            let metric = ALL.iter().find(|metric| metric.name == name).unwrap_or_else(|| panic!("{name} is missing"));
+            assert_eq!(metric.labels.iter().map(|label| label.name).collect::<Vec<_>>(), labels, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_document_is_up_to_date() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/METRICS.md");
+        if std::env::vars().any(|(name, value)| name == "FLOWGATE_BLESS" && value == "1") {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, document()).unwrap();
+        }
+        let on_disk = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(on_disk == document(), "docs/METRICS.md is stale: run this test with FLOWGATE_BLESS=1");
+    }
+}

@@ -1,1 +1,282 @@
 //! The Prometheus recorder: installed once, rendered on demand, upkeep without scrapers.
+//!
+//! Series of removed flows and connections stay in the registry and are left out when rendering.
+
+use super::meters::ProcessMeters;
+use super::names::{self, Kind, Unit};
+use super::task;
+use crate::value::id::{ConnectionId, FlowId};
+use crate::value::time::SharedClock;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use std::collections::HashSet;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Samples of histograms pile up between two of these when nobody scrapes.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+static INSTALLED: OnceLock<Recorder> = OnceLock::new();
+
+/// Whose series are shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Live {
+    flows: HashSet<String>,
+    connections: HashSet<String>,
+}
+
+impl Live {
+    /// These flows and connections.
+    pub fn of<'a>(
+        flows: impl IntoIterator<Item = &'a FlowId>,
+        connections: impl IntoIterator<Item = &'a ConnectionId>,
+    ) -> Self {
+        Self {
+            flows: flows.into_iter().map(ToString::to_string).collect(),
+            connections: connections.into_iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn shows(&self, sample: &str) -> bool {
+        let known = |label: &str, ids: &HashSet<String>| label_of(sample, label).is_none_or(|id| ids.contains(id));
+        known("flow", &self.flows) && known("connection", &self.connections)
+    }
+}
+
+/// All series of this process.
+pub struct Recorder {
+    handle: PrometheusHandle,
+}
+
+/// Installs the recorder; later calls give the same one. Call it before any meters are taken.
+pub fn install(clock: &SharedClock) -> &'static Recorder {
+    INSTALLED.get_or_init(|| {
+        let (inner, recorder) = build();
+        if metrics::set_global_recorder(inner).is_err() {
+            tracing::error!("another metrics recorder is installed already: /metrics stays empty");
+        }
+        describe();
+        ProcessMeters::started(clock.utc());
+        recorder
+    })
+}
+
+/// The recorder, once installed.
+pub fn installed() -> Option<&'static Recorder> {
+    INSTALLED.get()
+}
+
+/// Drains histogram samples on a timer, for as long as the task lives.
+pub fn keep(recorder: &'static Recorder, clock: SharedClock) -> JoinHandle<()> {
+    task::spawn("metrics-upkeep", async move {
+        loop {
+            clock.sleep_until(clock.mono().plus(UPKEEP_EVERY)).await;
+            recorder.upkeep();
+        }
+    })
+}
+
+impl Recorder {
+    /// The exposition text, without series of flows and connections that are not live.
+    pub fn render(&self, live: &Live) -> String {
+        show(&self.handle.render(), live)
+    }
+
+    /// Folds waiting histogram samples into their buckets.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+fn build() -> (PrometheusRecorder, Recorder) {
+    let mut builder = PrometheusBuilder::new();
+    for metric in names::ALL {
+        if let Kind::Histogram(buckets) = metric.kind {
+            // A summary would come out for a histogram without buckets; the table's test refuses such a one.
+            let Ok(next) = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets) else {
+                unreachable!("{} has no buckets", metric.name)
+            };
+            builder = next;
+        }
+    }
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    (recorder, Recorder { handle })
+}
+
+fn describe() {
+    for metric in names::ALL {
+        let unit = match metric.unit {
+            Unit::Seconds => metrics::Unit::Seconds,
+            Unit::Count | Unit::Flag => metrics::Unit::Count,
+        };
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, unit, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, unit, metric.help),
+            Kind::Histogram(_) => metrics::describe_histogram!(metric.name, unit, metric.help),
+        }
+    }
+}
+
+/// Families by name; samples sorted where their order carries no meaning; nothing for a family without samples.
+fn show(text: &str, live: &Live) -> String {
+    let mut families: Vec<_> = text.split("\n\n").filter_map(|family| Family::parse(family, live)).collect();
+    families.sort_by_key(|family| family.name);
+    let mut out = String::with_capacity(text.len());
+    for family in families {
+        for line in family.headers.iter().chain(&family.samples) {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+struct Family<'a> {
+    name: &'a str,
+    headers: Vec<&'a str>,
+    samples: Vec<&'a str>,
+}
+
+impl<'a> Family<'a> {
+    fn parse(text: &'a str, live: &Live) -> Option<Self> {
+        let (headers, mut samples): (Vec<_>, Vec<_>) =
+            text.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with('#'));
+        samples.retain(|line| live.shows(line));
+        let mut words = headers.last()?.split(' ').skip(2);
+        let (name, kind) = (words.next()?, words.next()?);
+        if kind != "histogram" {
+            samples.sort_unstable();
+        }
+        (!samples.is_empty()).then_some(Self { name, headers, samples })
+    }
+}
+
+/// The value of a label in a sample line. Ids need no escaping, so neither does this.
+fn label_of<'a>(sample: &'a str, label: &str) -> Option<&'a str> {
+    let (_, mut rest) = sample.split_once('{')?;
+    loop {
+        let (name, after) = rest.split_once("=\"")?;
+        let (value, after) = after.split_once('"')?;
+        if name.trim_start_matches(',') == label {
+            return Some(value);
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::meters::{ConfigMeters, ConnectionMeters, FlowMeters, RecordOutcome, RequestOutcome};
+    use crate::observe::meters::{RunOutcome, SchedulerMeters, TriggerKind};
+    use chrono::DateTime;
+
+    fn flow(id: &str) -> FlowId {
+        FlowId::parse(id).unwrap()
+    }
+
+    fn connection(id: &str) -> ConnectionId {
+        ConnectionId::parse(id).unwrap()
+    }
+
+    /// Everything this process can count, counted once.
+    fn rendered(live: &Live) -> String {
+        let (inner, recorder) = build();
+        metrics::with_local_recorder(&inner, || {
+            describe();
+            let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+            ProcessMeters::started(at);
+            ConfigMeters::take().applied(2, 2, at);
+            for id in ["orders", "eu/items"] {
+                let meters = FlowMeters::of(&flow(id));
+                meters.records(RecordOutcome::Exported, 5);
+                meters.records(RecordOutcome::Delivered, 3);
+                meters.run_started();
+                meters.run_finished(RunOutcome::Succeeded, TriggerKind::Manual, Duration::from_secs(2), at);
+                SchedulerMeters::of(&flow(id)).due(Duration::from_millis(3));
+            }
+            for id in ["shop", "erp"] {
+                let meters = ConnectionMeters::of(&connection(id));
+                meters.attempt(RequestOutcome::Limited, Duration::from_millis(20));
+                meters.paused(Duration::from_millis(1500));
+            }
+        });
+        recorder.upkeep();
+        recorder.render(live)
+    }
+
+    fn everything() -> Live {
+        Live::of(&[flow("orders"), flow("eu/items")], &[connection("shop"), connection("erp")])
+    }
+
+    #[test]
+    fn every_metric_is_rendered_described_and_of_its_kind() {
+        let text = rendered(&everything());
+        for metric in names::ALL {
+            let kind = match metric.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram(_) => "histogram",
+            };
+            assert!(text.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
+            assert!(text.contains(&format!("# TYPE {} {kind}\n", metric.name)), "{}", metric.name);
+        }
+        let families = text.lines().filter(|line| line.starts_with("# TYPE")).count();
+        assert_eq!(families, names::ALL.len(), "a series outside the table");
+    }
+
+    #[test]
+    fn counters_exist_at_zero_before_anything_happened() {
+        let text = rendered(&everything());
+        assert!(text.contains("flowgate_flow_runs_total{flow=\"orders\",outcome=\"failed\",trigger=\"schedule\"} 0\n"));
+        assert!(
+            text.contains("flowgate_flow_runs_total{flow=\"orders\",outcome=\"succeeded\",trigger=\"manual\"} 1\n")
+        );
+        assert!(text.contains("flowgate_http_requests_total{connection=\"erp\",outcome=\"success\"} 0\n"));
+        assert!(text.contains("flowgate_scheduler_skipped_total{flow=\"orders\",reason=\"overlap\"} 0\n"));
+        assert!(text.contains("flowgate_config_reloads_total{outcome=\"rejected\"} 0\n"));
+    }
+
+    #[test]
+    fn records_in_flight_are_exported_less_settled() {
+        let text = rendered(&everything());
+        assert!(text.contains("flowgate_flow_records_in_flight{flow=\"orders\"} 2\n"), "{text}");
+        assert!(text.contains("flowgate_connection_pause_seconds_total{connection=\"shop\"} 2\n"), "{text}");
+    }
+
+    #[test]
+    fn series_of_removed_flows_and_connections_vanish() {
+        let text = rendered(&Live::of(&[flow("orders")], &[connection("erp")]));
+        assert!(!text.contains("eu/items") && !text.contains("shop"), "{text}");
+        assert!(text.contains("flow=\"orders\"") && text.contains("connection=\"erp\""));
+        let text = rendered(&Live::default());
+        assert!(!text.contains("flowgate_flow_runs_total"), "a family without samples shows no header");
+        assert!(text.contains("flowgate_build_info{version="));
+    }
+
+    #[test]
+    fn histograms_have_their_buckets_and_never_become_summaries() {
+        let text = rendered(&everything());
+        assert!(text.contains("flowgate_queue_wait_seconds_bucket{connection=\"shop\",le=\"+Inf\"} 0\n"), "{text}");
+        assert!(!text.contains("quantile=") && !text.contains(" summary\n"));
+    }
+
+    #[test]
+    fn the_linter_of_prometheus_has_nothing_to_say() {
+        use std::io::Write as _;
+        let child = std::process::Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn();
+        let Ok(mut child) = child else {
+            eprintln!("promtool is not installed (Debian package prometheus): not checked");
+            return;
+        };
+        child.stdin.take().unwrap().write_all(rendered(&everything()).as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}

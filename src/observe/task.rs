@@ -1,4 +1,4 @@
-//! Named, supervised tasks: a panic is logged with the task's name and never ends the process.
+//! Named tasks: a panic ends its task only; the log line it leaves carries the name (see `logs`).
 
 use std::future::Future;
 use tokio::task::JoinHandle;
@@ -11,5 +11,5 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(future.instrument(tracing::info_span!("task", name)))
+    tokio::spawn(future.instrument(tracing::error_span!("task", task = name)))
 }

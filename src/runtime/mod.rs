@@ -1,3 +1,11 @@
-//! Flows in motion.
+//! Flows in motion: the supervisor starts runs, a run reads pages and writes records, every request through its
+//! connection's queue. Works on snapshots only; never sees configuration text.
 
+pub mod engine;
 pub mod export;
+pub mod import;
+pub mod run;
+pub mod schedule;
+pub mod scope;
+pub mod step;
+pub mod supervisor;

@@ -1,1 +1,119 @@
-//! (in work)
+//! `/metrics`, `/healthz`, `/readyz`: what monitoring asks. Reads only.
+//!
+//! `gate` decides who may ask, `accept` keeps the door, this file says what there is.
+
+mod accept;
+mod gate;
+mod token;
+
+pub use accept::{BindError, Server, ServerHandle};
+
+use crate::model::settings::{Public, Settings};
+use crate::observe::recorder::{self, Live};
+use crate::value::secret::Secret;
+use crate::value::time::SharedClock;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use gate::Gate;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Where the server listens and who may ask what.
+#[derive(Debug, Clone)]
+pub struct Doors {
+    /// `[server] listen`
+    pub listen: SocketAddr,
+    /// `[server] token`; asked of everybody once it is set, but for `public`.
+    pub token: Option<Secret>,
+    /// `[server] public`
+    pub public: Vec<Public>,
+    /// `[server] hosts`
+    pub hosts: Vec<String>,
+}
+
+impl From<&Settings> for Doors {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            listen: settings.listen,
+            token: settings.token.clone(),
+            public: settings.public.clone(),
+            hosts: settings.hosts.clone(),
+        }
+    }
+}
+
+/// Whether new work is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// A snapshot is in force.
+    Ready,
+    /// None yet.
+    Starting,
+    /// On the way out.
+    Draining,
+}
+
+/// What the server asks the running process.
+pub trait StatusSource: Send + Sync + 'static {
+    /// For `/readyz`.
+    fn readiness(&self) -> Readiness;
+    /// Whose series `/metrics` shows.
+    fn live(&self) -> Live;
+    /// Sets gauges that nobody keeps current by itself, such as ages.
+    fn before_scrape(&self) {}
+}
+
+#[derive(Clone)]
+struct App {
+    source: Arc<dyn StatusSource>,
+    clock: SharedClock,
+}
+
+fn router(doors: &Doors, source: Arc<dyn StatusSource>, clock: SharedClock) -> Router {
+    let gate = Arc::new(Gate::new(doors, clock.clone()));
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(health))
+        .route("/readyz", get(ready))
+        .fallback(nothing)
+        .method_not_allowed_fallback(reads_only)
+        .with_state(App { source, clock })
+        .layer(axum::middleware::from_fn_with_state(gate, gate::keep))
+}
+
+async fn metrics(State(app): State<App>) -> Response {
+    app.source.before_scrape();
+    let text = recorder::install(&app.clock).render(&app.source.live());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn health() -> Response {
+    axum::Json(json!({ "status": "ok" })).into_response()
+}
+
+async fn ready(State(app): State<App>) -> Response {
+    match app.source.readiness() {
+        Readiness::Ready => axum::Json(json!({ "status": "ready" })).into_response(),
+        Readiness::Starting => refuse(StatusCode::SERVICE_UNAVAILABLE, "no snapshot is in force yet"),
+        Readiness::Draining => refuse(StatusCode::SERVICE_UNAVAILABLE, "draining: no new runs are started"),
+    }
+}
+
+async fn nothing() -> Response {
+    refuse(StatusCode::NOT_FOUND, "there is /metrics, /healthz and /readyz")
+}
+
+async fn reads_only() -> Response {
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here")
+}
+
+fn refuse(status: StatusCode, reason: &str) -> Response {
+    (status, axum::Json(json!({ "status": "refused", "reason": reason }))).into_response()
+}
+
+#[cfg(test)]
+mod tests;

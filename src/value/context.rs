@@ -51,6 +51,8 @@ pub enum Slot<'a> {
     Number(i64),
     /// Named parts, each a slot again (`connection.vars`, `previous.body` …).
     Map(&'a [(&'a str, Slot<'a>)]),
+    /// Response headers: names are found in any case.
+    Headers(&'a [(String, String)]),
 }
 
 /// The roots on offer for one evaluation.

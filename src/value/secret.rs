@@ -1,11 +1,19 @@
 //! Secrets as a type: no Display, no Serialize, a Debug that says nothing. And the one redactor every text that
 //! leaves the process passes.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 /// What stands in place of a secret, always the same width.
 pub const MASK: &str = "[secret]";
+
+/// Shorter values are not searched for: masking every `1` or `no` would destroy the text and give the secret's
+/// length away. They are still never printed by their type.
+pub const SHORTEST: usize = 4;
 
 /// A value that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,5 +33,266 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(MASK)
+    }
+}
+
+/// Masks secrets in texts: as they are, percent-encoded in any style, escaped inside JSON strings, and in base64
+/// (also as a part of a longer base64 text). Cheap to clone. Each text is read once, without a limit on how many
+/// secrets are known.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    known: Option<Arc<Known>>,
+}
+
+struct Known {
+    forms: Vec<Form>,
+    /// For each byte the forms that may begin with it, as places in `forms`.
+    by_start: Vec<Vec<u32>>,
+}
+
+struct Form {
+    text: String,
+    /// Whether encoded spellings count too; not for base64 forms.
+    spelled: bool,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor")
+    }
+}
+
+impl Redactor {
+    /// Knows these secrets. Values shorter than [`SHORTEST`] bytes are passed over.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let secrets: BTreeSet<&str> = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST).collect();
+        let mut encoded = BTreeSet::new();
+        for secret in &secrets {
+            add_base64(&mut encoded, secret);
+        }
+        let plain = secrets.iter().map(|secret| Form { text: (*secret).to_owned(), spelled: true });
+        let forms: Vec<Form> = plain.chain(encoded.into_iter().map(|text| Form { text, spelled: false })).collect();
+        if forms.is_empty() {
+            return Self::default();
+        }
+        let mut by_start = vec![Vec::new(); 256];
+        for (place, form) in (0_u32..).zip(&forms) {
+            for byte in form.starts() {
+                by_start[usize::from(byte)].push(place);
+            }
+        }
+        Self { known: Some(Arc::new(Known { forms, by_start })) }
+    }
+
+    /// The text with every known secret masked; where several fit, the longest.
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Some(known) = &self.known else { return Cow::Borrowed(text) };
+        let (mut out, mut done, mut at) = (String::new(), 0, 0);
+        while let Some(byte) = text.as_bytes().get(at) {
+            let places = &known.by_start[usize::from(*byte)];
+            let forms = places.iter().filter_map(|place| known.forms.get(*place as usize));
+            match forms.filter_map(|form| form.end_in(text.as_bytes(), at)).max() {
+                Some(end) => {
+                    out.push_str(text.get(done..at).unwrap_or_default());
+                    out.push_str(MASK);
+                    (done, at) = (end, end);
+                }
+                None => at += 1,
+            }
+        }
+        if done == 0 {
+            return Cow::Borrowed(text);
+        }
+        out.push_str(text.get(done..).unwrap_or_default());
+        Cow::Owned(out)
+    }
+}
+
+impl Form {
+    /// The bytes a spelling of this form may begin with.
+    fn starts(&self) -> BTreeSet<u8> {
+        let mut starts: BTreeSet<u8> = self.text.bytes().take(1).collect();
+        if self.spelled {
+            starts.extend([b'%', b'\\']);
+            if self.text.starts_with(' ') {
+                starts.insert(b'+');
+            }
+        }
+        starts
+    }
+
+    /// Where the form that begins at `at` ends.
+    fn end_in(&self, text: &[u8], at: usize) -> Option<usize> {
+        let rest = text.get(at..)?;
+        let plain = rest.starts_with(self.text.as_bytes()).then(|| at + self.text.len());
+        if !self.spelled {
+            return plain;
+        }
+        let walk = |spelling: fn(&[u8], char) -> Option<usize>| {
+            self.text.chars().try_fold(at, |at, c| {
+                let rest = text.get(at..)?;
+                let mut buffer = [0; 4];
+                let plain = c.encode_utf8(&mut buffer);
+                let length = spelling(rest, c).or_else(|| rest.starts_with(plain.as_bytes()).then_some(plain.len()));
+                Some(at + length?)
+            })
+        };
+        plain.into_iter().chain(walk(percent_spelling)).chain(walk(json_spelling)).max()
+    }
+}
+
+/// The length of a character's percent-encoded spelling at the front of a text.
+fn percent_spelling(text: &[u8], c: char) -> Option<usize> {
+    if c == ' ' && text.first() == Some(&b'+') {
+        return Some(1);
+    }
+    let mut buffer = [0; 4];
+    let bytes = c.encode_utf8(&mut buffer).bytes();
+    bytes.enumerate().try_fold(0, |at, (index, byte)| {
+        let escape = text.get(3 * index..3 * index + 3)?;
+        (escape[0] == b'%' && hex(&escape[1..])? == u32::from(byte)).then_some(at + 3)
+    })
+}
+
+/// The length of a character's escape in a JSON string at the front of a text.
+fn json_spelling(text: &[u8], c: char) -> Option<usize> {
+    if text.first() != Some(&b'\\') {
+        return None;
+    }
+    let short = match c {
+        '\n' => 'n',
+        '\r' => 'r',
+        '\t' => 't',
+        '\u{8}' => 'b',
+        '\u{c}' => 'f',
+        other => other,
+    };
+    if text.get(1).copied().map(char::from) == Some(short) && (short != c || !c.is_alphanumeric()) {
+        return Some(2);
+    }
+    let mut units = [0; 2];
+    let units = c.encode_utf16(&mut units);
+    units.iter().enumerate().try_fold(0, |at, (index, unit)| {
+        let escape = text.get(6 * index..6 * index + 6)?;
+        (escape.starts_with(br"\u") && hex(&escape[2..])? == u32::from(*unit)).then_some(at + 6)
+    })
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
+}
+
+fn add_base64(forms: &mut BTreeSet<String>, secret: &str) {
+    for engine in [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD] {
+        forms.insert(engine.encode(secret));
+    }
+    add_shifted(forms, secret);
+}
+
+/// Inside a longer base64 text (`user:password` of basic auth) a secret begins at any of three offsets; the
+/// characters that depend on its neighbours are left out.
+fn add_shifted(forms: &mut BTreeSet<String>, secret: &str) {
+    for shift in 1..=3_usize {
+        let mut padded = vec![0; shift];
+        padded.extend_from_slice(secret.as_bytes());
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            let encoded = engine.encode(&padded);
+            let start = (shift * 8).div_ceil(6);
+            let end = padded.len() * 8 / 6;
+            if let Some(inner) = encoded.get(start..end)
+                && inner.len() >= SHORTEST
+            {
+                forms.insert(inner.to_owned());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+    const SECRET: &str = "p@ss w/rd\"é+1=";
+
+    #[test]
+    fn a_secret_is_masked_in_every_form_it_travels_in() {
+        let redactor = Redactor::new([SECRET]);
+        let json = serde_json::json!({ "a": SECRET }).to_string();
+        let url = url::Url::parse_with_params("https://x.example/", [("a", SECRET)]).unwrap().to_string();
+        let mut path = url::Url::parse("https://x.example/").unwrap();
+        path.path_segments_mut().unwrap().push(SECRET);
+        let mut raw_query = url::Url::parse("https://x.example/").unwrap();
+        raw_query.set_query(Some("k=p@ss w/rd\"é+1="));
+        let texts = [
+            format!("a {SECRET} b"),
+            json,
+            url,
+            path.to_string(),
+            raw_query.to_string(),
+            utf8_percent_encode(SECRET, NON_ALPHANUMERIC).to_string().to_lowercase(),
+            STANDARD.encode(SECRET),
+            URL_SAFE_NO_PAD.encode(SECRET),
+            format!("Basic {}", STANDARD.encode(format!("u:{SECRET}"))),
+            format!("Basic {}", STANDARD.encode(format!("us:{SECRET}"))),
+            format!("Basic {}", STANDARD.encode(format!("usr:{SECRET}"))),
+            format!("{:?}", format!("x{SECRET}")),
+            "p@ss w\\/rd\\\"\\u00e9+1=".to_owned(),
+        ];
+        for text in texts {
+            let redacted = redactor.redact(&text);
+            assert!(redacted.contains(MASK), "{text} -> {redacted}");
+            for part in ["p@ss", "p%40ss", "rd\\", "%C3%A9+1", "+1="] {
+                assert!(!redacted.contains(part), "{text} -> {redacted}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_secret_wins_so_that_no_rest_is_left() {
+        let redactor = Redactor::new(["token", "token-and-more"]);
+        assert_eq!(redactor.redact("x token-and-more y token z"), "x [secret] y [secret] z");
+    }
+
+    #[test]
+    fn short_values_are_passed_over_and_other_text_is_borrowed() {
+        let redactor = Redactor::new(["abc", "", "long-enough"]);
+        assert!(matches!(redactor.redact("abc and more"), Cow::Borrowed("abc and more")));
+        assert!(matches!(Redactor::default().redact("abcd"), Cow::Borrowed("abcd")));
+    }
+
+    #[test]
+    fn the_mask_has_one_width_whatever_the_secret() {
+        let redactor = Redactor::new(["four", "a-much-longer-secret-than-four"]);
+        assert_eq!(redactor.redact("four,a-much-longer-secret-than-four"), "[secret],[secret]");
+    }
+
+    #[test]
+    fn many_and_long_secrets_are_found() {
+        let secrets: Vec<String> = (0..500).map(|i| format!("secret-number-{i:05}")).collect();
+        let redactor = Redactor::new(secrets.iter().map(String::as_str));
+        assert_eq!(redactor.redact("a secret-number-00499 b"), "a [secret] b");
+        let huge = "k".repeat(1 << 20);
+        let redactor = Redactor::new([huge.as_str()]);
+        assert_eq!(redactor.redact(&format!("é{huge}é")), "é[secret]é");
+    }
+
+    #[test]
+    fn a_secret_that_looks_like_an_escape_is_found_as_it_is_and_escaped() {
+        for secret in [r"a\nb", r"\u0041", "100%25", "50 %", r"a\\b", "a+b c"] {
+            let redactor = Redactor::new([secret]);
+            let mut json = Vec::new();
+            crate::value::json::write_string(&mut json, secret);
+            let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+            for text in [secret.to_owned(), String::from_utf8(json).unwrap().trim_matches('"').to_owned(), percent] {
+                assert_eq!(redactor.redact(&text), MASK, "{secret} as {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Secret::new("hunter22")), MASK);
+        assert_eq!(format!("{:?}", Redactor::new(["hunter22"])), "Redactor");
     }
 }

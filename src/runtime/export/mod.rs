@@ -1,3 +1,170 @@
-//! Reading: pages of records, one request at a time.
+//! Reading: pages of records, one request at a time, each through the connection's queue.
 
+pub mod page;
 pub mod paging;
+pub mod records;
+
+use crate::http::exchange::{Answer, Failure, FailureClass};
+use crate::http::request::Prepared;
+use crate::runtime::scope::{Lane, Scope};
+use crate::value::context::{Context, Root, Slot};
+use crate::value::issue::EvalError;
+use crate::value::json::Json;
+use page::Page;
+use paging::{Ask, In, Landed, Next, Pager, PagingError, Received};
+
+/// Why no further page could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The request failed.
+    #[error("{}", .0.message)]
+    Request(Box<Failure>),
+    /// Paging cannot go on.
+    #[error("{0}")]
+    Paging(#[from] PagingError),
+    /// The request or `records` could not be evaluated.
+    #[error("{0}")]
+    Eval(#[from] EvalError),
+}
+
+impl ReadError {
+    /// Whether the connection's credentials are the cause.
+    pub fn is_auth(&self) -> bool {
+        matches!(self, Self::Request(failure) if failure.class == FailureClass::Auth)
+    }
+
+    /// Whether reading was cut short by a stop.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Request(failure) if failure.class == FailureClass::Cancelled)
+    }
+}
+
+/// Reads one run's export, page by page.
+pub struct Reader<'r> {
+    scope: &'r Scope,
+    lane: &'r Lane,
+    pager: Pager<'r>,
+    previous: Option<Page>,
+    left: Option<u64>,
+    ended: bool,
+}
+
+impl<'r> Reader<'r> {
+    /// Before the first page.
+    pub fn new(scope: &'r Scope, lane: &'r Lane) -> Self {
+        let export = &scope.flow.export;
+        let left = match (export.limit, scope.limit) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Self { scope, lane, pager: Pager::new(&export.paging), previous: None, left, ended: left == Some(0) }
+    }
+
+    /// The next page; none when the export ended by itself.
+    pub async fn next(&mut self) -> Result<Option<Page>, ReadError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let ask = self.pager.ask();
+        let prepared = self.prepare(&ask)?;
+        let headers = prepared.header_pairs();
+        let body = prepared.body.clone().unwrap_or_default();
+        self.pager.sending(&Landed { url: prepared.url().as_str(), body: &body, headers: &headers })?;
+        let flow = &self.scope.flow;
+        let permit =
+            self.scope.queue.acquire(&self.lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
+        let rules = flow.export.request.response.as_ref();
+        let answer = match self.lane.client.exchange(permit, &prepared, rules, true).await {
+            Ok(answer) => answer,
+            Err(failure) if failure.status.is_some_and(|status| self.pager.ends_at(status)) => {
+                self.ended = true;
+                return Ok(None);
+            }
+            Err(failure) => return Err(ReadError::Request(Box::new(failure))),
+        };
+        self.take(&ask, answer).map(Some)
+    }
+
+    fn take(&mut self, ask: &Ask, answer: Answer) -> Result<Page, ReadError> {
+        let export = &self.scope.flow.export;
+        let bytes = answer.json.as_ref().map_or(answer.body.len(), |json| json.text().len());
+        if let Some(json) = &answer.json {
+            self.pager.landed(json.text().as_bytes())?;
+        }
+        let records = records::split(answer.json.as_ref(), export.records.as_ref(), export.records_optional)?;
+        let headers = answer.header_pairs();
+        let mut page = Page {
+            number: ask.page,
+            body: answer.json,
+            records,
+            status: answer.status,
+            headers,
+            url: answer.url,
+            bytes,
+        };
+        if let Some(total) = self.pager.total(page.body.as_ref().map(Json::as_ref)) {
+            self.scope.progress.expect_total(self.left.map_or(total, |left| left.min(total)));
+        }
+        let next = self.decide(&page)?;
+        self.ended = next == Next::End;
+        if let Some(left) = &mut self.left {
+            page.records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+            *left -= page.records.len() as u64;
+            self.ended |= *left == 0;
+        }
+        self.previous = (!self.ended).then(|| page.clone());
+        Ok(page)
+    }
+
+    fn decide(&mut self, page: &Page) -> Result<Next, ReadError> {
+        let got = Received {
+            body: page.body.as_ref().map(Json::as_ref),
+            records: page.records.len() as u64,
+            status: page.status,
+            headers: &page.headers,
+        };
+        let (scope, lane, pager) = (self.scope, self.lane, &mut self.pager);
+        let now = scope.now();
+        let ctx = lane.client.context(scope.context(&now));
+        page.as_previous(ctx, |ctx| pager.received(&got, ctx)).map_err(ReadError::from)
+    }
+
+    fn prepare(&self, ask: &Ask) -> Result<Prepared, ReadError> {
+        let now = self.scope.now();
+        let size = i64::try_from(ask.size).unwrap_or(i64::MAX);
+        let parts = [
+            ("number", Slot::Number(i64::try_from(ask.number).unwrap_or(i64::MAX))),
+            ("offset", Slot::Number(i64::try_from(ask.offset).unwrap_or(i64::MAX))),
+            ("token", Slot::Text(&ask.token)),
+            ("size", Slot::Number(size)),
+        ];
+        let ctx = self.lane.client.context(self.scope.context(&now)).with(Root::Page, Slot::Map(&parts));
+        match &self.previous {
+            Some(previous) => previous.as_previous(ctx, |ctx| self.render(ask, ctx)),
+            None => self.render(ask, &ctx),
+        }
+    }
+
+    fn render(&self, ask: &Ask, ctx: &Context<'_>) -> Result<Prepared, ReadError> {
+        let client = &self.lane.client;
+        let mut prepared = self.scope.flow.export.request.prepare(ctx, client)?;
+        prepared.safe = true;
+        if let (Some(link), Some(previous)) = (&ask.link, &self.previous) {
+            let settings = client.settings();
+            let next = paging::resolve(link, &previous.url, &settings.base_uri, &settings.allowed_origins)?;
+            prepared.set_url(next);
+        }
+        for (place, name, value) in &ask.set {
+            match place {
+                In::Query => prepared.set_query(name, value),
+                In::Header => prepared.set_header(name, value)?,
+                In::Body => prepared.set_body_field(name, value)?,
+            }
+        }
+        Ok(prepared)
+    }
+}
+
+fn cancelled() -> ReadError {
+    ReadError::Request(Box::new(Failure::cancelled()))
+}

@@ -4,6 +4,13 @@ use crate::value::expression::Expression;
 use crate::value::path::Path;
 use crate::value::rule::{Rule, StatusRange};
 
+mod guard;
+mod link_header;
+mod pager;
+
+pub use link_header::links;
+pub use pager::{Ask, Landed, Next, Pager, PagingError, Received, resolve};
+
 /// `[export.paging]`: the method and its options.
 #[derive(Debug, Clone)]
 pub struct Paging {

@@ -1,0 +1,73 @@
+//! The only composer: puts the parts together, starts and stops them. Commands in `cli` ask it for one thing
+//! each and turn the result into words and an exit code.
+
+mod keeper;
+mod reload;
+pub mod serve;
+mod signals;
+pub mod status;
+
+use crate::config::files::{self, Tree};
+use crate::config::{self, Env, Loaded};
+use crate::model::snapshot::Snapshot;
+use crate::queue::Queue;
+use crate::runtime::engine::{NotReady, Services};
+use crate::runtime::scope::Output;
+use crate::runtime::supervisor::Supervisor;
+use crate::value::time::{SeededRng, SharedClock, SharedRng, SystemClock};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use signals::{Signal, Signals};
+
+/// What the process gets from outside: a directory, an environment, time and chance.
+#[derive(Clone)]
+pub struct Host {
+    /// The project directory.
+    pub root: PathBuf,
+    /// Environment variables.
+    pub env: Arc<dyn Env>,
+    /// Time.
+    pub clock: SharedClock,
+    /// Chance.
+    pub rng: SharedRng,
+}
+
+impl Host {
+    /// The machine's own clock and chance.
+    pub fn of_machine(root: PathBuf, env: Arc<dyn Env>) -> Self {
+        Self { root, env, clock: SystemClock::start(), rng: SeededRng::from_system() }
+    }
+
+    /// Reads and judges the project once.
+    pub fn load(&self) -> std::io::Result<(Tree, Loaded)> {
+        let tree = files::scan(&self.root)?;
+        let loaded = config::load(&tree, self.env.as_ref());
+        Ok((tree, loaded))
+    }
+
+    /// A supervisor with this snapshot in force. Must be called inside the async runtime.
+    pub fn supervise(&self, snapshot: Arc<Snapshot>, output: Arc<dyn Output>) -> Result<Supervisor, NotReady> {
+        let queue = Queue::start(self.clock.clone());
+        let services = Services { queue, clock: self.clock.clone(), rng: self.rng.clone() };
+        let supervisor = Supervisor::new(services, output, snapshot.settings.max_runs.get());
+        supervisor.apply(snapshot)?;
+        Ok(supervisor)
+    }
+}
+
+/// An environment with one variable more, for the demo's playground address.
+pub struct WithVar {
+    /// Asked for everything else.
+    pub base: Arc<dyn Env>,
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+}
+
+impl Env for WithVar {
+    fn var(&self, name: &str) -> Option<String> {
+        if name == self.name { Some(self.value.clone()) } else { self.base.var(name) }
+    }
+}

@@ -1,0 +1,162 @@
+//! Follows the files: every tree that held still is judged whole; a good one takes effect, a bad one changes
+//! nothing and says so in log, metric and `status`.
+
+use super::Host;
+use super::status::{Rejected, SharedConfigState};
+use crate::config::diagnostic::{Diagnostic, Severity};
+use crate::config::files::Tree;
+use crate::config::watch::{Change, Watch, Watching};
+use crate::config::{self, Loaded};
+use crate::model::snapshot::Snapshot;
+use crate::observe::event;
+use crate::observe::event::Applied;
+use crate::observe::meters::ConfigMeters;
+use crate::runtime::supervisor::Supervisor;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Errors shown in `status`; `check` shows all.
+const SHOWN: usize = 5;
+
+/// The reload loop's belongings.
+pub(super) struct Reloader {
+    pub(super) host: Host,
+    pub(super) supervisor: Supervisor,
+    pub(super) watch: Watch,
+    pub(super) meters: ConfigMeters,
+    pub(super) state: SharedConfigState,
+}
+
+impl Reloader {
+    /// Runs until `stop`.
+    pub(super) async fn follow(mut self, stop: CancellationToken) {
+        let mut events = true;
+        loop {
+            let change = tokio::select! {
+                () = stop.cancelled() => return,
+                change = self.watch.next_change() => change,
+            };
+            self.take(change);
+            self.state.judged();
+            if let Watching::Polling { reason } = self.watch.watching()
+                && events
+            {
+                event::watch_degraded(reason);
+                events = false;
+            }
+        }
+    }
+
+    fn take(&mut self, change: Change) {
+        match change.tree {
+            Ok(mut tree) => {
+                let loaded = self.load(&mut tree);
+                self.judge(loaded);
+            }
+            Err(error) => self.reject(1, vec![format!("the project directory cannot be read: {error}")]),
+        }
+    }
+
+    fn load(&mut self, tree: &mut Tree) -> Loaded {
+        let loaded = config::load(tree, self.host.env.as_ref());
+        if self.watch.name_files(tree, loaded.named_files.iter().cloned().collect()) {
+            return config::load(tree, self.host.env.as_ref());
+        }
+        loaded
+    }
+
+    fn judge(&self, loaded: Loaded) {
+        let Some(snapshot) = loaded.snapshot else {
+            let errors: Vec<String> =
+                loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error).map(one_line).collect();
+            return self.reject(errors.len(), errors);
+        };
+        let before = self.supervisor.snapshot();
+        if before.as_ref().is_some_and(|before| before.revision == snapshot.revision) {
+            if self.state.get().rejected.is_some() {
+                event::reload_reverted(&self.meters);
+                self.state.update(|state| state.rejected = None);
+            }
+            return;
+        }
+        let snapshot = Arc::new(snapshot);
+        match self.supervisor.apply(snapshot.clone()) {
+            Ok(()) => self.applied(before.as_deref(), &snapshot),
+            Err(error) => self.reject(1, vec![error.to_string()]),
+        }
+    }
+
+    fn applied(&self, before: Option<&Snapshot>, snapshot: &Snapshot) {
+        let now = self.host.clock.utc();
+        event::reload_applied(&self.meters, &compare(before, snapshot), now);
+        let restart = before.is_some_and(|before| needs_restart(before, snapshot));
+        if restart {
+            event::restart_needed();
+        }
+        self.state.update(|state| {
+            state.revision.clone_from(&snapshot.revision);
+            state.since = Some(now);
+            state.rejected = None;
+            state.restart_needed |= restart;
+        });
+    }
+
+    fn reject(&self, errors: usize, mut first: Vec<String>) {
+        first.truncate(SHOWN);
+        event::reload_rejected(&self.meters, errors, first.first().map_or("", String::as_str));
+        let at = self.host.clock.utc();
+        self.state.update(|state| state.rejected = Some(Rejected { at, errors, first }));
+    }
+}
+
+fn one_line(found: &Diagnostic) -> String {
+    let Diagnostic { file, line, column, code, message, .. } = found;
+    format!("{}:{line}:{column}: {message} [{code}]", file.display())
+}
+
+/// Everything but the log level is read once, at start.
+fn needs_restart(before: &Snapshot, after: &Snapshot) -> bool {
+    let (old, new) = (&before.settings, &after.settings);
+    old.state != new.state
+        || old.listen != new.listen
+        || old.token != new.token
+        || old.public != new.public
+        || old.hosts != new.hosts
+        || old.log_format != new.log_format
+        || old.max_runs != new.max_runs
+        || old.shutdown_timeout != new.shutdown_timeout
+}
+
+/// What a snapshot changes against the one before.
+pub(super) fn compare<'a>(before: Option<&Snapshot>, after: &'a Snapshot) -> Applied<'a> {
+    let mut applied = Applied {
+        revision: &after.revision,
+        flows: after.flows.len(),
+        connections: after.connections.len(),
+        ..Applied::default()
+    };
+    let Some(before) = before else { return applied };
+    let mut count = |old: Option<&str>, new: Option<&str>| match (old, new) {
+        (None, Some(_)) => applied.added += 1,
+        (Some(_), None) => applied.removed += 1,
+        (Some(old), Some(new)) if old != new => applied.changed += 1,
+        _ => {}
+    };
+    for (id, flow) in &after.flows {
+        count(before.flows.get(id).map(|flow| flow.hash.as_str()), Some(&flow.hash));
+    }
+    for (id, flow) in &before.flows {
+        if !after.flows.contains_key(id) {
+            count(Some(&flow.hash), None);
+        }
+    }
+    for (id, connection) in &after.connections {
+        count(before.connections.get(id).map(|connection| connection.hash.as_str()), Some(&connection.hash));
+    }
+    for (id, connection) in &before.connections {
+        if !after.connections.contains_key(id) {
+            count(Some(&connection.hash), None);
+        }
+    }
+    applied
+}

@@ -1,0 +1,220 @@
+//! The long-running process: schedule, hot reload, metrics and health, the owner's socket; from start to drained.
+
+use super::keeper::keep_time;
+use super::reload::{Reloader, compare};
+use super::status::{self, SharedConfigState};
+use super::{Host, Signal, Signals};
+use crate::config::watch::{Trigger, Watch};
+use crate::model::snapshot::Snapshot;
+use crate::observe::meters::{ConfigMeters, ProcessMeters};
+use crate::observe::recorder::{self, Live};
+use crate::observe::{event, task};
+use crate::runtime::engine::NotReady;
+use crate::runtime::scope::Output;
+use crate::runtime::supervisor::Supervisor;
+use crate::server::{BindError, Doors, Readiness, Server, ServerHandle, StatusSource};
+use crate::store::socket::{Answers, Ask, OwnerSocket};
+use crate::store::{StateDir, StateError};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Time for answers under way when the process ends.
+const SERVER_GRACE: Duration = Duration::from_millis(500);
+
+/// What the process starts with.
+pub struct Setup {
+    /// Directory, environment, time, chance.
+    pub host: Host,
+    /// The first snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// Hash of the tree it was made of.
+    pub tree_hash: String,
+    /// Files its configuration names.
+    pub named_files: Vec<PathBuf>,
+    /// The state directory.
+    pub state: PathBuf,
+    /// Where export-only flows would write; nothing is scheduled without an import.
+    pub output: Arc<dyn Output>,
+}
+
+/// Why the process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The listening address.
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    /// A connection.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    /// Signal handlers.
+    #[error("signals cannot be handled: {0}")]
+    Signals(std::io::Error),
+}
+
+/// How the process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything in flight finished.
+    Drained,
+    /// `shutdown.timeout` passed; requests in flight were cut.
+    CutShort,
+    /// A second signal.
+    Now(Signal),
+}
+
+/// Serves until a signal ends it.
+pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
+    let clock = setup.host.clock.clone();
+    let mut signals = Signals::listen().map_err(ServeError::Signals)?;
+    let state = StateDir::own(&setup.state, clock.utc())?;
+    let recorder = recorder::install(&clock);
+    ProcessMeters::started(clock.utc());
+    let door = Server::bind(Doors::from(setup.snapshot.settings.as_ref())).await?;
+    let socket = OwnerSocket::bind(&state)?;
+    event::serving(&setup.host.root.display().to_string(), &state.path().display().to_string());
+    let timeout = setup.snapshot.settings.shutdown_timeout;
+    let process = Process::start(setup, &clock)?;
+    let upkeep = recorder::keep(recorder, clock.clone());
+    let server = door.start(process.face.clone(), clock.clone());
+    let stop = process.stop.clone();
+    let answers = socket.serve(process.face.clone(), clock.clone(), stop.clone());
+
+    let first = loop {
+        match signals.next().await {
+            Signal::Reload => process.look.look_now(),
+            ending => break ending,
+        }
+    };
+    let ended = process.end(first, timeout, &mut signals).await;
+    finish(server, answers, upkeep, &clock).await;
+    drop(state);
+    Ok(ended)
+}
+
+async fn finish(server: ServerHandle, answers: JoinHandle<()>, upkeep: JoinHandle<()>, clock: &crate::value::time::SharedClock) {
+    server.stop(clock, SERVER_GRACE).await;
+    answers.abort();
+    upkeep.abort();
+}
+
+struct Process {
+    supervisor: Supervisor,
+    face: Arc<Face>,
+    look: Trigger,
+    stop: CancellationToken,
+}
+
+impl Process {
+    fn start(setup: Setup, clock: &crate::value::time::SharedClock) -> Result<Self, ServeError> {
+        let Setup { host, snapshot, tree_hash, named_files, output, .. } = setup;
+        let supervisor = host.supervise(snapshot.clone(), output)?;
+        let (meters, state) = (ConfigMeters::take(), SharedConfigState::default());
+        let now = clock.utc();
+        event::snapshot_in_force(&meters, &compare(None, &snapshot), now);
+        state.update(|state| {
+            state.revision.clone_from(&snapshot.revision);
+            state.since = Some(now);
+        });
+        let named = named_files.into_iter().collect();
+        let (watch, look) = Watch::start(&host.root, &tree_hash, named, clock.clone());
+        let stop = CancellationToken::new();
+        let face = Arc::new(Face {
+            supervisor: supervisor.clone(),
+            config: state.clone(),
+            look: look.clone(),
+            started: now,
+            draining: AtomicBool::new(false),
+        });
+        let reloader = Reloader { host, supervisor: supervisor.clone(), watch, meters, state };
+        task::spawn("reload", reloader.follow(stop.clone()));
+        task::spawn("schedule", keep_time(supervisor.clone(), stop.clone()));
+        Ok(Self { supervisor, face, look, stop })
+    }
+
+    /// Drains; a second signal ends at once.
+    async fn end(&self, signal: Signal, timeout: Duration, signals: &mut Signals) -> Ended {
+        self.face.draining.store(true, Ordering::Relaxed);
+        let runs = *self.supervisor.running().borrow();
+        event::drain_started(signal.name(), runs, timeout);
+        self.stop.cancel();
+        let ended = tokio::select! {
+            whole = self.supervisor.drain(timeout) => {
+                event::drain_finished(whole);
+                if whole { Ended::Drained } else { Ended::CutShort }
+            }
+            second = signals.ending() => {
+                event::second_signal(second.name());
+                Ended::Now(second)
+            }
+        };
+        ended
+    }
+}
+
+/// What others may ask of the running process.
+struct Face {
+    supervisor: Supervisor,
+    config: SharedConfigState,
+    look: Trigger,
+    started: DateTime<Utc>,
+    draining: AtomicBool,
+}
+
+impl Face {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    async fn reload(&self) -> Value {
+        let mut judgements = self.config.judgements();
+        judgements.mark_unchanged();
+        self.look.look_now();
+        // The sender lives as long as this face: waiting cannot fail.
+        let _ = judgements.changed().await;
+        status::config(&self.config.get())
+    }
+}
+
+impl StatusSource for Face {
+    fn readiness(&self) -> Readiness {
+        if self.is_draining() {
+            Readiness::Draining
+        } else if self.supervisor.snapshot().is_some() {
+            Readiness::Ready
+        } else {
+            Readiness::Starting
+        }
+    }
+
+    fn live(&self) -> Live {
+        let snapshot = self.supervisor.snapshot();
+        let (flows, connections) = snapshot.as_ref().map(|s| (s.flows.keys(), s.connections.keys())).unzip();
+        Live::of(flows.into_iter().flatten(), connections.into_iter().flatten())
+    }
+
+    fn before_scrape(&self) {
+        self.supervisor.services().queue.report_ages();
+    }
+}
+
+impl Answers for Face {
+    fn answer(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Result<Value, String>> + Send + '_>> {
+        Box::pin(async move {
+            Ok(match ask {
+                Ask::Status => status::document(&self.supervisor, &self.config.get(), self.started, self.is_draining()),
+                Ask::Reload => self.reload().await,
+            })
+        })
+    }
+}

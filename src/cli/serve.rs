@@ -1,0 +1,48 @@
+//! `flowgate serve`: the long-running process.
+
+use super::{Exit, Globals, output};
+use crate::app::serve::{Ended, ServeError, Setup};
+use crate::app::{self, Host, Signal};
+use crate::observe::event;
+use std::sync::Arc;
+
+/// Serves until a signal; the exit code says how it ended.
+pub async fn serve(globals: &Globals, host: &Host) -> Exit {
+    let (tree, loaded) = match host.load() {
+        Ok(pair) => pair,
+        Err(error) => {
+            globals.complain(&format!("{}: {error}", host.root.display()));
+            return Exit::Config;
+        }
+    };
+    let named_files = loaded.named_files.clone();
+    let snapshot = match super::accept(globals, loaded) {
+        Ok(snapshot) => snapshot,
+        Err(exit) => return exit,
+    };
+    let state = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
+    let setup = Setup {
+        host: host.clone(),
+        snapshot,
+        tree_hash: tree.hash,
+        named_files,
+        state,
+        output: Arc::new(output::Stdout::new()),
+    };
+    let exit = match app::serve::serve(setup).await {
+        Ok(Ended::Drained) => Exit::Done,
+        Ok(Ended::CutShort) => Exit::Temporary,
+        Ok(Ended::Now(Signal::Interrupt)) => Exit::Interrupted,
+        Ok(Ended::Now(_)) => Exit::Terminated,
+        Err(error) => {
+            globals.complain(&error.to_string());
+            match error {
+                ServeError::NotReady(_) | ServeError::State(_) => Exit::Config,
+                ServeError::Listen(_) => Exit::Unavailable,
+                ServeError::Signals(_) => Exit::Temporary,
+            }
+        }
+    };
+    event::stopped(exit.code());
+    exit
+}

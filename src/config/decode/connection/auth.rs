@@ -1,0 +1,63 @@
+//! `[auth.<method>]`: exactly one method, credentials from outside the file.
+
+use super::Secrets;
+use crate::config::decode::file::Finding;
+use crate::config::decode::scope::Scope;
+use crate::config::decode::source::Sources;
+use crate::config::decode::table::{Table, one_method};
+use crate::http::auth::{Auth, Basic, Location, Token};
+use crate::value::template::Place;
+
+const METHODS: [&str; 9] = ["basic", "token", "oauth2", "cookie", "digest", "wsse", "jwt", "aws_sigv4", "oauth1"];
+
+/// The method, or none when there is no `auth`; nothing when it is wrong.
+pub(super) fn decode(root: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &mut Secrets) -> Option<Auth> {
+    let Some(value) = root.take("auth") else { return Some(Auth::None) };
+    let family = value.table()?;
+    one_method(&family, &[&METHODS[..], &["custom"]].concat());
+    let basic = family.take("basic").map(|value| basic(&value.table()?, scope, sources, secrets));
+    let token = family.take("token").map(|value| token(&value.table()?, scope, sources, secrets));
+    family.not_yet(&["oauth2", "cookie", "digest", "wsse", "jwt", "aws_sigv4", "oauth1", "custom", "refresh"]);
+    family.finish();
+    if family.is_empty() {
+        let finding = Finding::error("missing-key", "`auth` names no method").key("auth");
+        family.report(finding.help("write the method as a table: `[auth.basic]` or `[auth.token]`"));
+    }
+    basic.or(token).flatten()
+}
+
+fn basic(table: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &mut Secrets) -> Option<Auth> {
+    let username = table.need("username").and_then(|value| match value.is_table() {
+        true => value.credential(scope, sources, secrets),
+        false => value.text(Place::Plain, scope),
+    });
+    let password = table.need("password").and_then(|value| value.credential(scope, sources, secrets));
+    table.finish();
+    Some(Auth::Basic(Basic { username: username?, password: password? }))
+}
+
+fn token(table: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &mut Secrets) -> Option<Auth> {
+    const LOCATIONS: &[(&str, Location)] =
+        &[("header", Location::Header), ("query", Location::Query), ("body", Location::Body)];
+    table.not_yet(&["refresh"]);
+    // With `refresh` the token may be absent; `refresh` itself was just refused.
+    let token = if table.has("refresh") { table.take("token") } else { table.need("token") };
+    let token = token.and_then(|value| value.credential(scope, sources, secrets));
+    let location = table.take("location").map(|value| value.word(LOCATIONS, &[]));
+    let place = location.flatten().unwrap_or_default();
+    let name = table.take("name").map(|value| value.string().map(str::to_owned));
+    let scheme = table.take("scheme");
+    if let Some(scheme) = scheme.as_ref().filter(|_| place != Location::Header) {
+        let finding = Finding::error("conflicting-keys", "`scheme` stands before a token in a header only");
+        scheme.report_key(finding.help("remove it, or set `location = \"header\"`"));
+    }
+    let scheme = scheme.map(|value| value.string().map(str::to_owned));
+    table.finish();
+    let default_name = if place == Location::Header { "Authorization" } else { "api_key" };
+    Some(Auth::Token(Token {
+        token: token?,
+        location: place,
+        name: name.unwrap_or_else(|| Some(default_name.to_owned()))?,
+        scheme: scheme.unwrap_or_else(|| Some("Bearer".to_owned()))?,
+    }))
+}

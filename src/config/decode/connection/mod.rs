@@ -1,0 +1,190 @@
+//! `connections/<id>.toml`: a draft per file, made whole by `resolve` once every file is known.
+
+mod answers;
+mod auth;
+mod base;
+mod limits;
+
+use super::file::Finding;
+use super::scope::{Facts, Scope};
+use super::source::Sources;
+use super::table::Table;
+use super::value::Value;
+use crate::http::client::ClientSettings;
+use crate::queue::limits::{Order, RateWindow};
+use crate::value::id::ConnectionId;
+use crate::value::json::Json;
+use crate::value::secret::Secret;
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::time::Duration;
+
+/// The top-level keys of a connection file.
+pub(in crate::config) const KEYS: &[&str] = &[
+    "title",
+    "description",
+    "formerly",
+    "base_uri",
+    "media_type",
+    "success_media_type",
+    "error_media_type",
+    "headers",
+    "query",
+    "timeout",
+    "connect_timeout",
+    "max_response",
+    "redirects",
+    "allowed_origins",
+    "proxy",
+    "concurrency_level",
+    "borrow_concurrency_from",
+    "wait_time",
+    "rate",
+    "order",
+    "vars",
+    "secrets",
+    "auth",
+    "auth_failure",
+    "ping",
+    "response",
+    "rate_limit",
+    "retry",
+    "on",
+    "tls",
+    "agent",
+    "xml",
+    "csv",
+    "form",
+    "export_defaults",
+];
+const NOT_YET: &[&str] = &["ping", "on", "tls", "agent", "xml", "csv", "form", "export_defaults"];
+
+/// A name with its place, for checks across files.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Named<T> {
+    pub(in crate::config) value: T,
+    pub(in crate::config) key: String,
+    pub(in crate::config) at: Range<usize>,
+}
+
+/// What one connection file says.
+pub(in crate::config) struct Draft {
+    pub(in crate::config) id: ConnectionId,
+    pub(in crate::config) title: Option<String>,
+    pub(in crate::config) formerly: Vec<Named<ConnectionId>>,
+    pub(in crate::config) borrow: Option<Named<ConnectionId>>,
+    pub(in crate::config) level: Option<NonZeroU32>,
+    pub(in crate::config) wait_time: Duration,
+    pub(in crate::config) rate: Vec<RateWindow>,
+    pub(in crate::config) order: Order,
+    /// None when something it needs is wrong.
+    pub(in crate::config) http: Option<ClientSettings>,
+    /// Sources that did not resolve.
+    pub(in crate::config) unresolved: Vec<String>,
+}
+
+type Secrets = Vec<(String, Result<Secret, String>)>;
+
+/// Decodes a connection; its names are given too, for the flows that use it.
+pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &Sources<'_>) -> (Draft, Facts) {
+    let title = root.take("title").and_then(|value| value.string().map(str::to_owned));
+    root.take("description").map(|value| value.string());
+    let formerly = root.take("formerly").map(|value| value.ids(ConnectionId::parse)).unwrap_or_default();
+    root.not_yet(NOT_YET);
+    let (values, unresolved) = vars(root, sources);
+    let mut secrets = secrets(root, sources);
+    let facts = Facts {
+        vars: names(root, "vars"),
+        secrets: names(root, "secrets"),
+        values: Json::from_value(&serde_json::Value::Object(values)),
+        complete: true,
+    };
+    let scope = Scope::of_connection(&facts);
+    let auth = auth::decode(root, &scope, sources, &mut secrets);
+    let limits = limits::decode(root, &scope);
+    let http = base::decode(root, &scope, &facts, auth, secrets, !unresolved.is_empty());
+    root.finish();
+    let draft = Draft {
+        id,
+        title,
+        formerly,
+        borrow: limits.borrow,
+        level: limits.level,
+        wait_time: limits.wait_time,
+        rate: limits.rate,
+        order: limits.order,
+        http,
+        unresolved: sources.unresolved(),
+    };
+    (draft, facts)
+}
+
+/// The names in a table, broken entries included, so that one mistake is not reported twice.
+fn names(root: &Table<'_>, table: &'static str) -> Vec<String> {
+    let Some(value) = root.peek(table).filter(Value::is_table) else { return Vec::new() };
+    let table = value.table();
+    table.map(|table| table.members().iter().map(|(name, _)| (*name).to_owned()).collect()).unwrap_or_default()
+}
+
+/// `[vars]`: constants and sources, with the names of those that did not resolve.
+pub(in crate::config) fn vars(
+    root: &Table<'_>,
+    sources: &Sources<'_>,
+) -> (serde_json::Map<String, serde_json::Value>, Vec<String>) {
+    let mut values = serde_json::Map::new();
+    let mut unresolved = Vec::new();
+    let Some(table) = root.take("vars").and_then(|value| value.table()) else { return (values, unresolved) };
+    table.report_swallowed();
+    for (name, value) in table.members() {
+        match value.variable(sources) {
+            Some(Some(found)) => {
+                values.insert(name.to_owned(), found);
+            }
+            Some(None) => unresolved.push(value.key.clone()),
+            None => {}
+        }
+    }
+    (values, unresolved)
+}
+
+fn secrets(root: &Table<'_>, sources: &Sources<'_>) -> Secrets {
+    let Some(table) = root.take("secrets").and_then(|value| value.table()) else { return Vec::new() };
+    table.report_swallowed();
+    let top = table.file.top();
+    let mut found = Vec::new();
+    for (name, value) in table.members() {
+        // A swallowed key is no secret: saying that it is a literal credential would mislead.
+        if table.is_headed() && top.contains(&name) && !value.is_table() {
+            continue;
+        }
+        if let Some(secret) = value.secret(sources) {
+            found.push((name.to_owned(), secret));
+        }
+    }
+    found
+}
+
+impl Value<'_> {
+    /// `formerly`: ids with their places.
+    pub(in crate::config) fn ids<T>(
+        &self,
+        parse: impl Fn(&str) -> Result<T, crate::value::id::InvalidId>,
+    ) -> Vec<Named<T>> {
+        let items = self.list().unwrap_or_default();
+        items.iter().filter_map(|item| item.id(&parse)).collect()
+    }
+
+    /// One id with its place.
+    pub(in crate::config) fn id<T>(
+        &self,
+        parse: impl Fn(&str) -> Result<T, crate::value::id::InvalidId>,
+    ) -> Option<Named<T>> {
+        match parse(self.string()?) {
+            Ok(value) => Some(Named { value, key: self.key.clone(), at: self.at() }),
+            Err(error) => {
+                self.report(Finding::error("bad-id", format!("this is no id: {error}")));
+                None
+            }
+        }
+    }
+}

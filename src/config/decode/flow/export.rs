@@ -1,0 +1,65 @@
+//! `[export]`: a request per page, and what becomes of its records before the steps.
+
+use super::{Connections, paging, step};
+use crate::config::decode::request::RequestScopes;
+use crate::config::decode::scope::{Facts, Scope};
+use crate::config::decode::table::Table;
+use crate::http::request::{Method, RequestSpec};
+use crate::model::export::Export;
+use crate::value::context::Root;
+
+const NOT_YET: &[&str] = &["delta", "each", "once", "job", "group_by", "trace_key", "link", "decode", "name"];
+
+pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections) -> Option<Export> {
+    let (connection, names) = match table.need("connection") {
+        Some(value) => value.connection(connections),
+        None => (None, None),
+    };
+    let scope = Scope::of_flow(facts, names);
+    let records = scope.with(&[Root::Record]);
+    let pages = if paging::has_method(table) { scope.with(&[Root::Page, Root::Previous]) } else { scope.clone() };
+    let request = table.request(Method::Get, &RequestScopes { head: &pages, body: &pages });
+    let path = table.take("records").map(|value| value.path());
+    let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
+    let limit = table.take("limit").map(|value| value.number(1..=u64::MAX, &scope));
+    let keep = table.take("keep").map(|value| value.condition(&records));
+    let create = table.take("transform").map(|value| step::transform(&value, &records));
+    let paging = paging::decode(table, &scope, request.as_ref());
+    table.not_yet(NOT_YET);
+    table.finish();
+    Some(Export {
+        connection: connection?,
+        request: request?,
+        records: settled(path)?,
+        records_optional,
+        limit: settled(limit)?,
+        paging: paging?,
+        create: settled(create)?,
+        keep: settled(keep)?,
+    })
+}
+
+/// Absent is none; present but wrong makes the whole wrong.
+#[expect(clippy::option_option, reason = "absent, wrong and right are three things")]
+pub(super) fn settled<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        Some(given) => given.map(Some),
+        None => Some(None),
+    }
+}
+
+/// Whether a request reads a member of `page`, so that no parameter has to be named.
+pub(super) fn reads_page(request: &RequestSpec, members: &[&str]) -> bool {
+    let hit = |reference: &crate::value::context::Reference| {
+        reference.root == "page" && reference.members.first().is_some_and(|name| members.contains(&name.as_str()))
+    };
+    let in_fields = |fields: &[crate::http::request::Field]| {
+        fields.iter().any(|field| field.value.references().into_iter().any(hit))
+    };
+    let in_body = match &request.body {
+        Some(crate::http::request::BodySpec::Tree(tree)) => tree.references().into_iter().any(hit),
+        Some(crate::http::request::BodySpec::Text(text)) => text.references().iter().any(hit),
+        None => false,
+    };
+    request.uri.references().iter().any(hit) || in_fields(&request.headers) || in_fields(&request.query) || in_body
+}

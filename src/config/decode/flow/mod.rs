@@ -1,0 +1,177 @@
+//! `flows/<id>.toml`: a whole flow, given the names of the connections it may use.
+
+mod export;
+mod import;
+mod paging;
+mod schedule;
+mod step;
+
+use super::connection::{Named, vars};
+use super::file::Finding;
+use super::scope::{Facts, Scope};
+use super::source::Sources;
+use super::table::Table;
+use super::value::Value;
+use crate::config::suggest;
+use crate::model::export::Export;
+use crate::model::flow::Flow;
+use crate::value::id::{ConnectionId, FlowId};
+use crate::value::json::Json;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+/// The top-level keys of a flow file.
+pub(in crate::config) const KEYS: &[&str] = &[
+    "title",
+    "enabled",
+    "weight",
+    "formerly",
+    "run_after",
+    "missing",
+    "durability",
+    "max_errors",
+    "vars",
+    "schedule",
+    "webhook",
+    "export",
+    "step",
+    "tables",
+    "import",
+];
+const NOT_YET: &[&str] = &["run_after", "missing", "durability", "max_errors", "webhook", "tables"];
+
+/// The connections of the project by id, with the names each offers.
+pub(in crate::config) type Connections = BTreeMap<ConnectionId, Facts>;
+
+/// Decodes a flow; none when something it needs is wrong. The former ids are for checks across files.
+pub(in crate::config) fn decode(
+    root: &Table<'_>,
+    id: FlowId,
+    sources: &Sources<'_>,
+    connections: &Connections,
+) -> (Option<Flow>, Vec<Named<FlowId>>) {
+    let title = root.take("title").and_then(|value| value.string().map(str::to_owned));
+    let enabled = root.take("enabled").and_then(|value| value.boolean()).unwrap_or(true);
+    let formerly = root.take("formerly").map(|value| value.ids(FlowId::parse)).unwrap_or_default();
+    not_yet(root);
+    let facts = facts(root, sources);
+    let plain = Scope::of_flow(&facts, None);
+    let weight = root.take("weight").and_then(|value| value.number(1..=1_000, &plain));
+    let weight = weight.and_then(|weight| u32::try_from(weight).ok()).and_then(NonZeroU32::new);
+    let schedule = root.take("schedule").map(|value| schedule::decode(&value));
+    let (export, source) = export(root, &facts, connections);
+    // Outside requests `connection` is the export's.
+    let scope = Scope::of_flow(&facts, source);
+    let steps = step::decode(root, &scope);
+    let import = root.take("import").map(|value| import::decode(&value, &facts, connections));
+    root.finish();
+    if let (Some(value), None, true) = (root.peek("schedule"), &import, root.has("export")) {
+        let finding = Finding::warning("schedule-without-import", "a flow without `[import]` is never run by its schedule");
+        value.report_key(finding.help("it writes its records to standard output: start it with `run`, or add `[import]`"));
+    }
+    let context = serde_json::json!({"id": id.as_str(), "vars": facts.values.as_ref().to_value()});
+    let flow = assemble(Parts { schedule, export, steps, import }, |schedule, export, steps, import| Flow {
+        id,
+        title,
+        formerly: formerly.iter().map(|named| named.value.clone()).collect(),
+        enabled,
+        weight: weight.unwrap_or(NonZeroU32::MIN),
+        context: Json::from_value(&context),
+        schedule,
+        export,
+        steps,
+        import,
+        hash: String::new(),
+    });
+    (flow, formerly)
+}
+
+/// Keys that are present but wrong are `Some(None)`.
+struct Parts {
+    schedule: Option<Option<crate::model::schedule::Schedule>>,
+    export: Option<Export>,
+    steps: Option<Vec<crate::model::step::Step>>,
+    import: Option<Option<crate::model::import::Import>>,
+}
+
+fn assemble(
+    parts: Parts,
+    build: impl FnOnce(
+        Option<crate::model::schedule::Schedule>,
+        Export,
+        Vec<crate::model::step::Step>,
+        Option<crate::model::import::Import>,
+    ) -> Flow,
+) -> Option<Flow> {
+    let schedule = match parts.schedule {
+        Some(schedule) => Some(schedule?),
+        None => None,
+    };
+    let import = match parts.import {
+        Some(import) => Some(import?),
+        None => None,
+    };
+    Some(build(schedule, parts.export?, parts.steps?, import))
+}
+
+/// Keys that are not built yet; those set to what holds anyway say nothing new and are accepted.
+fn not_yet(root: &Table<'_>) {
+    for name in NOT_YET {
+        let Some(value) = root.take(name) else { continue };
+        let said = match *name {
+            "missing" => value.raw_str() == Some("error"),
+            "run_after" => value.items().is_some_and(|items| items.is_empty()),
+            _ => false,
+        };
+        if !said {
+            value.not_yet();
+        }
+    }
+}
+
+fn facts(root: &Table<'_>, sources: &Sources<'_>) -> Facts {
+    let names: Vec<String> = root
+        .peek("vars")
+        .filter(Value::is_table)
+        .and_then(|value| value.table())
+        .map(|table| table.members().iter().map(|(name, _)| (*name).to_owned()).collect())
+        .unwrap_or_default();
+    let (values, _unresolved) = vars(root, sources);
+    Facts { vars: names, values: Json::from_value(&serde_json::Value::Object(values)), ..Facts::empty() }
+}
+
+/// The export, and the names of its connection for everything outside requests.
+fn export<'c>(root: &Table<'_>, facts: &Facts, connections: &'c Connections) -> (Option<Export>, Option<&'c Facts>) {
+    let Some(value) = root.take("export") else {
+        if !root.has("webhook") {
+            root.missing("export", Some("a flow reads from somewhere: add `[export]` with its `connection`".to_owned()));
+        }
+        return (None, None);
+    };
+    if value.items().is_some() {
+        let finding = Finding::error("not-supported-yet", "several `[[export]]` are not supported yet");
+        value.report_key(finding.help("write one `[export]` table"));
+        return (None, None);
+    }
+    let Some(table) = value.table() else { return (None, None) };
+    let source = table
+        .peek("connection")
+        .and_then(|value| ConnectionId::parse(value.raw_str()?).ok())
+        .and_then(|id| connections.get(&id));
+    (export::decode(&table, facts, connections), source)
+}
+
+impl Value<'_> {
+    /// A reference to a connection of the project. One that is not there is reported; its names are unknown.
+    pub(super) fn connection<'c>(&self, connections: &'c Connections) -> (Option<ConnectionId>, Option<&'c Facts>) {
+        let Some(named) = self.id(ConnectionId::parse) else { return (None, None) };
+        let facts = connections.get(&named.value);
+        if facts.is_none() {
+            let known: Vec<&str> = connections.keys().map(ConnectionId::as_str).collect();
+            let finding = Finding::error("unknown-connection", format!("there is no connection `{}`", named.value));
+            let none = || Some(format!("add `connections/{}.toml`", named.value));
+            self.report(finding.help_if(suggest::help(named.value.as_str(), &known).or_else(none)));
+        }
+        (Some(named.value), facts)
+    }
+}

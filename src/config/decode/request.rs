@@ -1,0 +1,158 @@
+//! The request table: the same keys wherever a request is described.
+
+use super::credential::names_credential;
+use super::file::Finding;
+use super::scope::Scope;
+use super::table::Table;
+use super::value::Value;
+use crate::http::request::{BodySpec, Field, Method, RequestSpec};
+use crate::value::template::{Place, Template};
+use crate::value::tree::Tree;
+use crate::value::uri::UriTemplate;
+use std::time::Duration;
+
+const METHODS: &[(&str, Method)] = &[
+    ("GET", Method::Get),
+    ("HEAD", Method::Head),
+    ("POST", Method::Post),
+    ("PUT", Method::Put),
+    ("PATCH", Method::Patch),
+    ("DELETE", Method::Delete),
+];
+/// Media types of the format; only the first is built.
+const OTHER_MEDIA: &[&str] = &["xml", "csv", "form", "text", "ndjson", "multipart", "binary"];
+/// Headers that belong to the connection itself.
+const RESERVED: &[&str] = &["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"];
+
+/// What texts of a request see: its body may see another context than the rest (records of a batch one by one).
+pub(super) struct RequestScopes<'s, 'a> {
+    pub(super) head: &'s Scope<'a>,
+    pub(super) body: &'s Scope<'a>,
+}
+
+impl Table<'_> {
+    /// The request keys of this table.
+    pub(super) fn request(&self, method: Method, scopes: &RequestScopes<'_, '_>) -> Option<RequestSpec> {
+        let given = self.take("method").map(|value| value.word(METHODS, &[]));
+        let uri = match self.take("relative_uri") {
+            Some(value) => value.uri(scopes.head),
+            None => UriTemplate::compile("").ok(),
+        };
+        let headers = self.fields("headers", scopes.head);
+        let query = self.fields("query", scopes.head);
+        let body = self.take("body").map(|value| value.body(scopes.body));
+        let timeout = self.positive_duration("timeout");
+        let response = self.take("response").and_then(|value| value.response(scopes.body));
+        self.media_types();
+        self.not_yet(&["on"]);
+        Some(RequestSpec {
+            method: given.unwrap_or(Some(method))?,
+            uri: uri?,
+            headers,
+            query,
+            body: match body {
+                Some(body) => Some(body?),
+                None => None,
+            },
+            timeout,
+            response,
+        })
+    }
+
+    /// `media_type` and its two siblings: `json` so far.
+    pub(in crate::config) fn media_types(&self) {
+        for name in ["media_type", "success_media_type", "error_media_type"] {
+            if let Some(value) = self.take(name) {
+                let _known = value.word(&[("json", ())], OTHER_MEDIA);
+            }
+        }
+    }
+
+    /// A duration above zero.
+    pub(in crate::config) fn positive_duration(&self, name: &'static str) -> Option<Duration> {
+        let value = self.take(name)?;
+        let duration = value.duration()?;
+        if duration.is_zero() {
+            value.report(Finding::error("out-of-range", format!("`{}` must be longer than nothing", value.key)));
+            return None;
+        }
+        Some(duration)
+    }
+
+    /// `headers` or `query`.
+    pub(in crate::config) fn fields(&self, name: &'static str, scope: &Scope<'_>) -> Vec<Field> {
+        let Some(table) = self.take(name).and_then(|value| value.table()) else { return Vec::new() };
+        table.report_swallowed();
+        table.members().iter().filter_map(|(name, value)| value.field(name, table.key().ends_with("headers"), scope)).collect()
+    }
+}
+
+impl Value<'_> {
+    /// One header or query parameter.
+    fn field(&self, name: &str, header: bool, scope: &Scope<'_>) -> Option<Field> {
+        if header {
+            self.check_header_name(name)?;
+        }
+        if names_credential(name) && self.raw_str().is_some_and(|text| !text.is_empty() && self.is_constant(text)) {
+            self.literal_secret();
+            return None;
+        }
+        let leaf = self.is_table();
+        if leaf && !self.table_has(&["pick", "concat", "each", "literal"]) {
+            self.wrong_type("one value, or a list to repeat the name");
+            return None;
+        }
+        let join = if leaf { self.take_join() } else { Some(None) };
+        let value = self.tree_without(scope, if leaf { &["join"] } else { &[] });
+        if let (true, Some(Tree::Constant(json))) = (header, &value)
+            && json.text().contains("\\n") | json.text().contains("\\r") | json.text().contains("\\u0000")
+        {
+            self.report(Finding::error("bad-header", "a header value cannot hold line ends or NUL"));
+            return None;
+        }
+        Some(Field { name: name.to_owned(), value: value?, join: join? })
+    }
+
+    /// A string that is neither computed nor filled in.
+    fn is_constant(&self, text: &str) -> bool {
+        !text.contains("{{") && !text.starts_with('=') && !super::leaf::looks_like_path(text)
+    }
+
+    fn take_join(&self) -> Option<Option<String>> {
+        match self.table()?.peek("join") {
+            Some(value) => value.string().map(|text| Some(text.to_owned())),
+            None => Some(None),
+        }
+    }
+
+    fn check_header_name(&self, name: &str) -> Option<()> {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(token) {
+            self.report_key(Finding::error("bad-header", format!("{name:?} is no header name")));
+            return None;
+        }
+        if RESERVED.contains(&name.to_lowercase().as_str()) {
+            let finding = Finding::error("bad-header", format!("header `{name}` is set by the HTTP client alone"));
+            self.report_key(finding.help("remove it"));
+            return None;
+        }
+        Some(())
+    }
+
+    /// A body: a tree, or text that must be JSON once filled in.
+    fn body(&self, scope: &Scope<'_>) -> Option<BodySpec> {
+        let Some(text) = self.raw_str() else { return self.tree(scope).map(BodySpec::Tree) };
+        if text.starts_with('=') || super::leaf::looks_like_path(text) {
+            return self.tree(scope).map(BodySpec::Tree);
+        }
+        let template: Template = self.text(Place::Json, scope)?;
+        if let Some(constant) = template.as_constant()
+            && let Err(error) = crate::value::json::Json::parse(bytes::Bytes::copy_from_slice(constant.as_bytes()))
+        {
+            let finding = Finding::error("bad-body", format!("this body is no JSON: {error}"));
+            self.report(finding.help("a body written as text must be JSON; or write it as a table"));
+            return None;
+        }
+        Some(BodySpec::Text(template))
+    }
+}

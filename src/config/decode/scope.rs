@@ -1,0 +1,181 @@
+//! What a text may see where it stands (FORMAT section 3, Context), and the check of every name it reads.
+
+use super::file::Finding;
+use super::value::Value;
+use crate::config::suggest;
+use crate::value::context::{Context, Reference, Root, Slot};
+use crate::value::json::Json;
+
+/// The names one file offers to texts: `vars` and `secrets`.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Facts {
+    /// Names under `[vars]`.
+    pub(in crate::config) vars: Vec<String>,
+    /// Names under `[secrets]`.
+    pub(in crate::config) secrets: Vec<String>,
+    /// The values of `[vars]` as one object.
+    pub(in crate::config) values: Json,
+    /// False when the file could not be read far enough to know its names.
+    pub(in crate::config) complete: bool,
+}
+
+impl Facts {
+    pub(in crate::config) fn unknown() -> Self {
+        Self { vars: Vec::new(), secrets: Vec::new(), values: Json::trusted("{}"), complete: false }
+    }
+    pub(in crate::config) fn empty() -> Self {
+        Self { complete: true, ..Self::unknown() }
+    }
+}
+
+/// The roots on offer at one place, and the names behind two of them.
+#[derive(Clone)]
+pub(in crate::config) struct Scope<'a> {
+    roots: Vec<Root>,
+    connection: Option<&'a Facts>,
+    flow: Option<&'a Facts>,
+}
+
+/// Roots whose tables are not built yet.
+const NOT_YET: &[Root] =
+    &[Root::LastExport, Root::ThisExport, Root::Window, Root::Each, Root::Lookup, Root::Auth];
+
+impl<'a> Scope<'a> {
+    /// Texts of a connection file: `connection` and `flow.id`.
+    pub(in crate::config) fn of_connection(connection: &'a Facts) -> Self {
+        Self { roots: vec![Root::Connection, Root::Flow], connection: Some(connection), flow: None }
+    }
+
+    /// Texts of a flow file, on behalf of one of its connections.
+    pub(in crate::config) fn of_flow(flow: &'a Facts, connection: Option<&'a Facts>) -> Self {
+        let roots = vec![Root::Connection, Root::Flow, Root::Run, Root::Export, Root::Now];
+        Self { roots, connection, flow: Some(flow) }
+    }
+
+    /// Offers more.
+    pub(in crate::config) fn with(&self, roots: &[Root]) -> Self {
+        let mut more = self.clone();
+        more.roots.extend(roots.iter().filter(|root| !self.roots.contains(root)));
+        more
+    }
+
+    /// Offers `connection` and `flow` only, for numbers computed at load.
+    pub(super) fn constants(&self) -> Self {
+        let roots = vec![Root::Connection, Root::Flow];
+        Self { roots, ..self.clone() }
+    }
+
+    /// Whether the names on offer are all known.
+    pub(super) fn is_complete(&self) -> bool {
+        [self.connection, self.flow].into_iter().flatten().all(|facts| facts.complete)
+    }
+
+    /// The values behind `connection.vars` and `flow.vars`.
+    fn values(&self) -> (Option<&'a Json>, Option<&'a Json>) {
+        (self.connection.map(|facts| &facts.values), self.flow.map(|facts| &facts.values))
+    }
+
+    /// Evaluates with `connection.vars` and `flow.vars` on offer.
+    pub(super) fn with_constants<R>(&self, then: impl FnOnce(&Context<'_>) -> R) -> R {
+        let slot = |json: Option<&'a Json>| [("vars", json.map_or(Slot::None, |json| Slot::Json(json.as_ref())))];
+        let (connection, flow) = self.values();
+        let (connection, flow) = (slot(connection), slot(flow));
+        let context = Context::new().with(Root::Connection, Slot::Map(&connection)).with(Root::Flow, Slot::Map(&flow));
+        then(&context)
+    }
+
+    /// Checks one name.
+    fn judge(&self, reference: &Reference) -> Result<(), Finding> {
+        let names: Vec<_> = self.roots.iter().map(|root| root.name()).collect();
+        let Some(root) = Root::by_name(&reference.root) else {
+            let finding = Finding::error("unknown-variable", format!("there is no `{}`", reference.root));
+            return Err(finding.help_if(suggest::help(&reference.root, &names)));
+        };
+        if !self.roots.contains(&root) {
+            if NOT_YET.contains(&root) {
+                return Err(Finding::error("not-supported-yet", format!("`{}` is not supported yet", root.name())));
+            }
+            let finding = Finding::error("unknown-variable", format!("`{}` is not available here", root.name()));
+            return Err(finding.help_if(self.instead_of(root).or_else(|| suggest::one_of(&names))));
+        }
+        self.judge_members(root, &reference.members)
+    }
+
+    /// The usual way out when a root is asked for in the wrong place.
+    fn instead_of(&self, root: Root) -> Option<String> {
+        match root {
+            Root::Record if self.roots.contains(&Root::Records) => {
+                Some("a batch has several records: use `records`, or set `batch_size = 1`".to_owned())
+            }
+            Root::Records if self.roots.contains(&Root::Record) => {
+                Some("`records` is for batches (`batch_size` above 1); use `record`".to_owned())
+            }
+            Root::Record => Some("there is no record yet while pages are asked for".to_owned()),
+            Root::Page | Root::Previous => Some("`page` and `previous` need a method under `[export.paging]`".to_owned()),
+            Root::Item | Root::Index | Root::Parent => Some("it exists inside `each` only".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn judge_members(&self, root: Root, members: &[String]) -> Result<(), Finding> {
+        let known: &[&str] = match root {
+            Root::Connection => &["vars", "secrets"],
+            Root::Flow if self.flow.is_none() => &["id"],
+            Root::Flow => &["id", "vars"],
+            Root::Run => &["id", "started_at", "trigger"],
+            Root::Export => &["name"],
+            Root::Page => &["number", "offset", "token", "size"],
+            Root::Previous => &["body", "records", "last_record", "headers", "links", "status", "number"],
+            _ => return Ok(()),
+        };
+        let Some(first) = members.first() else {
+            let secret = root == Root::Connection;
+            let finding = Finding::error("unknown-variable", format!("`{}` alone is no value", root.name()));
+            return if secret { Err(finding.help_if(suggest::one_of(known))) } else { Ok(()) };
+        };
+        if !known.contains(&first.as_str()) {
+            let finding = Finding::error("unknown-variable", format!("there is no `{}.{first}`", root.name()));
+            return Err(finding.help_if(suggest::help(first, known)));
+        }
+        let facts = if root == Root::Connection { self.connection } else { self.flow };
+        let names = match (root, first.as_str(), facts) {
+            (Root::Connection | Root::Flow, "vars", Some(facts)) if facts.complete => &facts.vars,
+            (Root::Connection, "secrets", Some(facts)) if facts.complete => &facts.secrets,
+            _ => return Ok(()),
+        };
+        judge_name(root, first, members.get(1), names)
+    }
+}
+
+fn judge_name(root: Root, table: &str, name: Option<&String>, known: &[String]) -> Result<(), Finding> {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    match name {
+        Some(name) if !known.contains(&name.as_str()) => {
+            let message = format!("there is no `{}.{table}.{name}`", root.name());
+            let none = || Some(format!("add it under `[{table}]` of the {}", root.name()));
+            let help = suggest::help(name, &known).or_else(none);
+            Err(Finding::error("unknown-variable", message).help_if(help))
+        }
+        None if table == "secrets" => {
+            let message = "`connection.secrets` as a whole is never given out";
+            Err(Finding::error("unknown-variable", message).help_if(suggest::one_of(&known)))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Value<'_> {
+    /// Reports every name the text may not read; `shift` is where the compiled text begins inside the string.
+    pub(super) fn check_references<'r>(
+        &self,
+        references: impl IntoIterator<Item = &'r Reference>,
+        shift: usize,
+        scope: &Scope<'_>,
+    ) {
+        for reference in references {
+            if let Err(finding) = scope.judge(reference) {
+                self.report_part(&(reference.at.start + shift..reference.at.end + shift), finding);
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Sources: values that stand outside the files, in the environment or in files of their own.
+
+use super::file::Finding;
+use super::value::Value;
+use crate::config::Env;
+use crate::value::secret::Secret;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Largest file a value may come from.
+const MOST_BYTES: u64 = 64 * 1024;
+
+/// Where values outside the files are found, and which files were asked for.
+pub(in crate::config) struct Sources<'a> {
+    root: &'a Path,
+    env: &'a dyn Env,
+    /// Absolute path to hash of the content, `absent` when it could not be read.
+    named: RefCell<BTreeMap<PathBuf, String>>,
+    unresolved: RefCell<Vec<String>>,
+}
+
+impl<'a> Sources<'a> {
+    pub(in crate::config) fn new(root: &'a Path, env: &'a dyn Env) -> Self {
+        Self { root, env, named: RefCell::default(), unresolved: RefCell::default() }
+    }
+
+    /// Files named so far with the hashes of their contents.
+    pub(in crate::config) fn named(self) -> BTreeMap<PathBuf, String> {
+        self.named.into_inner()
+    }
+
+    /// What did not resolve so far, key path and reason.
+    pub(super) fn unresolved(&self) -> Vec<String> {
+        self.unresolved.borrow().clone()
+    }
+
+    fn variable(&self, name: &str) -> Result<String, String> {
+        self.env.var(name).map(trimmed).ok_or_else(|| format!("environment variable `{name}` is not set"))
+    }
+
+    /// Reads a file; the second part says whether everybody on this machine may read it too.
+    fn file(&self, name: &str) -> Result<(String, bool), String> {
+        let path = self.root.join(name);
+        let read = read(&path).map_err(|reason| format!("file `{name}` {reason}"));
+        let hash = read.as_ref().map_or_else(|_| "absent".to_owned(), |(text, _)| crate::config::hash(text.as_bytes()));
+        self.named.borrow_mut().insert(path, hash);
+        read.map(|(text, open)| (trimmed(text), open))
+    }
+}
+
+/// Takes one trailing newline off.
+fn trimmed(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
+}
+
+fn read(path: &Path) -> Result<(String, bool), String> {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(|error| {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+            _ => format!("cannot be read: {error}"),
+        }
+    })?;
+    let facts = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
+    if !facts.is_file() {
+        return Err("is no regular file".to_owned());
+    }
+    let mut text = String::new();
+    match file.take(MOST_BYTES + 1).read_to_string(&mut text) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err("is not UTF-8 text".to_owned()),
+        Err(error) => Err(format!("cannot be read: {error}")),
+        Ok(_) if text.len() as u64 > MOST_BYTES => Err("is larger than 64 KiB".to_owned()),
+        Ok(_) => Ok((text, facts.permissions().mode() & 0o004 != 0)),
+    }
+}
+
+/// A source as found.
+struct Found {
+    value: Result<String, String>,
+    /// Anyone on this machine may read it.
+    open: bool,
+}
+
+impl Value<'_> {
+    /// Reads `{ env }` or `{ file }`; `default` is allowed where the value is no secret.
+    fn source(&self, sources: &Sources<'_>, with_default: bool) -> Option<Found> {
+        let table = self.table()?;
+        let (env, file) = (table.take("env"), table.take("file"));
+        let default = if with_default { table.take("default") } else { None };
+        table.not_yet(&["command"]);
+        table.finish();
+        let found = match (env, file) {
+            (Some(_), Some(second)) => {
+                second.report_key(Finding::error("conflicting-keys", "a source is either `env` or `file`, not both"));
+                return None;
+            }
+            (Some(env), None) => Found { value: sources.variable(env.string()?), open: false },
+            (None, Some(file)) => match sources.file(file.string()?) {
+                Ok((value, open)) => Found { value: Ok(value), open },
+                Err(reason) => Found { value: Err(reason), open: false },
+            },
+            (None, None) if table.has("command") => return None,
+            (None, None) => {
+                let finding = Finding::error("missing-key", format!("`{}` names no source", self.key)).key(&self.key);
+                table.report(finding.help("write `{ env = \"NAME\" }` or `{ file = \"path\" }`"));
+                return None;
+            }
+        };
+        match (found.value, default) {
+            (Err(_), Some(default)) => Some(Found { value: Ok(default.string()?.to_owned()), open: false }),
+            (value, _) => Some(Found { value, ..found }),
+        }
+    }
+
+    fn unresolved(&self, sources: &Sources<'_>, reason: &str) {
+        sources.unresolved.borrow_mut().push(format!("{}: {reason}", self.key));
+        let finding = Finding::warning("unresolved-source", format!("`{}` does not resolve: {reason}", self.key));
+        self.report(finding.help("until it does, whatever needs it is offline"));
+    }
+
+    /// A secret: `{ env }` or `{ file }`, never a literal. The inner result is what the process will find.
+    pub(in crate::config) fn secret(&self, sources: &Sources<'_>) -> Option<Result<Secret, String>> {
+        if !self.is_table() {
+            self.literal_secret();
+            return None;
+        }
+        let found = self.source(sources, false)?;
+        if found.open {
+            let message = format!("the file of `{}` is readable by everybody on this machine", self.key);
+            self.report(Finding::error("secret-file-mode", message).help("take that right away: `chmod o-r` on the file"));
+            return None;
+        }
+        Some(match found.value {
+            Ok(value) => Ok(Secret::new(value)),
+            Err(reason) => {
+                self.unresolved(sources, &reason);
+                Err(reason)
+            }
+        })
+    }
+
+    /// An entry of `[vars]`: a constant, or a source with an optional default. None inside: unresolved.
+    pub(in crate::config) fn variable(&self, sources: &Sources<'_>) -> Option<Option<serde_json::Value>> {
+        let is_source = self.table_has(&["env", "file", "command"]);
+        if !is_source {
+            return self.json().map(Some);
+        }
+        Some(match self.source(sources, true)?.value {
+            Ok(text) => Some(serde_json::Value::String(text)),
+            Err(reason) => {
+                self.unresolved(sources, &reason);
+                None
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_trailing_newline_is_taken_off_and_no_more() {
+        assert_eq!(trimmed("x\n".to_owned()), "x");
+        assert_eq!(trimmed("x\r\n".to_owned()), "x");
+        assert_eq!(trimmed("x\n\n".to_owned()), "x\n");
+    }
+
+    #[test]
+    fn folders_large_files_and_other_encodings_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("big"), vec![b'a'; 70_000]).unwrap();
+        std::fs::write(at("latin"), [0xe9, 0x20]).unwrap();
+        assert_eq!(read(dir.path()), Err("is no regular file".to_owned()));
+        assert_eq!(read(&at("big")), Err("is larger than 64 KiB".to_owned()));
+        assert_eq!(read(&at("latin")), Err("is not UTF-8 text".to_owned()));
+        assert_eq!(read(&at("none")), Err("does not exist".to_owned()));
+    }
+}

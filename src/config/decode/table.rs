@@ -1,0 +1,185 @@
+//! A cursor over one TOML table that remembers which keys were asked for, so that the rest can be reported.
+
+use super::file::{File, Finding};
+use super::value::Value;
+use crate::config::suggest;
+use std::cell::RefCell;
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// A table being decoded. Call [`Table::finish`] when every key was asked for.
+pub(in crate::config) struct Table<'f> {
+    pub(super) file: &'f File<'f>,
+    inner: &'f DeTable<'f>,
+    key: String,
+    at: Option<Range<usize>>,
+    headed: bool,
+    known: RefCell<Vec<&'static str>>,
+}
+
+impl<'f> Table<'f> {
+    /// The whole document.
+    pub(in crate::config) fn root(file: &'f File<'f>, inner: &'f DeTable<'f>) -> Self {
+        Self { file, inner, key: String::new(), at: None, headed: true, known: RefCell::default() }
+    }
+
+    /// A table inside; `at` is the place named when a key is missing.
+    pub(super) fn inside(value: &Value<'f>, inner: &'f DeTable<'f>) -> Self {
+        let written = &value.file.text()[value.at()];
+        Self {
+            file: value.file,
+            inner,
+            key: value.key.clone(),
+            at: Some(value.key_at()),
+            headed: !written.starts_with('{'),
+            known: RefCell::default(),
+        }
+    }
+
+    pub(in crate::config) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The key path of a member.
+    pub(in crate::config) fn path_of(&self, name: &str) -> String {
+        join(&self.key, name)
+    }
+
+    /// Where the table itself is named.
+    pub(in crate::config) fn at(&self) -> Option<Range<usize>> {
+        self.at.clone()
+    }
+
+    /// Whether it is written under a `[header]`, not inline.
+    pub(in crate::config) fn is_headed(&self) -> bool {
+        self.headed
+    }
+
+    pub(in crate::config) fn is_empty(&self) -> bool {
+        self.inner.is_empty()
+    }
+
+    /// The member, present or not, becomes known.
+    pub(in crate::config) fn take(&self, name: &'static str) -> Option<Value<'f>> {
+        self.known.borrow_mut().push(name);
+        self.peek(name)
+    }
+
+    /// The member, without making it known.
+    pub(in crate::config) fn peek(&self, name: &str) -> Option<Value<'f>> {
+        let (key, node) = self.inner.get_key_value(name)?;
+        Some(Value::member(self.file, join(&self.key, name), key.span(), node))
+    }
+
+    /// Whether the key was asked for.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.known.borrow().contains(&name)
+    }
+
+    pub(in crate::config) fn has(&self, name: &str) -> bool {
+        self.inner.contains_key(name)
+    }
+
+    /// A member that must be there.
+    pub(in crate::config) fn need(&self, name: &'static str) -> Option<Value<'f>> {
+        let found = self.take(name);
+        if found.is_none() {
+            self.missing(name, None);
+        }
+        found
+    }
+
+    /// Reports an absent key.
+    pub(in crate::config) fn missing(&self, name: &str, help: Option<String>) {
+        let owner = if self.key.is_empty() { "this file".to_owned() } else { format!("`{}`", self.key) };
+        let finding = Finding::error("missing-key", format!("{owner} needs `{name}`")).key(self.path_of(name));
+        self.report(finding.help_if(help));
+    }
+
+    /// Reports a finding at this table's name, or about the file.
+    pub(in crate::config) fn report(&self, finding: Finding) {
+        self.file.report(match self.at() {
+            Some(at) => finding.at(at),
+            None => finding,
+        });
+    }
+
+    /// Every member in order, all of them known: for tables whose keys are free.
+    pub(in crate::config) fn members(&self) -> Vec<(&'f str, Value<'f>)> {
+        let member = |(key, node): (&'f toml::Spanned<toml::de::DeString<'f>>, &'f toml::Spanned<DeValue<'f>>)| {
+            let name: &'f str = key.get_ref();
+            (name, Value::member(self.file, join(&self.key, name), key.span(), node))
+        };
+        self.inner.iter().map(member).collect()
+    }
+
+    /// Keys of the format that are not built yet: refused by name.
+    pub(in crate::config) fn not_yet(&self, names: &[&'static str]) {
+        for name in names {
+            if let Some(value) = self.take(name) {
+                value.not_yet();
+            }
+        }
+    }
+
+    /// Reports every key nobody asked for.
+    pub(in crate::config) fn finish(&self) {
+        let known = self.known.borrow();
+        for (key, node) in self.inner {
+            let name: &str = key.get_ref();
+            if known.contains(&name) {
+                continue;
+            }
+            let value = Value::member(self.file, join(&self.key, name), key.span(), node);
+            let near = suggest::nearest(name, known.iter().copied());
+            let help = match near {
+                Some(word) => Some(format!("did you mean `{word}`?")),
+                None if !self.key.is_empty() && self.file.top().contains(&name) => Some(above(name, &self.key)),
+                None => suggest::one_of(&known),
+            };
+            let place = if self.key.is_empty() { String::new() } else { format!(" in `{}`", self.key) };
+            let finding = Finding::error("unknown-key", format!("unknown key `{name}`{place}"));
+            self.file.report(finding.at(value.key_at()).key(value.key).help_if(help));
+        }
+    }
+
+    /// For tables with free names: a top-level key of the file below such a header was meant for the file.
+    pub(in crate::config) fn report_swallowed(&self) {
+        const REQUEST_KEYS: &[&str] =
+            &["relative_uri", "records", "records_optional", "batch_size", "idempotency_key", "connection"];
+        if !self.headed {
+            return;
+        }
+        for (key, _) in self.inner {
+            let name: &str = key.get_ref();
+            let of_request = self.key.contains('.') && REQUEST_KEYS.contains(&name);
+            if !of_request && !self.file.top().contains(&name) {
+                continue;
+            }
+            let finding = Finding::error("swallowed-key", format!("`{name}` stands inside `[{}]`", self.key));
+            let help = format!("{}; if it is meant, write the table inline: `{} = {{ {name} = … }}`", above(name, &self.key), self.key);
+            self.file.report(finding.at(key.span()).key(join(&self.key, name)).help(help));
+        }
+    }
+}
+
+/// One method of a family = one table named after it.
+pub(super) fn one_method(family: &Table<'_>, methods: &[&str]) {
+    let mut found: Vec<_> = methods.iter().filter_map(|name| Some((*name, family.peek(name)?))).collect();
+    found.sort_by_key(|(_, value)| value.key_at().start);
+    if let [(first, _), (second, value), ..] = &found[..] {
+        let message = format!("`{}` has two methods: `{first}` and `{second}`", family.key());
+        value.report_key(Finding::error("two-methods", message).help("keep one of them"));
+    }
+}
+
+fn above(name: &str, table: &str) -> String {
+    format!("everything below a table header belongs to that table: move `{name}` above the table `[{table}]`")
+}
+
+/// Joins a key path; names that are no bare keys are quoted.
+pub(super) fn join(parent: &str, name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let shown = if bare { name.to_owned() } else { format!("{name:?}") };
+    if parent.is_empty() { shown } else { format!("{parent}.{shown}") }
+}

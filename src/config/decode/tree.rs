@@ -1,0 +1,232 @@
+//! Value trees (FORMAT section 3) from TOML: tables and lists of any depth, leaf tables, `'\pick'` names.
+
+use super::file::Finding;
+use super::leaf::looks_like_path;
+use super::scope::Scope;
+use super::table::Table;
+use super::value::Value;
+use crate::value::context::Root;
+use crate::value::json::Json;
+use crate::value::tree::{Convert, Each, Pick, Tree};
+use toml::de::DeValue;
+
+/// Deeper trees are refused: they could not be JSON that others accept either.
+const MAX_DEPTH: usize = 64;
+/// The keys that make a table a leaf.
+const LEAVES: [&str; 4] = ["pick", "each", "literal", "concat"];
+
+impl<'f> Value<'f> {
+    /// A tree.
+    pub(in crate::config) fn tree(&self, scope: &Scope<'_>) -> Option<Tree> {
+        self.tree_at(scope, 0)
+    }
+
+    /// A tree whose leaf table may hold more keys, which the caller reads itself.
+    pub(super) fn tree_without(&self, scope: &Scope<'_>, others: &[&'static str]) -> Option<Tree> {
+        if self.is_table() { self.tree_table(scope, 0, others) } else { self.tree(scope) }
+    }
+
+    /// Whether it is a table with one of these keys.
+    pub(super) fn table_has(&self, names: &[&str]) -> bool {
+        matches!(self.node(), DeValue::Table(table) if names.iter().any(|name| table.contains_key(*name)))
+    }
+
+    fn tree_at(&self, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
+        if depth > MAX_DEPTH {
+            self.report(Finding::error("too-deep", format!("this tree is nested deeper than {MAX_DEPTH} levels")));
+            return None;
+        }
+        match self.node() {
+            DeValue::String(text) => self.leaf(text, scope),
+            DeValue::Array(_) => {
+                let items = self.list()?;
+                let trees: Vec<_> = items.iter().map(|item| item.tree_at(scope, depth + 1)).collect();
+                trees.into_iter().collect::<Option<Vec<_>>>().map(list)
+            }
+            DeValue::Table(_) => self.tree_table(scope, depth, &[]),
+            _ => self.json().map(|value| Tree::Constant(Json::from_value(&value))),
+        }
+    }
+
+    fn tree_table(&self, scope: &Scope<'_>, depth: usize, others: &[&'static str]) -> Option<Tree> {
+        let table = self.table()?;
+        let found: Vec<_> = LEAVES.into_iter().filter(|name| table.has(name)).collect();
+        if let [first, second, ..] = found[..] {
+            self.report_leaf(&table, second, first);
+            return None;
+        }
+        let Some(kind) = found.first() else { return object(&table, scope, depth) };
+        let tree = match *kind {
+            "pick" => pick(&table, scope, depth),
+            "each" => each(&table, scope, depth),
+            "literal" => table.take("literal")?.json().map(|value| Tree::Constant(Json::from_value(&value))),
+            _ => concat(&table, scope, depth),
+        };
+        for (name, value) in table.members() {
+            if !table.knows(name) && !others.contains(&name) {
+                value.report_key(beside(name, kind));
+            }
+        }
+        tree
+    }
+
+    fn report_leaf(&self, table: &Table<'f>, name: &str, kind: &str) {
+        if let Some(value) = table.peek(name) {
+            value.report_key(beside(name, kind));
+        }
+    }
+
+    /// The value as plain JSON, whatever its strings look like.
+    pub(in crate::config) fn json(&self) -> Option<serde_json::Value> {
+        self.json_at(0)
+    }
+
+    fn json_at(&self, depth: usize) -> Option<serde_json::Value> {
+        if depth > MAX_DEPTH {
+            self.report(Finding::error("too-deep", format!("this value is nested deeper than {MAX_DEPTH} levels")));
+            return None;
+        }
+        let value = match self.node() {
+            DeValue::String(text) => serde_json::Value::from(text.as_ref()),
+            DeValue::Boolean(value) => serde_json::Value::from(*value),
+            DeValue::Datetime(time) => serde_json::Value::from(time.to_string()),
+            DeValue::Integer(_) => {
+                let number = self.integer().and_then(|number| i64::try_from(number).ok());
+                if number.is_none() {
+                    self.report(Finding::error("out-of-range", "this whole number does not fit into 64 bits"));
+                }
+                serde_json::Value::from(number?)
+            }
+            DeValue::Float(number) => {
+                let parsed = number.as_str().parse().ok().and_then(serde_json::Number::from_f64);
+                if parsed.is_none() {
+                    self.report(Finding::error("out-of-range", "JSON has no such number"));
+                }
+                serde_json::Value::Number(parsed?)
+            }
+            DeValue::Array(_) => {
+                let items: Vec<_> = self.list()?.iter().map(|item| item.json_at(depth + 1)).collect();
+                serde_json::Value::Array(items.into_iter().collect::<Option<_>>()?)
+            }
+            DeValue::Table(_) => {
+                let members = self.table()?.members();
+                let members: Vec<_> =
+                    members.iter().map(|(name, value)| Some(((*name).to_owned(), value.json_at(depth + 1)?))).collect();
+                serde_json::Value::Object(members.into_iter().collect::<Option<_>>()?)
+            }
+        };
+        Some(value)
+    }
+}
+
+fn beside(name: &str, kind: &str) -> Finding {
+    let finding = Finding::error("unknown-key", format!("`{name}` cannot stand beside `{kind}`"));
+    let known = match kind {
+        "pick" => "a `pick` takes `default`, `optional`, `as` and `when`",
+        "each" => "an `each` takes `body`",
+        _ => "it stands alone",
+    };
+    finding.help(format!("{known}; a field that is really named `{kind}` is written `'\\{kind}'`"))
+}
+
+fn object(table: &Table<'_>, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
+    let members: Vec<_> = table
+        .members()
+        .iter()
+        .map(|(name, value)| Some((unescape(name).to_owned(), value.tree_at(scope, depth + 1)?)))
+        .collect();
+    let members: Vec<(String, Tree)> = members.into_iter().collect::<Option<_>>()?;
+    if !members.iter().all(|(_, tree)| matches!(tree, Tree::Constant(_))) {
+        return Some(Tree::Object(members));
+    }
+    // A table of constants is one constant: written in one go for every record.
+    let mut out = vec![b'{'];
+    for (index, (name, tree)) in members.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        crate::value::json::write_string(&mut out, name);
+        out.push(b':');
+        if let Tree::Constant(json) = tree {
+            out.extend_from_slice(json.text().as_bytes());
+        }
+    }
+    out.push(b'}');
+    Some(Tree::Constant(Json::trusted(out)))
+}
+
+fn list(items: Vec<Tree>) -> Tree {
+    let texts: Option<Vec<&str>> = items
+        .iter()
+        .map(|item| match item {
+            Tree::Constant(json) => Some(json.text()),
+            _ => None,
+        })
+        .collect();
+    let whole = texts.map(|texts| Json::trusted(format!("[{}]", texts.join(","))));
+    whole.map_or(Tree::List(items), Tree::Constant)
+}
+
+/// `'\pick'` is the field `pick`.
+fn unescape(name: &str) -> &str {
+    match name.strip_prefix('\\') {
+        Some(rest) if LEAVES.contains(&rest) || rest.starts_with('\\') => rest,
+        _ => name,
+    }
+}
+
+fn pick(table: &Table<'_>, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
+    let picked = table.take("pick").and_then(|value| picked(&value, scope, depth));
+    let default = table.take("default").map(|value| value.tree_at(scope, depth + 1));
+    let optional = table.take("optional").map(|value| value.boolean());
+    let convert = table.take("as").map(|value| value.word(CONVERSIONS, &[]));
+    let when = table.take("when").map(|value| value.condition(scope));
+    table.not_yet(&["table", "date"]);
+    Some(Tree::Pick(Box::new(Pick {
+        pick: picked?,
+        default: flat(default)?,
+        optional: flat(optional)?.unwrap_or(false),
+        convert: flat(convert)?,
+        when: flat(when)?,
+    })))
+}
+
+/// Absent is fine, present and wrong is not.
+fn flat<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        Some(None) => None,
+        Some(given) => Some(given),
+        None => Some(None),
+    }
+}
+
+/// What `pick` takes: a value by its look, but text without a look is a dotted path, not a constant.
+fn picked(value: &Value<'_>, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
+    match value.raw_str() {
+        Some(text) if !text.starts_with('=') && !looks_like_path(text) && !text.contains("{{") => {
+            value.path().map(Tree::Path)
+        }
+        _ => value.tree_at(scope, depth + 1),
+    }
+}
+
+const CONVERSIONS: &[(&str, Convert)] = &[
+    ("string", Convert::String),
+    ("number", Convert::Number),
+    ("integer", Convert::Integer),
+    ("boolean", Convert::Boolean),
+    ("json", Convert::Json),
+];
+
+fn each(table: &Table<'_>, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
+    let path = table.take("each").and_then(|value| value.path());
+    let inside = scope.with(&[Root::Item, Root::Parent, Root::Index]);
+    let body = table.need("body").and_then(|value| value.tree_at(&inside, depth + 1));
+    Some(Tree::Each(Box::new(Each { path: path?, body: body? })))
+}
+
+fn concat(table: &Table<'_>, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
+    let items = table.take("concat")?.list()?;
+    let trees: Vec<_> = items.iter().map(|item| item.tree_at(scope, depth + 1)).collect();
+    Some(Tree::Concat(trees.into_iter().collect::<Option<_>>()?))
+}

@@ -1,0 +1,140 @@
+//! A request as configured (the request table of FORMAT.md section 0) and as rendered, ready to send.
+
+mod field;
+mod prepared;
+
+pub use field::Field;
+pub use prepared::Prepared;
+
+use super::client::Client;
+use super::verdict::ResponseRules;
+use crate::value::context::Context;
+use crate::value::issue::EvalError;
+use crate::value::json::Json;
+use crate::value::template::Template;
+use crate::value::tree::{Tree, Written};
+use crate::value::uri::UriTemplate;
+use bytes::Bytes;
+use field::names_secret;
+use std::time::Duration;
+
+/// The methods FORMAT.md allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    /// As written on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// Whether sending twice does what sending once does (RFC 9110).
+    pub fn is_idempotent(self) -> bool {
+        !matches!(self, Self::Post | Self::Patch)
+    }
+}
+
+/// A request table.
+#[derive(Debug, Clone)]
+pub struct RequestSpec {
+    /// `method`
+    pub method: Method,
+    /// `relative_uri`; empty = the base itself.
+    pub uri: UriTemplate,
+    /// `headers`
+    pub headers: Vec<Field>,
+    /// `query`
+    pub query: Vec<Field>,
+    /// `body`; none = no body (an import decides what that means).
+    pub body: Option<BodySpec>,
+    /// `timeout`, over the connection's.
+    pub timeout: Option<Duration>,
+    /// `response`, over the connection's.
+    pub response: Option<ResponseRules>,
+}
+
+/// `body`
+#[derive(Debug, Clone)]
+pub enum BodySpec {
+    /// A value tree.
+    Tree(Tree),
+    /// Text that must parse as JSON once rendered.
+    Text(Template),
+}
+
+impl RequestSpec {
+    /// Renders everything but the body's default. `ctx` must offer the client's connection (`Client::context`).
+    pub fn prepare(&self, ctx: &Context<'_>, client: &Client) -> Result<Prepared, EvalError> {
+        let settings = client.settings();
+        let mut url =
+            self.uri.render(ctx, &settings.base_uri, &settings.allowed_origins).map_err(|e| e.at("relative_uri"))?;
+        let mut secret_query = Vec::new();
+        client.add_query(&mut url, &mut secret_query, &self.query, ctx)?;
+        for field in &self.query {
+            field.write_query(ctx, &mut url, &mut secret_query)?;
+        }
+        let mut headers = client.headers(ctx)?;
+        for field in &self.headers {
+            field.write_header(ctx, &mut headers)?;
+        }
+        Ok(Prepared {
+            method: self.method,
+            body: self.render_body(ctx, client.may_have_credentials(&url))?,
+            url,
+            headers,
+            secret_query,
+            timeout: self.timeout,
+            safe: false,
+            keyed: false,
+        })
+    }
+
+    fn render_body(&self, ctx: &Context<'_>, secrets_allowed: bool) -> Result<Option<Bytes>, EvalError> {
+        let Some(body) = &self.body else { return Ok(None) };
+        if !secrets_allowed && body.is_secret() {
+            return Err(EvalError::Refused(
+                "body: holds a secret, but the request goes to another origin than the connection's".to_owned(),
+            ));
+        }
+        body.render(ctx).map_err(|error| error.at("body"))
+    }
+}
+
+impl BodySpec {
+    fn is_secret(&self) -> bool {
+        match self {
+            Self::Tree(tree) => tree.references().into_iter().any(names_secret),
+            Self::Text(template) => template.references().iter().any(names_secret),
+        }
+    }
+
+    fn render(&self, ctx: &Context<'_>) -> Result<Option<Bytes>, EvalError> {
+        match self {
+            Self::Tree(tree) => {
+                let mut out = Vec::with_capacity(256);
+                Ok((tree.write(ctx, &mut out)? == Written::Value).then(|| out.into()))
+            }
+            Self::Text(template) => {
+                let mut text = String::new();
+                template.render(ctx, &mut text)?;
+                let json = Json::parse(text)
+                    .map_err(|error| EvalError::Refused(format!("the rendered text is not JSON: {error}")))?;
+                Ok(Some(json.bytes()))
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A rendered request and what paging and imports may still change about it.
+
+use super::Method;
+use crate::http::redirect::same_origin;
+use crate::http::{headers, query};
+use crate::value::issue::EvalError;
+use crate::value::json::{JsonRef, Kind, write_string};
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use std::time::Duration;
+use url::Url;
+
+/// Deepest path `set_body_field` creates.
+const MAX_FIELD_DEPTH: usize = 16;
+
+/// A rendered request: the same bytes for every attempt. Credentials of `auth` are not in it, so that it may be
+/// kept and shown; header and query values made of secrets are, but marked.
+#[derive(Clone)]
+pub struct Prepared {
+    /// Method.
+    pub method: Method,
+    /// Absolute URL on an allowed origin; credentials are not in it yet.
+    pub(in crate::http) url: Url,
+    /// The connection's headers under the step's.
+    pub(in crate::http) headers: HeaderMap,
+    /// The step's query parameters made of secrets; they join the URL as it leaves.
+    pub(in crate::http) secret_query: Vec<(String, String)>,
+    /// The body, JSON.
+    pub body: Option<Bytes>,
+    /// Overrides the connection's.
+    pub timeout: Option<Duration>,
+    /// Exports and lookups are safe to send again whatever their method.
+    pub safe: bool,
+    /// An idempotency key travels with it: the server knows a repetition.
+    pub keyed: bool,
+}
+
+impl Prepared {
+    /// Whether sending it twice does what sending it once does.
+    pub fn is_repeatable(&self) -> bool {
+        self.safe || self.keyed || self.method.is_idempotent()
+    }
+
+    /// Whether the server may have done something by it.
+    pub fn is_write(&self) -> bool {
+        !self.safe && !matches!(self.method, Method::Get | Method::Head)
+    }
+
+    /// The URL, without credentials.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Asks elsewhere, for a link found in data that has been confined to allowed origins. On another origin it goes
+    /// without the body.
+    pub fn set_url(&mut self, url: Url) {
+        if !same_origin(&self.url, &url) {
+            self.body = None;
+        }
+        self.url = url;
+    }
+
+    /// Sets a query parameter in place of all of its name.
+    pub fn set_query(&mut self, name: &str, value: &str) {
+        query::set(&mut self.url, name, value);
+    }
+
+    /// Sets a header in place of those of its name.
+    pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), EvalError> {
+        let (name, value) = headers::field(name, value, false)?;
+        self.headers.insert(name, value);
+        Ok(())
+    }
+
+    /// Sets a field of the JSON body, given as a dotted path whose objects are created when missing. Text of digits
+    /// is written as a number.
+    pub fn set_body_field(&mut self, path: &str, text: &str) -> Result<(), EvalError> {
+        let mut json = Vec::new();
+        if is_whole_number(text) {
+            json.extend_from_slice(text.as_bytes())
+        } else {
+            write_string(&mut json, text)
+        }
+        self.set_body_value(path, &String::from_utf8_lossy(&json))
+    }
+
+    /// As `set_body_field`, with a JSON value as it stands.
+    pub fn set_body_value(&mut self, path: &str, json: &str) -> Result<(), EvalError> {
+        let members: Vec<&str> = path.split('.').collect();
+        if members.len() > MAX_FIELD_DEPTH || members.iter().any(|member| member.is_empty()) {
+            return Err(EvalError::Refused(format!("body field `{path}`: no dotted path of at most 16 names")));
+        }
+        let body = match self.body.as_deref() {
+            Some(bytes) => std::str::from_utf8(bytes).map_err(|_| EvalError::Type("body: is not UTF-8".to_owned()))?,
+            None => "{}",
+        };
+        let mut out = Vec::with_capacity(body.len() + json.len() + path.len() + 8);
+        splice(JsonRef::trusted(body.trim()), &members, json, &mut out)
+            .map_err(|error| error.at(&format!("body field `{path}`")))?;
+        self.body = Some(out.into());
+        Ok(())
+    }
+
+    /// Names in lower case with their values; secret ones masked. For guards and for showing.
+    pub fn header_pairs(&self) -> Vec<(String, String)> {
+        headers::shown(&self.headers)
+    }
+}
+
+fn is_whole_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    (1..=15).contains(&digits.len())
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && (digits.len() == 1 || !digits.starts_with('0'))
+}
+
+/// Copies an object with one field, however deep, replaced or added.
+fn splice(object: JsonRef<'_>, members: &[&str], json: &str, out: &mut Vec<u8>) -> Result<(), EvalError> {
+    let Some((first, rest)) = members.split_first() else {
+        out.extend_from_slice(json.as_bytes());
+        return Ok(());
+    };
+    if object.kind() != Kind::Object {
+        return Err(EvalError::Type(format!("there is {} where an object is needed", object.kind().name())));
+    }
+    let empty = JsonRef::trusted("{}");
+    let mut old = empty;
+    out.push(b'{');
+    for (key, value) in object.members() {
+        if key == *first {
+            old = value;
+            continue;
+        }
+        write_string(out, &key);
+        out.push(b':');
+        out.extend_from_slice(value.text().as_bytes());
+        out.push(b',');
+    }
+    write_string(out, first);
+    out.push(b':');
+    splice(if old.kind() == Kind::Null { empty } else { old }, rest, json, out)?;
+    out.push(b'}');
+    Ok(())
+}

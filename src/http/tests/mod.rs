@@ -1,0 +1,8 @@
+//! Behaviour of the whole layer: scripted wires under a paused clock, and hostile servers on real sockets.
+
+mod auth;
+mod limits;
+mod requests;
+mod retries;
+mod verdicts;
+mod wire;

@@ -1,0 +1,115 @@
+//! What can happen, said once: each function writes one log line and counts.
+//!
+//! Messages are constant; what varies stands in fields (`flow`, `run`, `connection`, `cause` …). Callers pass texts
+//! that are already free of secrets: request lines as templates, errors without URLs, excerpts cut short.
+
+mod config;
+mod connection;
+mod process;
+mod run;
+mod schedule;
+
+pub use config::{
+    Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
+};
+pub use connection::{connection_offline, connection_online, connection_paused, request_retried};
+pub use process::{
+    accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
+};
+pub use run::{RecordFailure, RunSummary, page_read, record_failed, run_finished, run_started};
+pub use schedule::{next_run, schedule_due, schedule_kept, schedule_skipped};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use std::time::Duration;
+
+fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Seconds with milliseconds, as a number in every format.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::logs::tests::captured;
+    use crate::observe::meters::{ConfigMeters, ConnectionMeters, FlowMeters, RunOutcome};
+    use crate::observe::meters::{SchedulerMeters, SkipReason, TriggerKind};
+    use crate::value::id::{ConnectionId, FlowId};
+    use serde_json::Value;
+
+    fn lines(act: impl FnOnce()) -> Vec<Value> {
+        captured("trace", act).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn at() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    #[test]
+    fn every_event_is_one_line_with_its_level_and_its_keys_as_fields() {
+        let flow = FlowId::parse("eu/orders").unwrap();
+        let shop = ConnectionId::parse("shop").unwrap();
+        let lines = lines(|| {
+            let (meters, connection) = (FlowMeters::of(&flow), ConnectionMeters::of(&shop));
+            let (config, scheduler) = (ConfigMeters::take(), SchedulerMeters::of(&flow));
+            run_started(&meters, &flow, "r1", TriggerKind::Manual);
+            page_read(&flow, "r1", 1, 100, 4096);
+            let failure = RecordFailure { step: "import", page: 1, record: 3, class: "rejected", text: "refused" };
+            record_failed(&flow, "r1", &failure, true);
+            record_failed(&flow, "r1", &failure, false);
+            run_finished(&meters, &RunSummary::new(&flow, "r1", TriggerKind::Manual, RunOutcome::Succeeded), at());
+            let mut failed = RunSummary::new(&flow, "r1", TriggerKind::Manual, RunOutcome::Failed);
+            failed.cause = Some("page 2: no".to_owned());
+            run_finished(&meters, &failed, at());
+            schedule_due(&scheduler, &flow, at(), Duration::from_millis(2));
+            schedule_skipped(&scheduler, &flow, at(), SkipReason::Overlap);
+            schedule_kept(&flow, at());
+            next_run(&meters, &flow, Some(at()));
+            connection_paused(&connection, &shop, Duration::from_secs(2), Some(429));
+            connection_offline(&shop, "credentials were refused");
+            connection_online(&shop);
+            request_retried(&connection, &shop, 2, Duration::from_secs(1), "503");
+            snapshot_in_force(&config, &Applied::default(), at());
+            reload_applied(&config, &Applied::default(), at());
+            reload_rejected(&config, 2, "flows/a.toml:1:1: unknown key `x`");
+            reload_reverted(&config);
+            drain_started("SIGTERM", 1, Duration::from_secs(30));
+            drain_finished(false);
+        });
+        let shown: Vec<_> =
+            lines.iter().map(|l| (l["level"].as_str().unwrap(), l["message"].as_str().unwrap())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("info", "run started"),
+                ("debug", "page read"),
+                ("warn", "record failed"),
+                ("debug", "record failed"),
+                ("info", "run finished"),
+                ("error", "run finished"),
+                ("info", "schedule due"),
+                ("warn", "schedule skipped"),
+                ("info", "schedule kept"),
+                ("debug", "next run"),
+                ("warn", "connection paused"),
+                ("error", "connection offline"),
+                ("info", "connection online"),
+                ("info", "request retried"),
+                ("info", "snapshot in force"),
+                ("info", "reload applied"),
+                ("error", "reload rejected"),
+                ("info", "reload reverted"),
+                ("info", "drain started"),
+                ("warn", "drain finished"),
+            ]
+        );
+        assert_eq!(lines[2]["flow"], "eu/orders");
+        assert_eq!(lines[2]["run"], "r1");
+        assert_eq!(lines[5]["cause"], "page 2: no");
+        assert_eq!(lines[10]["status"], 429);
+        assert_eq!(lines[10]["seconds"], 2.0);
+    }
+}

@@ -1,0 +1,49 @@
+//! The process: its ends and its doors.
+
+use super::seconds;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// `serve` is up.
+pub fn serving(project: &str, state: &str) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), project, state, "serving");
+}
+
+/// The metrics and health server accepts connections.
+pub fn listening(address: SocketAddr) {
+    tracing::info!(%address, "listening");
+}
+
+/// A connection could not be accepted; accepting goes on. Said once per cause until one succeeds again.
+pub fn accept_failed(door: &str, cause: &std::io::Error) {
+    tracing::warn!(door, %cause, "accept failed");
+}
+
+/// The owner's socket could not answer.
+pub fn socket_failed(cause: &str) {
+    tracing::debug!(cause, "owner's socket request failed");
+}
+
+/// Asked to end: no new runs, no new pages.
+pub fn drain_started(signal: &str, runs: usize, timeout: Duration) {
+    tracing::info!(signal, runs, timeout = seconds(timeout), "drain started");
+}
+
+/// Everything in flight finished, or was cut short.
+pub fn drain_finished(whole: bool) {
+    if whole {
+        tracing::info!("drain finished");
+    } else {
+        tracing::warn!(help = "raise `[shutdown] timeout` to give requests more time", "drain finished");
+    }
+}
+
+/// A second signal: end at once.
+pub fn second_signal(signal: &str) {
+    tracing::warn!(signal, "second signal: ending now");
+}
+
+/// The last line.
+pub fn stopped(exit_code: u8) {
+    tracing::info!(exit_code, "stopped");
+}

@@ -1,0 +1,126 @@
+//! A run from its start to its end.
+
+use super::seconds;
+use crate::observe::meters::{FlowMeters, RunOutcome, TriggerKind};
+use crate::value::id::FlowId;
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// The end of a run in figures.
+#[derive(Debug, Clone)]
+pub struct RunSummary<'a> {
+    /// Which flow.
+    pub flow: &'a FlowId,
+    /// Which run.
+    pub run: &'a str,
+    /// What started it.
+    pub trigger: TriggerKind,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// Records that left the export.
+    pub exported: u64,
+    /// Taken by an import.
+    pub delivered: u64,
+    /// Left by a rule.
+    pub filtered: u64,
+    /// With an error record.
+    pub failed: u64,
+    /// Neither, when the run was stopped.
+    pub in_flight: u64,
+    /// Pages read.
+    pub pages: u64,
+    /// Import requests.
+    pub requests: u64,
+    /// Duration.
+    pub took: Duration,
+    /// What ended it early.
+    pub cause: Option<String>,
+}
+
+impl<'a> RunSummary<'a> {
+    /// All figures 0.
+    pub fn new(flow: &'a FlowId, run: &'a str, trigger: TriggerKind, outcome: RunOutcome) -> Self {
+        Self {
+            flow,
+            run,
+            trigger,
+            outcome,
+            exported: 0,
+            delivered: 0,
+            filtered: 0,
+            failed: 0,
+            in_flight: 0,
+            pages: 0,
+            requests: 0,
+            took: Duration::ZERO,
+            cause: None,
+        }
+    }
+}
+
+/// A run began.
+pub fn run_started(meters: &FlowMeters, flow: &FlowId, run: &str, trigger: TriggerKind) {
+    meters.run_started();
+    tracing::info!(%flow, run, trigger = trigger.label(), "run started");
+}
+
+/// A run ended: its level follows its outcome.
+pub fn run_finished(meters: &FlowMeters, end: &RunSummary<'_>, at: DateTime<Utc>) {
+    meters.run_finished(end.outcome, end.trigger, end.took, at);
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                flow = %end.flow,
+                run = end.run,
+                trigger = end.trigger.label(),
+                outcome = end.outcome.label(),
+                exported = end.exported,
+                delivered = end.delivered,
+                filtered = end.filtered,
+                failed = end.failed,
+                in_flight = end.in_flight,
+                pages = end.pages,
+                requests = end.requests,
+                seconds = seconds(end.took),
+                cause = end.cause.as_deref(),
+                "run finished"
+            )
+        };
+    }
+    match end.outcome {
+        RunOutcome::Succeeded => line!(info),
+        RunOutcome::Errors | RunOutcome::Cancelled => line!(warn),
+        RunOutcome::Failed => line!(error),
+    }
+}
+
+/// A page was read.
+pub fn page_read(flow: &FlowId, run: &str, page: u64, records: usize, bytes: usize) {
+    tracing::debug!(%flow, run, page, records, bytes, "page read");
+}
+
+/// Why a record was not delivered.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordFailure<'a> {
+    /// `keep`, a step's name, or `import`.
+    pub step: &'a str,
+    /// Page number.
+    pub page: u64,
+    /// Position in the page.
+    pub record: u64,
+    /// Kind of failure.
+    pub class: &'a str,
+    /// What is wrong, without secrets.
+    pub text: &'a str,
+}
+
+/// A record was not delivered. Only the first of a run is a warning: a destination that refuses everything must not
+/// flood the log; the run's end says how many.
+pub fn record_failed(flow: &FlowId, run: &str, failure: &RecordFailure<'_>, first: bool) {
+    let RecordFailure { step, page, record, class, text } = *failure;
+    if first {
+        tracing::warn!(%flow, run, step, page, record, class, cause = text, "record failed");
+    } else {
+        tracing::debug!(%flow, run, step, page, record, class, cause = text, "record failed");
+    }
+}

@@ -1,0 +1,115 @@
+//! A connection's series: attempts, pauses, line.
+
+use super::{counter, float, gauge, histogram};
+use crate::observe::names;
+use crate::value::id::ConnectionId;
+use metrics::{Counter, Gauge, Histogram};
+use std::time::Duration;
+
+/// Outcome label of `flowgate_http_requests_total` (one per attempt).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// The verdict was success.
+    Success,
+    /// Limited by the server.
+    Limited,
+    /// Authentication refused.
+    AuthFailed,
+    /// Refused for good.
+    Rejected,
+    /// Connect error, timeout, server fault.
+    Unreachable,
+}
+
+impl RequestOutcome {
+    /// The label's value.
+    pub fn label(self) -> &'static str {
+        names::REQUEST_OUTCOMES[self as usize]
+    }
+}
+
+/// A connection's series.
+pub struct ConnectionMeters {
+    requests: [Counter; names::REQUEST_OUTCOMES.len()],
+    request_seconds: Histogram,
+    retries: Counter,
+    pauses: Counter,
+    pause_seconds: Counter,
+    depth: Gauge,
+    oldest: Gauge,
+    in_flight: Gauge,
+    limit: Gauge,
+    wait: Histogram,
+}
+
+impl ConnectionMeters {
+    /// Creates (or finds) the series of a connection, counters at 0.
+    pub fn of(id: &ConnectionId) -> Self {
+        let of = &[id.as_str()];
+        Self {
+            requests: std::array::from_fn(|i| {
+                counter(&names::HTTP_REQUESTS, &[id.as_str(), names::REQUEST_OUTCOMES[i]])
+            }),
+            request_seconds: histogram(&names::HTTP_REQUEST_SECONDS, of),
+            retries: counter(&names::HTTP_RETRIES, of),
+            pauses: counter(&names::CONNECTION_PAUSES, of),
+            pause_seconds: counter(&names::CONNECTION_PAUSE_SECONDS, of),
+            depth: gauge(&names::QUEUE_DEPTH, of),
+            oldest: gauge(&names::QUEUE_OLDEST, of),
+            in_flight: gauge(&names::CONNECTION_IN_FLIGHT, of),
+            limit: gauge(&names::CONNECTION_LIMIT, of),
+            wait: histogram(&names::QUEUE_WAIT, of),
+        }
+    }
+
+    /// Counts nowhere: for lines without series of their own (a token endpoint's).
+    pub fn silent() -> Self {
+        Self {
+            requests: std::array::from_fn(|_| Counter::noop()),
+            request_seconds: Histogram::noop(),
+            retries: Counter::noop(),
+            pauses: Counter::noop(),
+            pause_seconds: Counter::noop(),
+            depth: Gauge::noop(),
+            oldest: Gauge::noop(),
+            in_flight: Gauge::noop(),
+            limit: Gauge::noop(),
+            wait: Histogram::noop(),
+        }
+    }
+
+    /// One attempt ended.
+    pub fn attempt(&self, outcome: RequestOutcome, took: Duration) {
+        self.requests[outcome as usize].increment(1);
+        self.request_seconds.record(took.as_secs_f64());
+    }
+    /// An attempt is followed by another one.
+    pub fn retried(&self) {
+        self.retries.increment(1);
+    }
+    /// A rate-limit pause began.
+    pub fn paused(&self, pause: Duration) {
+        self.pauses.increment(1);
+        self.pause_seconds.increment(pause.as_secs() + u64::from(pause.subsec_nanos() > 0));
+    }
+    /// Tickets waiting now.
+    pub fn depth(&self, depth: usize) {
+        self.depth.set(float(depth as u64));
+    }
+    /// Age of the oldest waiting ticket, `None` when the line is empty. Set before a scrape.
+    pub fn oldest(&self, age: Option<Duration>) {
+        self.oldest.set(age.map_or(0.0, |age| age.as_secs_f64()));
+    }
+    /// Requests in flight now.
+    pub fn in_flight(&self, count: u32) {
+        self.in_flight.set(f64::from(count));
+    }
+    /// The limit in force.
+    pub fn limit(&self, level: u32) {
+        self.limit.set(f64::from(level));
+    }
+    /// A ticket stood in line so long.
+    pub fn waited(&self, wait: Duration) {
+        self.wait.record(wait.as_secs_f64());
+    }
+}

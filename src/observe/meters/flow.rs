@@ -1,0 +1,128 @@
+//! A flow's series: runs and records.
+
+use super::{counter, float, gauge, histogram, timestamp};
+use crate::observe::names;
+use crate::value::id::FlowId;
+use chrono::{DateTime, Utc};
+use metrics::{Counter, Gauge, Histogram};
+use std::time::Duration;
+
+/// Outcome label of `flowgate_flow_records_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordOutcome {
+    /// Left `records`.
+    Exported,
+    /// Taken by at least one import.
+    Delivered,
+    /// Left by a rule.
+    Filtered,
+    /// Has an error record.
+    Failed,
+}
+
+impl RecordOutcome {
+    /// The label's value.
+    pub fn label(self) -> &'static str {
+        names::RECORD_OUTCOMES[self as usize]
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// Every record delivered or filtered.
+    Succeeded,
+    /// To the end, with open errors.
+    Errors,
+    /// Not to the end: the export failed, a connection is offline, a fault.
+    Failed,
+    /// Stopped from outside: a signal, a drain cut short.
+    Cancelled,
+}
+
+impl RunOutcome {
+    /// The label's value.
+    pub fn label(self) -> &'static str {
+        names::RUN_OUTCOMES[self as usize]
+    }
+}
+
+/// What started a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TriggerKind {
+    /// A person: `run`, `demo`.
+    Manual,
+    /// The flow's schedule.
+    Schedule,
+}
+
+impl TriggerKind {
+    /// The label's value.
+    pub fn label(self) -> &'static str {
+        names::TRIGGERS[self as usize]
+    }
+}
+
+/// A flow's series.
+pub struct FlowMeters {
+    runs: [[Counter; names::TRIGGERS.len()]; names::RUN_OUTCOMES.len()],
+    records: [Counter; names::RECORD_OUTCOMES.len()],
+    in_flight: Gauge,
+    running: Gauge,
+    run_seconds: Histogram,
+    last_success: Gauge,
+    next_run: Gauge,
+}
+
+impl FlowMeters {
+    /// Creates (or finds) the series of a flow, counters at 0.
+    pub fn of(id: &FlowId) -> Self {
+        let flow = id.as_str();
+        Self {
+            runs: std::array::from_fn(|outcome| {
+                std::array::from_fn(|trigger| {
+                    let of = &[flow, names::RUN_OUTCOMES[outcome], names::TRIGGERS[trigger]];
+                    counter(&names::FLOW_RUNS, of)
+                })
+            }),
+            records: std::array::from_fn(|i| counter(&names::FLOW_RECORDS, &[flow, names::RECORD_OUTCOMES[i]])),
+            in_flight: gauge(&names::FLOW_RECORDS_IN_FLIGHT, &[flow]),
+            running: gauge(&names::FLOW_RUNNING, &[flow]),
+            run_seconds: histogram(&names::FLOW_RUN_SECONDS, &[flow]),
+            last_success: gauge(&names::FLOW_LAST_SUCCESS, &[flow]),
+            next_run: gauge(&names::FLOW_NEXT_RUN, &[flow]),
+        }
+    }
+
+    /// So many records had this outcome. Keeps the gauge of records in flight: exported ones enter it, all
+    /// others leave it.
+    pub fn records(&self, outcome: RecordOutcome, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.records[outcome as usize].increment(count);
+        match outcome {
+            RecordOutcome::Exported => self.in_flight.increment(float(count)),
+            RecordOutcome::Delivered | RecordOutcome::Filtered | RecordOutcome::Failed => {
+                self.in_flight.decrement(float(count));
+            }
+        }
+    }
+    /// A run began.
+    pub fn run_started(&self) {
+        self.running.increment(1.0);
+    }
+    /// A run ended; `at` is its end.
+    pub fn run_finished(&self, outcome: RunOutcome, trigger: TriggerKind, took: Duration, at: DateTime<Utc>) {
+        self.running.decrement(1.0);
+        self.runs[outcome as usize][trigger as usize].increment(1);
+        self.run_seconds.record(took.as_secs_f64());
+        if outcome == RunOutcome::Succeeded {
+            self.last_success.set(timestamp(at));
+        }
+    }
+    /// The next occurrence of the schedule; `None` without one.
+    pub fn next_run(&self, at: Option<DateTime<Utc>>) {
+        self.next_run.set(at.map_or(0.0, timestamp));
+    }
+}

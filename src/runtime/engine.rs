@@ -1,0 +1,102 @@
+//! From a snapshot to something that can run: clients, lines in the queue, meters. One generation per applied
+//! snapshot; what did not change is carried over, so its connections, series and limits are undisturbed.
+
+use super::scope::{Lane, Lanes};
+use crate::http::client::Client;
+use crate::model::connection::Connection;
+use crate::model::snapshot::Snapshot;
+use crate::observe::meters::{ConnectionMeters, FlowMeters};
+use crate::queue::Queue;
+use crate::queue::limits::{LineId, LineSpec};
+use crate::value::id::{ConnectionId, FlowId};
+use crate::value::time::{SharedClock, SharedRng};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What every part of the runtime shares.
+#[derive(Clone)]
+pub struct Services {
+    /// All pools.
+    pub queue: Queue,
+    /// Time.
+    pub clock: SharedClock,
+    /// Chance.
+    pub rng: SharedRng,
+}
+
+/// A connection that could not be made ready.
+#[derive(Debug, thiserror::Error)]
+#[error("connection `{connection}`: {cause}")]
+pub struct NotReady {
+    /// Which.
+    pub connection: ConnectionId,
+    /// Why.
+    pub cause: String,
+}
+
+/// A snapshot made ready to run.
+pub struct Generation {
+    /// What it stands for.
+    pub snapshot: Arc<Snapshot>,
+    /// Its connections.
+    pub lanes: Arc<Lanes>,
+    specs: HashMap<ConnectionId, LineSpec>,
+    flow_meters: HashMap<FlowId, Arc<FlowMeters>>,
+}
+
+impl Generation {
+    /// Prepares a snapshot, carrying over what `before` has unchanged. Puts nothing in force yet.
+    pub fn prepare(snapshot: Arc<Snapshot>, before: Option<&Self>, services: &Services) -> Result<Self, NotReady> {
+        let mut lanes = Lanes::new();
+        let mut specs = HashMap::new();
+        for (id, connection) in &snapshot.connections {
+            let meters = before
+                .and_then(|before| before.specs.get(id))
+                .map_or_else(|| Arc::new(ConnectionMeters::of(id)), |spec| spec.meters.clone());
+            let line = LineId::Connection(id.clone());
+            let client = match before.and_then(|before| before.unchanged(connection)) {
+                Some(client) => client,
+                None => Arc::new(client(connection, &meters, services)?),
+            };
+            lanes.insert(id.clone(), Lane { client, line: line.clone() });
+            specs.insert(id.clone(), LineSpec { id: line, limits: connection.limits.clone(), meters });
+        }
+        let flow_meters = snapshot
+            .flows
+            .keys()
+            .map(|id| {
+                let kept = before.and_then(|before| before.flow_meters.get(id)).cloned();
+                (id.clone(), kept.unwrap_or_else(|| Arc::new(FlowMeters::of(id))))
+            })
+            .collect();
+        Ok(Self { snapshot, lanes: Arc::new(lanes), specs, flow_meters })
+    }
+
+    /// Puts the limits in force at once, for waiting requests too.
+    pub fn enforce(&self, services: &Services) {
+        services.queue.apply(self.specs.values().cloned().collect());
+    }
+
+    /// A flow's series.
+    pub fn meters(&self, flow: &FlowId) -> Arc<FlowMeters> {
+        self.flow_meters.get(flow).cloned().unwrap_or_else(|| Arc::new(FlowMeters::of(flow)))
+    }
+
+    fn unchanged(&self, connection: &Connection) -> Option<Arc<Client>> {
+        let old = self.snapshot.connections.get(&connection.id)?;
+        (old.hash == connection.hash && old.http.level == connection.http.level)
+            .then(|| self.lanes.get(&connection.id).map(|lane| lane.client.clone()))
+            .flatten()
+    }
+}
+
+fn client(connection: &Connection, meters: &Arc<ConnectionMeters>, services: &Services) -> Result<Client, NotReady> {
+    Client::new(
+        &connection.id,
+        connection.http.clone(),
+        meters.clone(),
+        services.clock.clone(),
+        services.rng.clone(),
+    )
+    .map_err(|cause| NotReady { connection: connection.id.clone(), cause })
+}

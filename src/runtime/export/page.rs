@@ -1,0 +1,48 @@
+//! One page: an API answer turned into records, with what the next request may need of it.
+
+use super::paging::links;
+use crate::value::context::{Context, Root, Slot};
+use crate::value::json::Json;
+use crate::value::record::Record;
+use url::Url;
+
+/// One answer and its records. Cheap to clone: records share the body's buffer.
+#[derive(Clone)]
+pub struct Page {
+    /// From 1.
+    pub number: u64,
+    /// The body, when there was one.
+    pub body: Option<Json>,
+    /// Its records.
+    pub records: Vec<Record>,
+    /// Status.
+    pub status: u16,
+    /// Response headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Where it came from.
+    pub url: Url,
+    /// Bytes received.
+    pub bytes: usize,
+}
+
+impl Page {
+    /// Offers this page as `previous` while `then` runs.
+    pub fn as_previous<T>(&self, ctx: Context<'_>, then: impl FnOnce(&Context<'_>) -> T) -> T {
+        let found = links(self.headers.iter().filter(|(name, _)| name == "link").map(|(_, value)| value.as_str()));
+        let link_parts: Vec<_> = found.iter().map(|(rel, target)| (rel.as_str(), Slot::Text(target))).collect();
+        let mut parts = vec![
+            ("records", Slot::Records(&self.records)),
+            ("headers", Slot::Headers(&self.headers)),
+            ("links", Slot::Map(&link_parts)),
+            ("status", Slot::Number(i64::from(self.status))),
+            ("number", Slot::Number(i64::try_from(self.number).unwrap_or(i64::MAX))),
+        ];
+        if let Some(body) = &self.body {
+            parts.push(("body", Slot::Json(body.as_ref())));
+        }
+        if let Some(last) = self.records.last() {
+            parts.push(("last_record", Slot::Record(last)));
+        }
+        then(&ctx.with(Root::Previous, Slot::Map(&parts)))
+    }
+}

@@ -1,0 +1,131 @@
+//! From pages to requests: takes records in order, shapes them, and fills batches. A batch never spans pages.
+
+use super::errors::Errors;
+use super::state::{Resolution, RunState};
+use crate::model::import::Import;
+use crate::runtime::export::page::Page;
+use crate::runtime::import::{Batch, Batcher, Item, Items};
+use crate::runtime::scope::{Lane, Scope};
+use crate::runtime::step::{Shaped, shape};
+use crate::value::context::Context;
+use crate::value::issue::EvalError;
+use crate::value::record::Record;
+use std::collections::VecDeque;
+
+/// What the feed did.
+pub(super) enum Fed {
+    /// A request is ready to be sent.
+    Batch(Batch),
+    /// Records were settled without a request.
+    Progress,
+    /// Whoever read the output is gone.
+    OutputClosed,
+}
+
+struct Pending {
+    number: u64,
+    position: u64,
+    records: std::vec::IntoIter<Record>,
+}
+
+/// The pages waiting to be worked on.
+pub(super) struct Feed<'r> {
+    scope: &'r Scope,
+    lane: &'r Lane,
+    batcher: Option<Batcher<'r>>,
+    pages: VecDeque<Pending>,
+}
+
+impl<'r> Feed<'r> {
+    pub(super) fn new(scope: &'r Scope, lane: &'r Lane, import: Option<(&'r Lane, &'r Import)>) -> Self {
+        let batcher = import.map(|(lane, import)| Batcher::new(lane, import));
+        Self { scope, lane, batcher, pages: VecDeque::new() }
+    }
+
+    pub(super) fn push(&mut self, page: Page) {
+        self.pages.push_back(Pending { number: page.number, position: 0, records: page.records.into_iter() });
+    }
+
+    /// Works on records until a request is full, its page is over, or nothing is left.
+    pub(super) fn next(&mut self, state: &mut RunState, errors: &mut Errors) -> Option<Fed> {
+        self.pages.front()?;
+        let now = self.scope.now();
+        let base = self.scope.context(&now);
+        let outer = self.lane.client.context(base);
+        loop {
+            let Some(item) = self.next_item() else {
+                self.pages.pop_front();
+                return Some(self.close(&base, state, errors));
+            };
+            state.taken(item.page);
+            let Some(item) = self.shaped(item, &outer, state, errors) else { continue };
+            match &mut self.batcher {
+                Some(batcher) => {
+                    let (page, position, record) = (item.page, item.position, item.record.clone());
+                    if let Err(error) = batcher.add(item, &base) {
+                        errors.add_eval(self.scope, &Item { page, position, record }, "import", &error);
+                        state.resolve(page, Resolution::Failed);
+                    } else if batcher.is_full() {
+                        return Some(self.close(&base, state, errors));
+                    }
+                }
+                None => {
+                    if self.scope.output.record(item.record.json()).is_err() {
+                        return Some(Fed::OutputClosed);
+                    }
+                    state.resolve(item.page, Resolution::Delivered);
+                }
+            }
+        }
+    }
+
+    fn next_item(&mut self) -> Option<Item> {
+        let page = self.pages.front_mut()?;
+        let record = page.records.next()?;
+        page.position += 1;
+        Some(Item { page: page.number, position: page.position, record })
+    }
+
+    fn shaped(&self, item: Item, ctx: &Context<'_>, state: &mut RunState, errors: &mut Errors) -> Option<Item> {
+        let (page, position) = (item.page, item.position);
+        let before = item.record.clone();
+        match shape(&self.scope.flow, item.record, ctx) {
+            Ok(Shaped::Kept(record)) => Some(Item { page, position, record }),
+            Ok(Shaped::Filtered) => {
+                state.resolve(page, Resolution::Filtered);
+                None
+            }
+            Err(failed) => {
+                errors.add_eval(self.scope, &Item { page, position, record: before }, &failed.step, &failed.error);
+                state.resolve(page, Resolution::Failed);
+                None
+            }
+        }
+    }
+
+    /// Closes the batch under construction: a request to send, or nothing when there is none.
+    fn close(&mut self, base: &Context<'_>, state: &mut RunState, errors: &mut Errors) -> Fed {
+        let Some(batcher) = self.batcher.as_mut().filter(|batcher| !batcher.is_empty()) else { return Fed::Progress };
+        match batcher.take(base) {
+            Ok(batch) if self.scope.dry_run => {
+                let closed = self.scope.output.request(&batch.request).is_err();
+                for item in &batch.items {
+                    state.resolve(item.page, Resolution::Delivered);
+                }
+                if closed { Fed::OutputClosed } else { Fed::Progress }
+            }
+            Ok(batch) => Fed::Batch(batch),
+            Err((items, error)) => {
+                self.fail(&items, &error, state, errors);
+                Fed::Progress
+            }
+        }
+    }
+
+    fn fail(&self, items: &Items, error: &EvalError, state: &mut RunState, errors: &mut Errors) {
+        for item in items {
+            errors.add_eval(self.scope, item, "import", error);
+            state.resolve(item.page, Resolution::Failed);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What one run pins at its start and uses to its end: the snapshot's flow, its clients, the queue, the clock.
+
+use super::run::report::Progress;
+use crate::http::client::Client;
+use crate::http::request::Prepared;
+use crate::model::flow::Flow;
+use crate::observe::meters::{FlowMeters, TriggerKind};
+use crate::queue::{KeepOpen, Queue};
+use crate::value::context::{Context, Root, Slot};
+use crate::value::id::ConnectionId;
+use crate::value::json::{Json, JsonRef};
+use crate::value::time::SharedClock;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A connection's client and the line its requests stand in.
+#[derive(Clone)]
+pub struct Lane {
+    /// Sends.
+    pub client: Arc<Client>,
+    /// Where tickets are drawn.
+    pub line: crate::queue::limits::LineId,
+}
+
+/// All connections of one generation.
+pub type Lanes = HashMap<ConnectionId, Lane>;
+
+/// How a run is asked to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Read and start nothing new; finish what is in flight.
+    pub drain: CancellationToken,
+    /// Stop now.
+    pub abort: CancellationToken,
+}
+
+/// Where an export-only flow's records and a dry run's requests go.
+pub trait Output: Send + Sync {
+    /// One record.
+    fn record(&self, record: &Json) -> std::io::Result<()>;
+    /// One request that was rendered but not sent.
+    fn request(&self, request: &Prepared) -> std::io::Result<()>;
+}
+
+/// What a run pins.
+pub struct Scope {
+    /// The flow as it was when the run began.
+    pub flow: Arc<Flow>,
+    /// The connections as they were when the run began.
+    pub lanes: Arc<Lanes>,
+    /// All pools.
+    pub queue: Queue,
+    /// Time.
+    pub clock: SharedClock,
+    /// Identity of the run.
+    pub run: String,
+    /// Why it runs.
+    pub trigger: TriggerKind,
+    /// `run` root: `{"id", "started_at", "trigger"}`.
+    pub run_json: Json,
+    /// At most so many records are exported.
+    pub limit: Option<u64>,
+    /// Requests are rendered, imports are not sent.
+    pub dry_run: bool,
+    /// Where records go that no import takes.
+    pub output: Arc<dyn Output>,
+    /// Live figures.
+    pub progress: Arc<Progress>,
+    /// The flow's series.
+    pub meters: Arc<FlowMeters>,
+    /// Keeps the lines of this run open over reloads.
+    pub kept: Vec<KeepOpen>,
+    /// How to stop.
+    pub stop: Stop,
+}
+
+impl Scope {
+    /// A connection of this run.
+    pub fn lane(&self, id: &ConnectionId) -> Option<&Lane> {
+        self.lanes.get(id)
+    }
+
+    /// The roots every place offers: flow, run, export name, now. `now` outlives the context.
+    pub fn context<'a>(&'a self, now: &'a str) -> Context<'a> {
+        const EXPORT: &str = r#"{"name":"export"}"#;
+        Context::new()
+            .with(Root::Flow, Slot::Json(self.flow.context.as_ref()))
+            .with(Root::Run, Slot::Json(self.run_json.as_ref()))
+            .with(Root::Export, Slot::Json(JsonRef::trusted(EXPORT)))
+            .with(Root::Now, Slot::Text(now))
+    }
+
+    /// The time as templates see it.
+    pub fn now(&self) -> String {
+        self.clock.utc().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    }
+}

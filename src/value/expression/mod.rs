@@ -1,0 +1,74 @@
+//! Expressions: the Jinja expression grammar with strict types, bounded by fuel.
+//!
+//! Compiled once at load. Evaluation borrows from the context: raw JSON passes through undecoded, text without
+//! escapes is compared in place. Not a template dialect: there are no statements, loops or output blocks.
+
+mod ast;
+mod compare;
+mod eval;
+mod filters;
+mod functions;
+mod lex;
+mod number;
+#[cfg(test)]
+mod oracle;
+mod parse;
+mod predicate;
+mod references;
+#[cfg(test)]
+mod strictness;
+mod value;
+mod walk;
+
+pub(in crate::value) use ast::Step;
+pub(in crate::value) use functions::same_number;
+pub use value::Value;
+pub(in crate::value) use walk::{follow, missing_name, step_into};
+
+use super::context::{Context, Reference};
+use super::issue::{EvalError, Issue};
+use std::sync::Arc;
+
+/// A compiled expression. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Expression(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    source: String,
+    root: ast::Node,
+    references: Vec<Reference>,
+}
+
+impl Expression {
+    /// Compiles the text after `=` (or a bare condition). All mistakes come at once where the grammar allows it.
+    pub fn compile(text: &str) -> Result<Self, Vec<Issue>> {
+        let root = parse::parse(text)?;
+        let references = references::collect(&root);
+        Ok(Self(Arc::new(Compiled { source: text.to_owned(), root, references })))
+    }
+
+    /// As written.
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    /// Names it reads, unknown ones included.
+    pub fn references(&self) -> &[Reference] {
+        &self.0.references
+    }
+
+    /// Its value. An undefined result is `Missing` and names what is undefined.
+    pub fn eval<'a>(&'a self, ctx: &Context<'a>) -> Result<Value<'a>, EvalError> {
+        eval::Evaluation::new(&self.0.source, ctx).whole(&self.0.root)
+    }
+
+    /// As a condition: undefined is false, and so are null, false, 0, "", [] and {}.
+    pub fn test(&self, ctx: &Context<'_>) -> Result<bool, EvalError> {
+        let evaluation = eval::Evaluation::new(&self.0.source, ctx);
+        evaluation.value(&self.0.root).map(|value| value.is_true())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Lists the names an expression reads, for checks at load.
+
+use super::ast::{Node, Step, What};
+use super::filters::Filter;
+use super::functions::Function;
+use super::predicate::Predicate;
+use crate::value::context::Reference;
+
+/// Every name, in the order of the text as far as the tree keeps it.
+pub(super) fn collect(root: &Node) -> Vec<Reference> {
+    let mut found = Vec::new();
+    visit(root, false, &mut found);
+    found
+}
+
+fn visit(node: &Node, tolerant: bool, found: &mut Vec<Reference>) {
+    let mut add = |root: &str, members: Vec<String>| {
+        found.push(Reference { root: root.to_owned(), members, at: node.at.clone(), tolerant });
+    };
+    match &node.what {
+        What::Null | What::Bool(_) | What::Int(_) | What::Float(_) | What::Text(_) => {}
+        What::Path(root, steps) => add(root.name(), steps.iter().map(step_text).collect()),
+        What::Unknown(name) => add(name, Vec::new()),
+        What::Step(inner, _) => visit(inner, tolerant, found),
+        What::Negate(inner) | What::Not(inner) => visit(inner, false, found),
+        What::Index(left, right) => {
+            visit(left, tolerant, found);
+            visit(right, false, found);
+        }
+        What::And(left, right) | What::Or(left, right) | What::Math(_, left, right) | What::Concat(left, right) => {
+            visit(left, false, found);
+            visit(right, false, found);
+        }
+        What::List(items) => items.iter().for_each(|item| visit(item, false, found)),
+        What::Map(members) => members.iter().for_each(|(key, value)| {
+            visit(key, false, found);
+            visit(value, false, found);
+        }),
+        What::Compare(first, rest) => {
+            visit(first, false, found);
+            rest.iter().for_each(|(_, operand)| visit(operand, false, found));
+        }
+        What::If(choice) => {
+            visit(&choice.then, tolerant, found);
+            visit(&choice.test, false, found);
+            choice.otherwise.iter().for_each(|node| visit(node, tolerant, found));
+        }
+        What::Filter(filter, input, arguments) => {
+            visit(input, *filter == Filter::Default, found);
+            arguments.iter().flatten().for_each(|node| visit(node, false, found));
+        }
+        What::Is(predicate, input, arguments) => {
+            visit(input, matches!(predicate, Predicate::Defined | Predicate::Undefined), found);
+            arguments.iter().for_each(|node| visit(node, false, found));
+        }
+        What::Call(function, arguments) => arguments.iter().enumerate().for_each(|(n, argument)| {
+            visit(argument, *function == Function::Default && n == 0, found);
+        }),
+    }
+}
+
+fn step_text(step: &Step) -> String {
+    match step {
+        Step::Member(name) | Step::Either(name, _) => name.to_string(),
+        Step::Index(n) => n.to_string(),
+    }
+}

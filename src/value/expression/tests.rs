@@ -1,0 +1,245 @@
+use super::*;
+use crate::value::context::{Root, Slot};
+use crate::value::json::Json;
+use crate::value::record::Record;
+
+const RECORD: &str = r#"{"qty":2,"unit_cents":1250,"first_name":"Ada","last_name":"Love\u006cace","status":"A","none":null,
+    "big":9007199254740993,"dec":12.10,"huge":123456789012345678901234567890123456789012345678901234567890,
+    "items":[{"id":1},{"id":2.50}],"text":"10","empty":"","flag":true,"o":{"a b":1},"e":{}}"#;
+
+fn record() -> Record {
+    Record::new(Json::parse(RECORD).unwrap())
+}
+
+fn shown(text: &str) -> Result<String, EvalError> {
+    let record = record();
+    let vars = [("region", Slot::Text("eu"))];
+    let connection = [("vars", Slot::Map(&vars))];
+    let batch = [record.clone(), record.clone()];
+    let ctx = Context::new()
+        .with(Root::Record, Slot::Record(&record))
+        .with(Root::Records, Slot::Records(&batch))
+        .with(Root::Index, Slot::Number(7))
+        .with(Root::Connection, Slot::Map(&connection));
+    let expression = Expression::compile(text).unwrap_or_else(|issues| panic!("{text}: {issues:?}"));
+    let mut out = Vec::new();
+    expression.eval(&ctx)?.write(&mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn test(text: &str) -> Result<bool, EvalError> {
+    let record = record();
+    Expression::compile(text).unwrap().test(&Context::new().with(Root::Record, Slot::Record(&record)))
+}
+
+#[track_caller]
+fn gives(text: &str, wanted: &str) {
+    assert_eq!(shown(text).as_deref(), Ok(wanted), "{text}");
+}
+
+#[test]
+fn computes_what_jinja_computes() {
+    gives("record.qty * record.unit_cents", "2500");
+    gives("record.first_name ~ ' ' ~ record.last_name", r#""Ada Lovelace""#);
+    gives("'active' if record.status == 'A' else 'inactive'", r#""active""#);
+    gives("1 + 2 * 3 ** 2 - -1", "20");
+    gives("7 // 2", "3");
+    gives("-7 // 2", "-4");
+    gives("-7 % 3", "2");
+    gives("7 / 2", "3.5");
+    gives("4 / 2", "2.0");
+    gives("(record.dec | float) * 2", "24.2");
+    gives("record.items[0].id", "1");
+    gives("record.items[-1].id", "2.50");
+    gives("record['first_name']", r#""Ada""#);
+    gives("record.o['a b']", "1");
+    gives("record.items[record.qty - 1]['id']", "2.50");
+    gives("connection.vars.region | upper", r#""EU""#);
+    gives("index + 1", "8");
+    gives("records[1].qty", "2");
+    gives("[1, 'a', {'k': none}]", r#"[1,"a",{"k":null}]"#);
+    gives("1 < 2 < 3", "true");
+    gives("'d' in 'Ada' and 'A' not in ['B']", "true");
+    gives("not record.flag or 3 is odd", "true");
+    gives("'a,b' | split(',') | join('-')", r#""a-b""#);
+    gives("2.345 | round(2)", "2.35");
+    gives("record.absent | default('x')", r#""x""#);
+    gives("default(record.none, 'x')", r#""x""#);
+    gives("record.none | default('x')", "null");
+    gives("json(record.items)", r#""[{\"id\":1},{\"id\":2.50}]""#);
+    gives("eq(record.text, 10)", "true");
+    gives("record.text == 10", "false");
+}
+
+#[test]
+fn what_passes_through_is_never_decoded() {
+    gives("record.big", "9007199254740993");
+    gives("record.dec", "12.10");
+    gives("record.huge", "123456789012345678901234567890123456789012345678901234567890");
+    gives("record.last_name", r#""Love\u006cace""#);
+    gives("{'all': record.items}", r#"{"all":[{"id":1},{"id":2.50}]}"#);
+    gives("record.big + 1", "9007199254740994");
+    gives("record.dec ~ ''", r#""12.10""#);
+    gives("record.last_name == 'Lovelace'", "true");
+}
+
+#[test]
+fn an_undefined_result_names_what_is_missing() {
+    for (text, named) in [
+        ("record.customer", "`record.customer` is missing"),
+        ("record.customer.id", "`record.customer` is missing"),
+        ("record.none.id", "`record.none.id` is missing: `record.none` is null"),
+        ("record.items[5].id", "`record.items[5]` is missing"),
+        ("item.x", "`item` is not available here"),
+        ("record.a ~ 'x'", "`record.a` is missing"),
+        ("[record.a]", "`record.a` is missing"),
+        ("'x' if record.empty", "`'x' if record.empty` has no `else`, and its condition is false"),
+    ] {
+        assert_eq!(shown(text), Err(EvalError::Missing(named.to_owned())), "{text}");
+    }
+}
+
+#[test]
+fn undefined_is_false_in_a_condition_but_has_no_order() {
+    assert_eq!(test("record.absent"), Ok(false));
+    assert_eq!(test("record.absent.deeper"), Ok(false));
+    assert_eq!(test("not record.absent"), Ok(true));
+    assert_eq!(test("record.absent and record.qty > 1"), Ok(false));
+    assert_eq!(test("record.absent or record.qty > 1"), Ok(true));
+    assert_eq!(test("record.absent == 'A'"), Ok(false));
+    assert_eq!(test("record.absent is defined"), Ok(false));
+    assert_eq!(test("record.none is defined"), Ok(true));
+    assert_eq!(test("'x' in record.absent"), Ok(false));
+    assert_eq!(test("record.e"), Ok(false));
+    assert_eq!(test("record.o"), Ok(true));
+    for text in ["record.absent > 1", "record.absent + 1", "-record.absent", "record.absent | length"] {
+        assert!(matches!(test(text), Err(EvalError::Type(_))), "{text}");
+    }
+}
+
+#[test]
+fn type_errors_name_both_sides_and_the_source() {
+    let Err(EvalError::Type(message)) = shown("record.text * 2") else { panic!() };
+    assert_eq!(
+        message,
+        "cannot multiply text (`record.text`) and a number (`2`) in `record.text * 2`; convert with `| float`, \
+         `| int` or `| string`, or join with `~`"
+    );
+}
+
+#[test]
+fn numbers_never_wrap_and_never_become_infinite() {
+    for text in [
+        "170141183460469231731687303715884105727 + 1",
+        "10 ** 39",
+        "10.0 ** 400",
+        "1e308 * 10",
+        "record.huge + 1",
+        "-(-170141183460469231731687303715884105727 - 1)",
+    ] {
+        assert!(matches!(shown(text), Err(EvalError::Limit(_))), "{text}");
+    }
+    for text in ["1 / 0", "1 // 0", "1 % 0", "1.0 / 0", "0 ** -1", "'nan' | float", "'inf' | float"] {
+        assert!(matches!(shown(text), Err(EvalError::Type(_))), "{text}");
+    }
+}
+
+#[test]
+fn work_is_bounded() {
+    let doubling = format!("'aaaaaaaa'{}", " | replace('a', 'aaaaaaaaaaaaaaaa')".repeat(20));
+    assert!(matches!(shown(&doubling), Err(EvalError::Limit(_))));
+    let list = format!("[{}0]", "0,".repeat(900));
+    let pairs = format!("{{{}'z':0}}", (0..900).map(|n| format!("'{n}':0,")).collect::<String>());
+    assert!(shown(&format!("{list} == {list}")).is_ok());
+    assert!(Expression::compile(&pairs.repeat(9)).is_err());
+}
+
+#[test]
+fn nesting_chains_and_length_are_capped_at_load() {
+    for text in [
+        format!("{}1{}", "(".repeat(5000), ")".repeat(5000)),
+        format!("{}1{}", "[".repeat(3000), "]".repeat(3000)),
+        "not ".repeat(1500) + "1",
+        "-".repeat(5000) + "1",
+        format!("1{}", " + 1".repeat(2000)),
+        format!("record{}", ".a".repeat(3000)),
+        format!("1{}", " | abs".repeat(1000)),
+        format!("1{}", " is odd".repeat(1000)),
+        format!("1{}", " if 1 else 1".repeat(600)),
+        "x".repeat(9000),
+    ] {
+        assert!(Expression::compile(&text).is_err(), "{}", &text[..20]);
+    }
+    assert!(Expression::compile(&format!("1{}", " + 1".repeat(100))).is_ok());
+    assert!(Expression::compile(&format!("{}1{}", "(".repeat(50), ")".repeat(50))).is_ok());
+}
+
+#[track_caller]
+fn refused(text: &str, at: std::ops::Range<usize>, message: &str, help: Option<&str>) {
+    let issues = Expression::compile(text).unwrap_err();
+    assert_eq!(issues[0].message, message);
+    assert_eq!(issues[0].at, at, "{text}");
+    assert_eq!(issues[0].help.as_deref(), help, "{text}");
+}
+
+#[test]
+fn mistakes_have_a_place_and_a_remedy() {
+    refused("record.a = 1", 9..10, "`=` does not compare", Some("write `==` to compare two values"));
+    refused("record.a | flot", 11..15, "unknown filter `flot`", Some("did you mean `float`?"));
+    refused("record.a | map", 11..14, "filter `map` is not supported yet", None);
+    refused("uppercase(record.a)", 0..9, "helper `uppercase` is not supported yet", None);
+    refused("defalt(record.a, 1)", 0..6, "unknown helper `defalt`", Some("did you mean `default`?"));
+    refused("record.a is definde", 12..19, "unknown test `is definde`", Some("did you mean `defined`?"));
+    refused("1 +", 3..3, "expected a value, found the end", None);
+    refused(
+        "record.a.trim()",
+        13..14,
+        "only helper names can be called",
+        Some("values have no methods; use a filter, as in `x | upper`"),
+    );
+    refused("record.a[1:2]", 8..11, "slices are not supported yet", None);
+    refused("", 0..0, "the expression is empty", None);
+    refused(
+        "1 | round(precison=2)",
+        10..18,
+        "filter `round` has no argument `precison`",
+        Some("did you mean `precision`?"),
+    );
+    let both = Expression::compile("nope(1) + (2 | nope)").unwrap_err();
+    assert_eq!(both.len(), 2, "{both:?}");
+}
+
+#[test]
+fn references_tell_roots_members_and_tolerance() {
+    let expression = Expression::compile(
+        "record.a['b c'][0].d ~ (item.x | default('')) ~ nope.y if lookup.c is defined else default(flow.vars.v, 1)",
+    )
+    .unwrap();
+    let seen: Vec<_> =
+        expression.references().iter().map(|r| (r.root.as_str(), r.members.join("/"), r.tolerant)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("record", "a/b c/0/d".to_owned(), false),
+            ("item", "x".to_owned(), true),
+            ("nope", String::new(), false),
+            ("lookup", "c".to_owned(), true),
+            ("flow", "vars/v".to_owned(), true),
+        ]
+    );
+    assert_eq!(&expression.source()[expression.references()[0].at.clone()], "record.a['b c'][0].d");
+    let record = record();
+    let ctx = Context::new().with(Root::Record, Slot::Record(&record));
+    assert!(Expression::compile("nope").unwrap().eval(&ctx).is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics_the_compiler(text in "\\PC{0,60}", noise in "[-a-z0-9.'\"\\[\\](){}|~+*/%<>=!, \\\\]{0,60}") {
+        for text in [text, noise] {
+            if let Ok(expression) = Expression::compile(&text) {
+                let _ = expression.test(&Context::new());
+            }
+        }
+    }
+}

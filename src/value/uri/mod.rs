@@ -1,0 +1,214 @@
+//! Request URIs: a template joined to a base, checked after parsing so that data can never change the scheme,
+//! host, port or literal path prefix.
+
+mod origin;
+
+pub use origin::{OriginPattern, credentials_may_go};
+
+use super::context::{Context, Reference};
+use super::issue::{EvalError, Issue};
+use super::template::{Place, Template};
+use url::{Position, Url};
+
+/// Longest URI that is sent or followed, in bytes.
+pub const MAX_LENGTH: usize = 16 << 10;
+
+/// A compiled `relative_uri` (or absolute URI).
+#[derive(Debug, Clone)]
+pub struct UriTemplate {
+    template: Template,
+    /// The text before the first placeholder: data may not change where it leads.
+    prefix: String,
+    /// The whole text is one placeholder, so the value is the URI.
+    whole: bool,
+}
+
+impl UriTemplate {
+    /// Compiles.
+    pub fn compile(text: &str) -> Result<Self, Vec<Issue>> {
+        let prefix = text.split("{{").next().unwrap_or_default();
+        check_literal(text, prefix).map_err(|issue| vec![issue])?;
+        let mut template = Template::compile(text, Place::Uri)?;
+        let whole = template.is_one_placeholder();
+        if whole {
+            template = Template::compile(text, Place::Plain)?;
+        }
+        Ok(Self { template, prefix: prefix.to_owned(), whole })
+    }
+
+    /// The template behind it.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// Names it reads.
+    pub fn references(&self) -> &[Reference] {
+        self.template.references()
+    }
+
+    /// Renders, joins to `base` with exactly one slash, parses, and confines: same origin as `base` or one of
+    /// `allowed`; literal prefix kept; no user-info, no control characters.
+    pub fn render(&self, ctx: &Context<'_>, base: &Url, allowed: &[OriginPattern]) -> Result<Url, EvalError> {
+        let mut text = String::new();
+        self.template.render(ctx, &mut text)?;
+        let result = if self.whole { from_value(&text, base, allowed) } else { self.confined(&text, base, allowed) };
+        result.map_err(|error| error.at(self.template.source()))
+    }
+
+    fn confined(&self, text: &str, base: &Url, allowed: &[OriginPattern]) -> Result<Url, EvalError> {
+        check_text(text)?;
+        let joined = join(base, text);
+        let url = parse(&joined)?;
+        confine(&url, base, allowed)?;
+        if url.fragment().is_some() {
+            return refuse("a `#` would cut the URI off; write `{{x}}` instead of `{{{x}}}`, or `%23`");
+        }
+        if has_dot_segment(text) {
+            return refuse("a path segment is `.` or `..`, which would lead to another place");
+        }
+        // Where parsing changed nothing, the joined text itself shows that the prefix stands.
+        if url.as_str() != joined && !self.prefix_stands(&url, base) {
+            return refuse("the values lead out of the path written before the first placeholder");
+        }
+        Ok(with_base_query(url, base))
+    }
+
+    /// Whether the URI still begins as the literal prefix would, parsed with an innocent value behind it.
+    fn prefix_stands(&self, url: &Url, base: &Url) -> bool {
+        let Ok(probe) = Url::parse(&join(base, &format!("{}x", self.prefix))) else {
+            // The prefix ends inside host or port: the origin has been checked, there is no path to keep.
+            return true;
+        };
+        let kept = probe.as_str().strip_suffix('x').unwrap_or(&probe[..Position::BeforePath]);
+        url.as_str().starts_with(kept)
+    }
+}
+
+/// Resolves a URI found in data (a next link) against the URL it came from and confines it to allowed origins.
+pub fn resolve_link(text: &str, from: &Url, base: &Url, allowed: &[OriginPattern]) -> Result<Url, EvalError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(EvalError::Missing("the link is empty".to_owned()));
+    }
+    check_text(text)?;
+    let mut url = from.join(text).or_else(|_| refuse("the link is no URI"))?;
+    confine(&url, base, allowed)?;
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// A value that is the URI: absolute, or relative to the base.
+fn from_value(text: &str, base: &Url, allowed: &[OriginPattern]) -> Result<Url, EvalError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(EvalError::Missing("the URI is empty".to_owned()));
+    }
+    check_text(text)?;
+    if has_dot_segment(text) {
+        return refuse("a path segment is `.` or `..`, which would lead to another place");
+    }
+    let mut url = parse(&join(base, text))?;
+    confine(&url, base, allowed)?;
+    url.set_fragment(None);
+    Ok(if is_absolute(text) { url } else { with_base_query(url, base) })
+}
+
+/// What can be said about the literal text at load.
+fn check_literal(text: &str, prefix: &str) -> Result<(), Issue> {
+    let at = |needle: usize| needle..needle + 1;
+    if let Some(found) = prefix.find(|c: char| c.is_control() || c == '\\') {
+        return Err(Issue::new(at(found), "control characters and `\\` cannot stand in a URI"));
+    }
+    if let Some(found) = prefix.find('#') {
+        return Err(Issue::new(at(found), "a fragment (`#…`) is never sent").help("write `%23` for the character"));
+    }
+    if let Some((scheme, _)) = prefix.split_once("://")
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+        && !is_absolute(prefix)
+    {
+        return Err(Issue::new(0..scheme.len(), "only `http` and `https` URIs can be requested"));
+    }
+    if prefix.len() == text.len() && has_dot_segment(text) {
+        return Err(Issue::new(0..text.len(), "a path segment is `.` or `..`").help("write the path it leads to"));
+    }
+    Ok(())
+}
+
+fn refuse<T>(why: &str) -> Result<T, EvalError> {
+    Err(EvalError::Refused(why.to_owned()))
+}
+
+/// URL parsers drop control characters and read `\` as `/`; neither is ever meant.
+fn check_text(text: &str) -> Result<(), EvalError> {
+    if text.len() > MAX_LENGTH {
+        return Err(EvalError::Limit(format!("the URI is longer than {MAX_LENGTH} bytes")));
+    }
+    if text.bytes().any(|b| b < 0x20 || b == 0x7f || b == b'\\') {
+        return refuse("control characters and `\\` cannot stand in a URI");
+    }
+    Ok(())
+}
+
+fn is_absolute(text: &str) -> bool {
+    let starts = |scheme: &str| text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
+    starts("https://") || starts("http://")
+}
+
+/// Whether a parser would take a path segment for `.` or `..`, also in its encoded spellings.
+fn has_dot_segment(text: &str) -> bool {
+    let path = text.split(['?', '#']).next().unwrap_or_default();
+    let is_dots = |segment: &str| {
+        let plain = segment.replace("%2e", ".").replace("%2E", ".");
+        plain == "." || plain == ".."
+    };
+    path.split('/').any(is_dots)
+}
+
+/// Base and relative URI with exactly one slash between them; an absolute one stands for itself.
+fn join(base: &Url, relative: &str) -> String {
+    if is_absolute(relative) {
+        return relative.to_owned();
+    }
+    let root = &base[..Position::AfterPath];
+    if relative.is_empty() || relative.starts_with(['?', '#']) {
+        return format!("{root}{relative}");
+    }
+    format!("{}/{}", root.trim_end_matches('/'), relative.trim_start_matches('/'))
+}
+
+fn parse(text: &str) -> Result<Url, EvalError> {
+    Url::parse(text).map_err(|error| EvalError::Refused(format!("this is no URI: {error}")))
+}
+
+/// A query written in the base stays, behind the request's own.
+fn with_base_query(mut url: Url, base: &Url) -> Url {
+    if let Some(base_query) = base.query().filter(|_| url.origin() == base.origin()) {
+        let query = match url.query() {
+            Some(own) if !own.is_empty() => format!("{own}&{base_query}"),
+            _ => base_query.to_owned(),
+        };
+        url.set_query(Some(&query));
+    }
+    url
+}
+
+/// Same origin as the base or an allowed one, http or https, and no user-info.
+fn confine(url: &Url, base: &Url, allowed: &[OriginPattern]) -> Result<(), EvalError> {
+    let shown = url.origin().ascii_serialization();
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(EvalError::Refused(format!("a `{}:` URI cannot be requested", url.scheme())));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("a URI with a user name or password in it is not followed");
+    }
+    if url.origin() == base.origin() || allowed.iter().any(|pattern| pattern.matches(url)) {
+        return Ok(());
+    }
+    let own = base.origin().ascii_serialization();
+    Err(EvalError::Refused(format!(
+        "`{shown}` is not an allowed origin: the connection is on `{own}`; list others in `allowed_origins`"
+    )))
+}
+
+#[cfg(test)]
+mod tests;
