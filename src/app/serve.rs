@@ -204,7 +204,7 @@ impl StatusSource for Face {
     }
 
     fn before_scrape(&self) {
-        self.supervisor.services().queue.report_ages();
+        self.supervisor.report_ages();
     }
 }
 

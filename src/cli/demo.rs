@@ -49,6 +49,9 @@ async fn once(globals: &Globals, host: &Host, playground: Playground) -> Exit {
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
     };
+    if let Err(exit) = super::install_logs(globals, &snapshot, host, true) {
+        return exit;
+    }
     let ids: Vec<FlowId> = snapshot.flows.values().filter(|flow| flow.enabled).map(|flow| flow.id.clone()).collect();
     let timeout = snapshot.settings.shutdown_timeout;
     let supervisor = match host.supervise(snapshot, Arc::new(output::Stdout::new())) {

@@ -27,6 +27,9 @@ pub async fn run(globals: &Globals, host: &Host, args: &RunArgs) -> Exit {
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
     };
+    if let Err(exit) = super::install_logs(globals, &snapshot, host, true) {
+        return exit;
+    }
     let ids = match flows(&snapshot, &args.flows) {
         Ok(ids) => ids,
         Err(text) => {

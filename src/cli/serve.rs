@@ -20,6 +20,9 @@ pub async fn serve(globals: &Globals, host: &Host) -> Exit {
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
     };
+    if let Err(exit) = super::install_logs(globals, &snapshot, host, false) {
+        return exit;
+    }
     let state = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
     let setup = Setup {
         host: host.clone(),

@@ -1,65 +1,108 @@
-//! The shared handle: joins lines, grants permits, wakes waiters at the next instant something may change.
+//! The shared handle: joins lines and waits for permits. Decides nothing.
 
 use super::limits::{LineId, LineSpec};
-use super::permit::Permit;
+use super::permit::{Permit, Waiting};
+use super::shared::Shared;
+use super::state::LineKey;
+use super::view::PoolView;
 use crate::value::id::FlowId;
 use crate::value::time::SharedClock;
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::sync::Arc;
 
 /// All pools of a process. Cheap to clone.
 #[derive(Clone)]
-pub struct Queue {}
+pub struct Queue {
+    shared: Arc<Shared>,
+}
 
-/// The line was removed or the queue shut down while waiting.
+/// There is no such line (any more), or the queue was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is closed")]
 pub struct QueueClosed;
 
-/// One line as shown by `status`.
-#[derive(Debug, Clone)]
-pub struct LineView {
-    /// Which line.
-    pub id: LineId,
-    /// Tickets waiting.
-    pub depth: usize,
-    /// Age of the oldest waiting ticket.
-    pub oldest: Option<Duration>,
-    /// Requests in flight from this line.
-    pub in_flight: u32,
-}
-
-/// One pool as shown by `status`.
-#[derive(Debug, Clone)]
-pub struct PoolView {
-    /// The lender.
-    pub id: LineId,
-    /// Level in force.
-    pub level: u32,
-    /// In flight over all lines.
-    pub in_flight: u32,
-    /// Time left of a pause.
-    pub paused_for: Option<Duration>,
-    /// Own line first, then borrowers.
-    pub lines: Vec<LineView>,
-}
-
 impl Queue {
-    /// Starts without lines; spawns the one waker task.
-    pub fn start(_clock: SharedClock) -> Self {
-        todo!()
+    /// Starts without lines; spawns the one waker task, which ends with the last handle and permit.
+    pub fn start(clock: SharedClock) -> Self {
+        Self { shared: Shared::start(clock) }
     }
+
     /// Puts a topology in force at once: new limits hold for waiting tickets, requests in flight keep counting,
-    /// lines not named any more close when their last ticket is gone.
-    pub fn apply(&self, _lines: Vec<LineSpec>) {
-        todo!()
+    /// lines not named any more close when nothing is left in them.
+    pub fn apply(&self, lines: Vec<LineSpec>) {
+        self.shared.with(|locked, now| {
+            let limits = lines.iter().map(|line| (line.id.clone(), line.limits.clone()));
+            locked.state.set_topology(limits, now);
+            for line in lines {
+                locked.meter(&line.id, line.meters);
+            }
+            locked.forget_closed();
+        });
     }
-    /// Joins the line and waits. Dropping the future leaves the line.
-    pub async fn acquire(&self, _line: &LineId, _flow: &FlowId, _weight: NonZeroU32) -> Result<Permit, QueueClosed> {
-        todo!()
+
+    /// Joins the line (when first polled) and waits. Dropping the future leaves the line.
+    pub async fn acquire(&self, line: &LineId, flow: &FlowId, weight: NonZeroU32) -> Result<Permit, QueueClosed> {
+        let (ticket, granted) = self.shared.with(|locked, now| {
+            if locked.closed {
+                return Err(QueueClosed);
+            }
+            let ticket = locked.state.join(line, flow, weight, now).ok_or(QueueClosed)?;
+            locked.settle(now);
+            let granted = locked.state.waited(ticket);
+            if granted.is_none()
+                && let Some(line) = locked.state.line_of(ticket)
+            {
+                locked.report(line);
+            }
+            Ok((ticket, granted))
+        })?;
+        match granted {
+            Some(waited) => Ok(Permit::new(self.shared.clone(), ticket, waited)),
+            None => Waiting::new(self.shared.clone(), ticket).await,
+        }
     }
+
+    /// Keeps a line open while the guard lives, though configuration may drop it and no ticket be in it: a run holds
+    /// one for each connection of its snapshot. Limits keep coming from the newest topology that named the line.
+    pub fn keep_open(&self, line: &LineId) -> Result<KeepOpen, QueueClosed> {
+        let line = self.shared.with(|locked, _| locked.state.key(line).filter(|line| locked.state.keep(*line)));
+        line.map(|line| KeepOpen { shared: self.shared.clone(), line }).ok_or(QueueClosed)
+    }
+
+    /// Sends everybody who waits away, now and from now on. Permits stay good until dropped.
+    pub fn close(&self) {
+        self.shared.with(|locked, _| {
+            locked.closed = true;
+            locked.wake_all();
+        });
+    }
+
+    /// The level a line sends under: what a caller needs to know to keep that many requests ready. 1 for a line that
+    /// is not there.
+    pub fn level(&self, line: &LineId) -> u32 {
+        let locked = self.shared.lock();
+        locked.state.key(line).and_then(|line| locked.state.level(line)).unwrap_or(1)
+    }
+
     /// Every pool, for `status`.
     pub fn view(&self) -> Vec<PoolView> {
-        todo!()
+        let locked = self.shared.lock();
+        locked.state.view(self.shared.now())
+    }
+}
+
+/// Keeps a line open between requests. See [`Queue::keep_open`].
+#[must_use]
+pub struct KeepOpen {
+    shared: Arc<Shared>,
+    line: LineKey,
+}
+
+impl Drop for KeepOpen {
+    fn drop(&mut self) {
+        self.shared.with(|locked, _| {
+            locked.state.let_go(self.line);
+            locked.report(self.line);
+        });
     }
 }

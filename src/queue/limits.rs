@@ -1,5 +1,6 @@
 //! What configuration says about a line: how many, how far apart, how often, in which order.
 
+use crate::observe::meters::ConnectionMeters;
 use crate::value::id::ConnectionId;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -84,6 +85,7 @@ pub struct LineSpec {
     pub id: LineId,
     /// Its limits.
     pub limits: Limits,
-    /// Where depth, in flight, limit and waits are counted.
-    pub meters: Arc<crate::observe::meters::ConnectionMeters>,
+    /// Where depth, in flight, limit and waits are counted. Two lines that share one set each other's gauges: a token
+    /// endpoint's line takes silent ones.
+    pub meters: Arc<ConnectionMeters>,
 }

@@ -1,25 +1,107 @@
-//! The right to send one request. Dropping it is the only release.
+//! The right to send one request, and the wait for it. Dropping either is the only way out of the queue.
 
 use super::handle::QueueClosed;
 use super::limits::PauseScope;
+use super::shared::Shared;
+use super::state::Ticket;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// The right to have one request in flight on a line. Given back when dropped, on every path.
 #[must_use]
-pub struct Permit {}
+pub struct Permit {
+    place: Standing,
+    waited: Duration,
+}
 
 impl Permit {
-    /// Holds the pool (or this line) for `pause`, counted from now; a shorter pause never shortens a longer one.
-    pub fn pause(&self, _pause: Duration, _scope: PauseScope) {
-        todo!()
+    pub(super) fn new(shared: Arc<Shared>, ticket: Ticket, waited: Duration) -> Self {
+        Self { place: Standing { shared, ticket: Some(ticket) }, waited }
     }
+
+    /// The server asked for a pause: holds the pool (or this line) for `pause`, counted from now; a shorter pause
+    /// never shortens a longer one. When this permit's request is sent `again`, it goes first after the pause.
+    pub fn pause(&self, pause: Duration, scope: PauseScope) {
+        let Some(ticket) = self.place.ticket else { return };
+        self.place.shared.with(|locked, now| locked.state.pause(ticket, now.plus(pause), scope));
+    }
+
     /// Gives the permit back and waits for the next one at the ticket's old place, not before `delay` has passed
-    /// (and not before any pause ends). At level 1 the line waits behind it; above it others pass.
-    pub async fn again(self, _delay: Duration) -> Result<Permit, QueueClosed> {
-        todo!()
+    /// (and not before any pause ends). At level 1 the line waits behind it; above it others pass. After `pause`, the
+    /// delay makes the pause longer where it reaches beyond it.
+    pub async fn again(self, delay: Duration) -> Result<Permit, QueueClosed> {
+        let Self { place, .. } = self;
+        let Some(ticket) = place.ticket else { return Err(QueueClosed) };
+        place.shared.with(|locked, now| {
+            if locked.closed {
+                return Err(QueueClosed);
+            }
+            locked.state.rejoin(ticket, now.plus(delay), now);
+            locked.state.line_of(ticket).into_iter().for_each(|line| locked.report(line));
+            Ok(())
+        })?;
+        Waiting(place).await
     }
+
     /// How long the ticket stood in line before this permit.
     pub fn waited(&self) -> Duration {
-        todo!()
+        self.waited
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permit({:?})", self.place.ticket)
+    }
+}
+
+/// A ticket that leaves the queue when dropped, wherever it is then.
+struct Standing {
+    shared: Arc<Shared>,
+    /// Empty once somebody else answers for the ticket.
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else { return };
+        self.shared.with(|locked, now| {
+            locked.waiting.remove(&ticket);
+            if let Some(line) = locked.state.leave(ticket, now) {
+                locked.report(line);
+            }
+        });
+    }
+}
+
+/// Waits until a ticket may be sent. Dropping it leaves the line, and gives back what was granted in the meantime.
+pub(super) struct Waiting(Standing);
+
+impl Waiting {
+    pub(super) fn new(shared: Arc<Shared>, ticket: Ticket) -> Self {
+        Self(Standing { shared, ticket: Some(ticket) })
+    }
+}
+
+impl Future for Waiting {
+    type Output = Result<Permit, QueueClosed>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(ticket) = self.0.ticket else { return Poll::Ready(Err(QueueClosed)) };
+        let mut locked = self.0.shared.lock();
+        if let Some(waited) = locked.state.waited(ticket) {
+            drop(locked);
+            self.0.ticket = None;
+            return Poll::Ready(Ok(Permit::new(self.0.shared.clone(), ticket, waited)));
+        }
+        if locked.closed {
+            return Poll::Ready(Err(QueueClosed));
+        }
+        locked.waiting.insert(ticket, context.waker().clone());
+        Poll::Pending
     }
 }

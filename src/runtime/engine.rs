@@ -40,7 +40,8 @@ pub struct Generation {
     pub snapshot: Arc<Snapshot>,
     /// Its connections.
     pub lanes: Arc<Lanes>,
-    specs: HashMap<ConnectionId, LineSpec>,
+    specs: Vec<LineSpec>,
+    meters: HashMap<ConnectionId, Arc<ConnectionMeters>>,
     flow_meters: HashMap<FlowId, Arc<FlowMeters>>,
 }
 
@@ -48,18 +49,19 @@ impl Generation {
     /// Prepares a snapshot, carrying over what `before` has unchanged. Puts nothing in force yet.
     pub fn prepare(snapshot: Arc<Snapshot>, before: Option<&Self>, services: &Services) -> Result<Self, NotReady> {
         let mut lanes = Lanes::new();
-        let mut specs = HashMap::new();
+        let mut specs = Vec::new();
+        let mut all_meters = HashMap::new();
         for (id, connection) in &snapshot.connections {
-            let meters = before
-                .and_then(|before| before.specs.get(id))
-                .map_or_else(|| Arc::new(ConnectionMeters::of(id)), |spec| spec.meters.clone());
+            let kept = before.and_then(|before| before.meters.get(id)).cloned();
+            let meters = kept.unwrap_or_else(|| Arc::new(ConnectionMeters::of(id)));
             let line = LineId::Connection(id.clone());
             let client = match before.and_then(|before| before.unchanged(connection)) {
                 Some(client) => client,
                 None => Arc::new(client(connection, &meters, services)?),
             };
             lanes.insert(id.clone(), Lane { client, line: line.clone() });
-            specs.insert(id.clone(), LineSpec { id: line, limits: connection.limits.clone(), meters });
+            specs.push(LineSpec { id: line, limits: connection.limits.clone(), meters: meters.clone() });
+            all_meters.insert(id.clone(), meters);
         }
         let flow_meters = snapshot
             .flows
@@ -69,17 +71,28 @@ impl Generation {
                 (id.clone(), kept.unwrap_or_else(|| Arc::new(FlowMeters::of(id))))
             })
             .collect();
-        Ok(Self { snapshot, lanes: Arc::new(lanes), specs, flow_meters })
+        Ok(Self { snapshot, lanes: Arc::new(lanes), specs, meters: all_meters, flow_meters })
     }
 
     /// Puts the limits in force at once, for waiting requests too.
     pub fn enforce(&self, services: &Services) {
-        services.queue.apply(self.specs.values().cloned().collect());
+        services.queue.apply(self.specs.clone());
     }
 
     /// A flow's series.
     pub fn meters(&self, flow: &FlowId) -> Arc<FlowMeters> {
         self.flow_meters.get(flow).cloned().unwrap_or_else(|| Arc::new(FlowMeters::of(flow)))
+    }
+
+    /// Ages change without anybody doing anything: they are set when somebody looks.
+    pub fn report_ages(&self, services: &Services) {
+        for line in services.queue.view().iter().flat_map(|pool| &pool.lines) {
+            if let LineId::Connection(id) = &line.id
+                && let Some(meters) = self.meters.get(id)
+            {
+                meters.oldest(line.oldest);
+            }
+        }
     }
 
     fn unchanged(&self, connection: &Connection) -> Option<Arc<Client>> {

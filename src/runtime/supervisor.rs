@@ -243,6 +243,14 @@ impl Supervisor {
         ids.into_iter().map(|id| inner.view(id)).collect()
     }
 
+    /// Sets the gauges of queue ages.
+    pub fn report_ages(&self) {
+        let generation = self.lock().generation.clone();
+        if let Some(generation) = generation {
+            generation.report_ages(&self.services);
+        }
+    }
+
     /// Number of runs in progress.
     pub fn running(&self) -> watch::Receiver<usize> {
         self.running.subscribe()

@@ -149,9 +149,7 @@ fn work_is_bounded() {
     let doubling = format!("'aaaaaaaa'{}", " | replace('a', 'aaaaaaaaaaaaaaaa')".repeat(20));
     assert!(matches!(shown(&doubling), Err(EvalError::Limit(_))));
     let list = format!("[{}0]", "0,".repeat(900));
-    let pairs = format!("{{{}'z':0}}", (0..900).map(|n| format!("'{n}':0,")).collect::<String>());
     assert!(shown(&format!("{list} == {list}")).is_ok());
-    assert!(Expression::compile(&pairs.repeat(9)).is_err());
 }
 
 #[test]

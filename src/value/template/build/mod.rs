@@ -1,13 +1,13 @@
 //! Turns pieces into parts: pairs up blocks, resolves names and helpers, lists references and mistakes.
 
-use super::ast::{Base, Operand, Part, What};
+mod resolve;
+
+use super::ast::{Operand, Part, What};
 use super::names;
 use super::scan::{Kind, Piece, Tag};
-use super::tag::{Head, Operand as Written, PathSyntax, Syntax};
+use super::tag::{Head, Operand as Written, Syntax};
 use crate::value::context::{Reference, Root};
-use crate::value::expression::Step;
 use crate::value::issue::Issue;
-use crate::value::json::MAX_DEPTH;
 use std::ops::Range;
 
 /// Deepest nesting of blocks, `{{else if}}` chains included.
@@ -94,23 +94,11 @@ impl Builder {
         }
         self.nesting += 1;
         let part = self.chained(head, at, inverse).and_then(|(part, close, name)| {
-            self.closed_by(close, &name, at)?;
+            closed_by(close, &name, at)?;
             Ok(part)
         });
         self.nesting -= 1;
         part
-    }
-
-    fn closed_by(&self, close: Option<Tag>, name: &str, at: &Range<usize>) -> Built<()> {
-        let Some(close) = close else {
-            return Err(Issue::new(at.clone(), format!("the block `{name}` is not closed"))
-                .help(format!("add `{{{{/{name}}}}}`")));
-        };
-        match close.head.operands.first().map(|operand| &operand.what) {
-            Some(Syntax::Path(path)) if path.simple() == Some(name) => Ok(()),
-            _ => Err(Issue::new(close.at, format!("this does not close the open block `{name}`"))
-                .help(format!("write `{{{{/{name}}}}}`"))),
-        }
     }
 
     /// One block with its else branches; the closing tag is left to the first of a chain.
@@ -142,6 +130,10 @@ impl Builder {
         let built = self.operand(operand, true);
         let operand = self.noted(built);
         let scoped = matches!(name.as_str(), "each" | "with");
+        if scoped && inverse {
+            return Err(Issue::new(head_at, format!("block `{name}` has no inverse form"))
+                .help(format!("write `{{{{#{name} …}}}}{{{{else}}}}…{{{{/{name}}}}}`")));
+        }
         if scoped {
             self.scopes.push(head.params);
         } else if !head.params.is_empty() {
@@ -154,7 +146,8 @@ impl Builder {
         let (body, end) = body?;
         let (otherwise, close) = self.otherwise(end, at)?;
         let part = operand.map(|operand| {
-            let (body, otherwise) = if inverse != (name == "unless") { (otherwise, body) } else { (body, otherwise) };
+            let swapped = inverse ^ (name == "unless");
+            let (body, otherwise) = if swapped { (otherwise, body) } else { (body, otherwise) };
             match name.as_str() {
                 "each" => Part::Each { list: operand, body, otherwise },
                 "with" => Part::With { value: operand, body, otherwise },
@@ -278,93 +271,17 @@ impl Builder {
             && !self.scopes.iter().flatten().any(|param| param == name)
             && (Root::by_name(name).is_none() || !self.scopes.is_empty())
     }
-
-    fn path(&mut self, path: PathSyntax, at: &Range<usize>, tolerant: bool) -> Built<What> {
-        if path.segments.len() > MAX_DEPTH {
-            return Err(Issue::new(at.clone(), format!("the path has more than {MAX_DEPTH} steps")));
-        }
-        if path.up > self.scopes.len() {
-            return Err(Issue::new(at.clone(), "`../` leads out of the template")
-                .help("only `each` and `with` blocks open a level"));
-        }
-        let mut segments = path.segments.into_iter();
-        if path.data {
-            return self.data(path.up, segments, at, tolerant);
-        }
-        if !path.this
-            && path.up == 0
-            && let Some((first, false)) = segments.as_slice().first()
-            && let Some(base) = self.param(first)
-        {
-            segments.next();
-            return Ok(What::Path(base, segments.map(step).collect()));
-        }
-        if path.up < self.scopes.len() {
-            return Ok(What::Path(Base::Item(path.up), segments.map(step).collect()));
-        }
-        self.from_root(segments, at, tolerant)
-    }
-
-    /// A block parameter, of the innermost block that has it.
-    fn param(&self, name: &str) -> Option<Base> {
-        self.scopes.iter().rev().enumerate().find_map(|(up, params)| {
-            match params.iter().position(|param| param == name)? {
-                0 => Some(Base::Item(up)),
-                _ => Some(Base::Key(up)),
-            }
-        })
-    }
-
-    fn data(
-        &mut self,
-        up: usize,
-        mut segments: std::vec::IntoIter<(String, bool)>,
-        at: &Range<usize>,
-        tolerant: bool,
-    ) -> Built<What> {
-        let name = segments.next().map(|(name, _)| name).unwrap_or_default();
-        if name == "root" {
-            return self.from_root(segments, at, tolerant);
-        }
-        let base = match name.as_str() {
-            "index" => Base::Index(up),
-            "key" => Base::Key(up),
-            "first" => Base::First(up),
-            "last" => Base::Last(up),
-            _ => {
-                let issue = Issue::new(at.clone(), format!("`@{name}` is not known"));
-                return Err(names::did_you_mean(issue, &name, ["index", "key", "first", "last", "root"].into_iter()));
-            }
-        };
-        if up >= self.scopes.len() {
-            return Err(Issue::new(at.clone(), format!("`@{name}` has a meaning inside `{{{{#each}}}}` only")));
-        }
-        Ok(What::Path(base, segments.map(step).collect()))
-    }
-
-    fn from_root(
-        &mut self,
-        mut segments: std::vec::IntoIter<(String, bool)>,
-        at: &Range<usize>,
-        tolerant: bool,
-    ) -> Built<What> {
-        let Some((root, _)) = segments.next() else {
-            return Err(Issue::new(at.clone(), "`this` has a meaning inside `{{#each}}` and `{{#with}}` only")
-                .help("name the value, such as `record`"));
-        };
-        let members: Vec<String> = segments.as_slice().iter().map(|(name, _)| name.clone()).collect();
-        self.references.push(Reference { root: root.clone(), members, at: at.clone(), tolerant });
-        let base = match Root::by_name(&root) {
-            Some(root) => Base::Root(root),
-            None => Base::Unknown(root.into()),
-        };
-        Ok(What::Path(base, segments.map(step).collect()))
-    }
 }
 
-fn step((name, _): (String, bool)) -> Step {
-    match name.parse::<i64>() {
-        Ok(index) if name.bytes().all(|b| b.is_ascii_digit()) => Step::Either(name.into(), index),
-        _ => Step::Member(name.into()),
+fn closed_by(close: Option<Tag>, name: &str, at: &Range<usize>) -> Built<()> {
+    let Some(close) = close else {
+        return Err(
+            Issue::new(at.clone(), format!("the block `{name}` is not closed")).help(format!("add `{{{{/{name}}}}}`"))
+        );
+    };
+    match close.head.operands.first().map(|operand| &operand.what) {
+        Some(Syntax::Path(path)) if path.simple() == Some(name) => Ok(()),
+        _ => Err(Issue::new(close.at, format!("this does not close the open block `{name}`"))
+            .help(format!("write `{{{{/{name}}}}}`"))),
     }
 }

@@ -1,198 +1,20 @@
-//! The filters of expressions, `x | name(…)`: minijinja's names and arguments, strict about types.
+//! What each filter does.
 
-use super::ast::{Node, What};
-use super::eval::Evaluation;
-use super::number;
-use super::parse::Argument;
-use super::value::Value;
-use crate::value::issue::{EvalError, Issue};
+use super::{Evaluated, KNOWN, MAX_PRECISION};
+use crate::value::expression::ast::{Math, Node, What};
+use crate::value::expression::eval::Evaluation;
+use crate::value::expression::number;
+use crate::value::expression::value::Value;
+use crate::value::issue::EvalError;
 use crate::value::json::Kind;
-use crate::value::template::names;
 use std::borrow::Cow;
-use std::ops::Range;
-
-/// A known filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Filter {
-    Abs,
-    Default,
-    First,
-    Float,
-    Int,
-    Join,
-    Last,
-    Length,
-    Lower,
-    Replace,
-    Round,
-    Split,
-    Str,
-    Sum,
-    Trim,
-    Upper,
-}
-
-/// Name, filter, parameters, how many of them are required.
-const KNOWN: &[(&str, Filter, &[&str], usize)] = &[
-    ("abs", Filter::Abs, &[], 0),
-    ("default", Filter::Default, &["default_value", "boolean"], 0),
-    ("d", Filter::Default, &["default_value", "boolean"], 0),
-    ("first", Filter::First, &[], 0),
-    ("float", Filter::Float, &["default"], 0),
-    ("int", Filter::Int, &["default"], 0),
-    ("join", Filter::Join, &["d"], 0),
-    ("last", Filter::Last, &[], 0),
-    ("length", Filter::Length, &[], 0),
-    ("count", Filter::Length, &[], 0),
-    ("lower", Filter::Lower, &[], 0),
-    ("replace", Filter::Replace, &["old", "new"], 2),
-    ("round", Filter::Round, &["precision"], 0),
-    ("split", Filter::Split, &["sep"], 0),
-    ("string", Filter::Str, &[], 0),
-    ("sum", Filter::Sum, &[], 0),
-    ("trim", Filter::Trim, &["chars"], 0),
-    ("upper", Filter::Upper, &[], 0),
-];
-
-/// Filters of the engine people know that are not built here.
-const LATER: &[&str] = &[
-    "batch",
-    "bool",
-    "capitalize",
-    "chain",
-    "dictsort",
-    "escape",
-    "format",
-    "groupby",
-    "indent",
-    "items",
-    "lines",
-    "list",
-    "map",
-    "max",
-    "min",
-    "pprint",
-    "reject",
-    "rejectattr",
-    "reverse",
-    "safe",
-    "select",
-    "selectattr",
-    "slice",
-    "sort",
-    "title",
-    "tojson",
-    "unique",
-    "urlencode",
-    "zip",
-];
-
-/// Most decimals `round` takes.
-const MAX_PRECISION: i128 = 300;
-
-type Evaluated<'a> = Result<Value<'a>, EvalError>;
-
-impl Filter {
-    /// Finds a filter and puts its arguments in order.
-    pub(super) fn bind(
-        name: &str,
-        at: Range<usize>,
-        span: Range<usize>,
-        arguments: Vec<Argument>,
-    ) -> Result<(Self, Vec<Option<Node>>), Issue> {
-        let Some((_, filter, parameters, required)) = KNOWN.iter().find(|known| known.0 == name) else {
-            let known = KNOWN.iter().map(|known| known.0);
-            if name == "tojson" {
-                return Err(Issue::new(at, "filter `tojson` is not supported yet").help("write `json(x)`"));
-            }
-            if LATER.contains(&name) {
-                return Err(Issue::new(at, format!("filter `{name}` is not supported yet")));
-            }
-            let issue = Issue::new(at, format!("unknown filter `{name}`"));
-            return Err(names::did_you_mean(issue, name, known));
-        };
-        let slots = bind(name, span, arguments, parameters, *required)?;
-        Ok((*filter, slots))
-    }
-
-    /// Applies the filter.
-    pub(super) fn apply<'a>(
-        self,
-        e: &Evaluation<'_, 'a>,
-        node: &'a Node,
-        input: &'a Node,
-        arguments: &'a [Option<Node>],
-    ) -> Evaluated<'a> {
-        let call = Call { e, node, input, arguments };
-        match self {
-            Self::Default => call.default(),
-            Self::Length => call.length(),
-            Self::Float => call.float(),
-            Self::Int => call.int(),
-            Self::Abs => call.abs(),
-            Self::Round => call.round(),
-            Self::Str => match e.present(input)? {
-                text @ Value::Text(_) => Ok(text),
-                other => {
-                    let text = other.text();
-                    e.produce(text.len())?;
-                    Ok(Value::Text(text))
-                }
-            },
-            Self::Lower => call.recased(|text| text.to_lowercase()),
-            Self::Upper => call.recased(|text| text.to_uppercase()),
-            Self::Trim => call.trim(),
-            Self::Replace => call.replace(),
-            Self::Split => call.split(),
-            Self::Join => call.join(),
-            Self::First => call.end(true),
-            Self::Last => call.end(false),
-            Self::Sum => call.sum(),
-        }
-    }
-}
-
-/// Puts named and unnamed arguments into the order of the parameters.
-fn bind(
-    name: &str,
-    span: Range<usize>,
-    arguments: Vec<Argument>,
-    parameters: &[&str],
-    required: usize,
-) -> Result<Vec<Option<Node>>, Issue> {
-    let mut slots: Vec<Option<Node>> = parameters.iter().map(|_| None).collect();
-    for (n, (named, node)) in arguments.into_iter().enumerate() {
-        let slot = match named {
-            None => n,
-            Some((parameter, at)) => match parameters.iter().position(|p| *p == parameter) {
-                Some(slot) => slot,
-                None => {
-                    let issue = Issue::new(at, format!("filter `{name}` has no argument `{parameter}`"));
-                    return Err(names::did_you_mean(issue, &parameter, parameters.iter().copied()));
-                }
-            },
-        };
-        let at = node.at.clone();
-        match slots.get_mut(slot) {
-            Some(empty @ None) => *empty = Some(node),
-            Some(Some(_)) => return Err(Issue::new(at, format!("this argument of filter `{name}` is given twice"))),
-            None => {
-                return Err(Issue::new(at, format!("filter `{name}` takes at most {} arguments", parameters.len())));
-            }
-        }
-    }
-    match slots.iter().take(required).position(Option::is_none) {
-        Some(n) => Err(Issue::new(span, format!("filter `{name}` lacks its argument `{}`", parameters[n]))),
-        None => Ok(slots),
-    }
-}
 
 /// One application of a filter.
-struct Call<'e, 'c, 'a> {
-    e: &'e Evaluation<'c, 'a>,
-    node: &'a Node,
-    input: &'a Node,
-    arguments: &'a [Option<Node>],
+pub(super) struct Call<'e, 'c, 'a> {
+    pub(super) e: &'e Evaluation<'c, 'a>,
+    pub(super) node: &'a Node,
+    pub(super) input: &'a Node,
+    pub(super) arguments: &'a [Option<Node>],
 }
 
 impl<'a> Call<'_, '_, 'a> {
@@ -220,7 +42,7 @@ impl<'a> Call<'_, '_, 'a> {
         self.wrong(&format!("cannot take {}", self.e.describe(input, self.input)))
     }
 
-    fn default(&self) -> Evaluated<'a> {
+    pub(super) fn default(&self) -> Evaluated<'a> {
         let value = self.e.value(self.input)?;
         let falsy_too = match self.argument(1)? {
             Some(boolean) => boolean.is_true(),
@@ -235,7 +57,7 @@ impl<'a> Call<'_, '_, 'a> {
         }
     }
 
-    fn length(&self) -> Evaluated<'a> {
+    pub(super) fn length(&self) -> Evaluated<'a> {
         let value = self.e.value(self.input)?.decoded();
         let length = match &value {
             Value::Text(text) => Some(text.chars().count()),
@@ -269,7 +91,7 @@ impl<'a> Call<'_, '_, 'a> {
         }
     }
 
-    fn float(&self) -> Evaluated<'a> {
+    pub(super) fn float(&self) -> Evaluated<'a> {
         let value = match self.convertible()? {
             Ok(value) => value,
             Err(default) => return Ok(default),
@@ -286,7 +108,7 @@ impl<'a> Call<'_, '_, 'a> {
         }
     }
 
-    fn int(&self) -> Evaluated<'a> {
+    pub(super) fn int(&self) -> Evaluated<'a> {
         let value = match self.convertible()? {
             Ok(value) => value,
             Err(default) => return Ok(default),
@@ -314,7 +136,7 @@ impl<'a> Call<'_, '_, 'a> {
         }
     }
 
-    fn abs(&self) -> Evaluated<'a> {
+    pub(super) fn abs(&self) -> Evaluated<'a> {
         match self.e.present(self.input)?.decoded() {
             Value::Int(n) => Ok(Value::Int(n.checked_abs().unwrap_or(n))),
             Value::Float(n) => Ok(Value::Float(n.abs())),
@@ -323,7 +145,7 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     /// As Python rounds: the decimal text nearest to the exact binary value, halves to even.
-    fn round(&self) -> Evaluated<'a> {
+    pub(super) fn round(&self) -> Evaluated<'a> {
         let value = self.e.present(self.input)?.decoded();
         let precision = match self.argument(0)? {
             None => 0,
@@ -353,11 +175,11 @@ impl<'a> Call<'_, '_, 'a> {
         }
     }
 
-    fn recased(&self, change: impl FnOnce(&str) -> String) -> Evaluated<'a> {
+    pub(super) fn recased(&self, change: impl FnOnce(&str) -> String) -> Evaluated<'a> {
         self.scalar().map(|text| Value::Text(Cow::Owned(change(&text))))
     }
 
-    fn trim(&self) -> Evaluated<'a> {
+    pub(super) fn trim(&self) -> Evaluated<'a> {
         let text = self.scalar()?;
         let trimmed = match self.text_argument(0)? {
             Some(chars) => text.trim_matches(|c| chars.contains(c)).len()..0,
@@ -373,7 +195,7 @@ impl<'a> Call<'_, '_, 'a> {
         Ok(Value::Text(Cow::Owned(short)))
     }
 
-    fn replace(&self) -> Evaluated<'a> {
+    pub(super) fn replace(&self) -> Evaluated<'a> {
         let text = self.scalar()?;
         let (old, new) = (self.text_argument(0)?.unwrap_or_default(), self.text_argument(1)?.unwrap_or_default());
         let times = text.matches(&*old).count();
@@ -384,18 +206,15 @@ impl<'a> Call<'_, '_, 'a> {
         Ok(Value::Text(Cow::Owned(text.replace(&*old, &new))))
     }
 
-    fn split(&self) -> Evaluated<'a> {
+    pub(super) fn split(&self) -> Evaluated<'a> {
         let text = self.scalar()?;
         let keep = |part: &str| Value::Text(Cow::Owned(part.to_owned()));
-        let parts: Vec<Value<'a>> = match self.text_argument(0)? {
-            Some(separator) => {
-                self.e.spend(text.matches(&*separator).count() + 1)?;
-                text.split(&*separator).map(keep).collect()
-            }
-            None => {
-                self.e.spend(text.split_whitespace().count())?;
-                text.split_whitespace().map(keep).collect()
-            }
+        let parts: Vec<Value<'a>> = if let Some(separator) = self.text_argument(0)? {
+            self.e.spend(text.matches(&*separator).count() + 1)?;
+            text.split(&*separator).map(keep).collect()
+        } else {
+            self.e.spend(text.split_whitespace().count())?;
+            text.split_whitespace().map(keep).collect()
         };
         Ok(Value::List(parts))
     }
@@ -407,7 +226,7 @@ impl<'a> Call<'_, '_, 'a> {
         Ok(items)
     }
 
-    fn join(&self) -> Evaluated<'a> {
+    pub(super) fn join(&self) -> Evaluated<'a> {
         let items = self.list()?;
         let separator = self.text_argument(0)?.unwrap_or_default();
         let mut out = String::new();
@@ -422,7 +241,7 @@ impl<'a> Call<'_, '_, 'a> {
         Ok(Value::Text(Cow::Owned(out)))
     }
 
-    fn end(&self, first: bool) -> Evaluated<'a> {
+    pub(super) fn end(&self, first: bool) -> Evaluated<'a> {
         let value = self.e.present(self.input)?;
         if let Value::Text(text) = value.clone().decoded() {
             let c = if first { text.chars().next() } else { text.chars().next_back() };
@@ -434,11 +253,11 @@ impl<'a> Call<'_, '_, 'a> {
         Ok(item.unwrap_or(Value::Undefined))
     }
 
-    fn sum(&self) -> Evaluated<'a> {
+    pub(super) fn sum(&self) -> Evaluated<'a> {
         let mut total = Value::Int(0);
         for item in self.list()? {
             let item = item.decoded();
-            total = match number::math(super::ast::Math::Add, &total, &item) {
+            total = match number::math(Math::Add, &total, &item) {
                 Some(Ok(sum)) => sum,
                 Some(Err(_)) => return Err(EvalError::Limit(self.wrong("exceeds the range of numbers").to_string())),
                 None => return Err(self.wrong(&format!("adds numbers, not {}", item.type_name()))),

@@ -1,1 +1,0 @@
-//! The pure queue: no clocks, no tasks, no wakers.

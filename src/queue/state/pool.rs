@@ -1,0 +1,114 @@
+//! One pool: what all its lines share, and the gates every start must pass.
+
+use super::LineKey;
+use super::line::Place;
+use super::rate::Window;
+use super::shares::Shares;
+use crate::queue::limits::{Level, Limits, LineId, Order};
+use crate::value::id::FlowId;
+use crate::value::time::Mono;
+use std::time::Duration;
+
+pub(super) struct Pool {
+    /// The lender.
+    pub(super) id: LineId,
+    pub(super) level: u32,
+    pub(super) lines: Vec<LineKey>,
+    pub(super) in_flight: u32,
+    pub(super) paused_until: Mono,
+    /// Is in the list of pools to look at.
+    pub(super) changed: bool,
+    /// Is in the set of alarms under this instant.
+    pub(super) alarm: Option<Mono>,
+    order: Order,
+    wait_time: Duration,
+    last_end: Mono,
+    rate: Vec<Window>,
+    shares: Shares,
+}
+
+impl Pool {
+    /// The first start waits as if a request had just ended: what an earlier process sent is not known here.
+    pub(super) fn new(id: LineId, now: Mono) -> Self {
+        Self {
+            id,
+            level: 1,
+            lines: Vec::new(),
+            in_flight: 0,
+            paused_until: Mono::default(),
+            changed: false,
+            alarm: None,
+            order: Order::Fifo,
+            wait_time: Duration::ZERO,
+            last_end: now,
+            rate: Vec::new(),
+            shares: Shares::default(),
+        }
+    }
+
+    /// Takes the lender's limits over. True when the order of waiting tickets is another one now.
+    pub(super) fn set(&mut self, limits: &Limits, now: Mono) -> bool {
+        self.level = match &limits.level {
+            Level::Burst(most) | Level::Fixed(most) => most.get(),
+            // Configuration refuses a loan that leads nowhere; should one arrive, the politest level holds.
+            Level::Borrow(_) => 1,
+        };
+        self.wait_time = limits.wait_time;
+        if self.rate.iter().map(Window::limit).ne(limits.rate.iter().copied()) {
+            self.rate = limits.rate.iter().map(|window| Window::after(&self.rate, *window, now)).collect();
+        }
+        std::mem::replace(&mut self.order, limits.order) != limits.order
+    }
+
+    /// The earliest instant at which anything of this pool may start.
+    pub(super) fn opens(&mut self, now: Mono) -> Mono {
+        let waited = if self.level == 1 { self.last_end.plus(self.wait_time) } else { Mono::default() };
+        let rated = self.rate.iter_mut().map(|window| window.opens(now)).max().unwrap_or_default();
+        self.paused_until.max(waited).max(rated)
+    }
+
+    /// Counts a start; `first` is the place of a ticket that starts for the first time.
+    pub(super) fn start(&mut self, now: Mono, first: Option<Place>) {
+        self.in_flight += 1;
+        for window in &mut self.rate {
+            window.start(now);
+        }
+        if let Some(place) = first {
+            self.shares.started(place.rank);
+        }
+    }
+
+    /// Counts the end of a request.
+    pub(super) fn end(&mut self, now: Mono) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.last_end = self.last_end.max(now);
+    }
+
+    /// What a line brings along from the pool it comes from.
+    pub(super) fn inherit_end(&mut self, other: Mono) {
+        self.last_end = self.last_end.max(other);
+    }
+
+    /// When a request of this pool last ended.
+    pub(super) fn last_end(&self) -> Mono {
+        self.last_end
+    }
+
+    /// The turn of a flow's next ticket.
+    pub(super) fn rank(&mut self, flow: &FlowId, stride: u64) -> u64 {
+        match self.order {
+            Order::Fifo => 0,
+            Order::Fair => self.shares.turn(flow, stride),
+        }
+    }
+
+    /// A ticket left without ever having started.
+    pub(super) fn refund(&mut self, flow: &FlowId, stride: u64) {
+        self.shares.refund(flow, stride);
+    }
+
+    /// Forgets who had how many turns.
+    pub(super) fn forget_shares(&mut self) {
+        self.shares = Shares::default();
+    }
+}
