@@ -78,7 +78,8 @@ mod tests {
         let buffer = part.as_ptr();
         let mut answer = answer(vec![], Some(1000));
         answer.body = stream::iter([Ok(part)]).boxed();
-        assert_eq!(read_all(&mut answer, 1000).await.unwrap().as_ptr(), buffer);
+        let body = read_all(&mut answer, 1000).await.unwrap();
+        assert_eq!(body.as_ptr(), buffer);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ const SHARE: u64 = 10;
 /// Retries a minute that need not be earned.
 const FLOOR: usize = 10;
 /// The floor's period.
-const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_mins(1);
 
 /// Counts first attempts and retries. One lock, held for a few instructions, never across a wait.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use super::budget::Budget;
 use super::excerpt;
 use super::pauses::Pauses;
 use super::query;
-use super::redirect::{place, same_origin};
+use super::redirect::place;
 use super::request::{Field, Method};
 use super::retry::Retry;
 use super::transport::{ReqwestTransport, Transport};
@@ -18,7 +18,7 @@ use crate::value::issue::EvalError;
 use crate::value::json::{Json, write_string};
 use crate::value::secret::{Redactor, Secret};
 use crate::value::time::{SharedClock, SharedRng};
-use crate::value::uri::OriginPattern;
+use crate::value::uri::{OriginPattern, credentials_may_go};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,8 +175,7 @@ impl Client {
 
     /// Whether credentials may travel to a URL: on the base's origin, or where the configuration says so.
     pub(super) fn may_have_credentials(&self, url: &Url) -> bool {
-        same_origin(url, &self.settings.base_uri)
-            || self.settings.allowed_origins.iter().any(|origin| origin.auth && origin.matches(url))
+        credentials_may_go(url, &self.settings.base_uri, &self.settings.allowed_origins)
     }
 
     /// The connection's headers for one request.

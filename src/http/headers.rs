@@ -45,9 +45,8 @@ pub(super) fn drop_secret(headers: &mut HeaderMap) {
 
 /// Names in lower case with their values; secret ones masked.
 pub(super) fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |value: &HeaderValue| match value.is_sensitive() {
-        true => MASK.to_owned(),
-        false => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+    let text = |value: &HeaderValue| {
+        if value.is_sensitive() { MASK.to_owned() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() }
     };
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

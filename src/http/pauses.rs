@@ -83,14 +83,14 @@ mod tests {
             rule: None,
             retry_after_header: None,
             retry_after_unit: RetryAfterUnit::Seconds,
-            max_pause: Duration::from_secs(300),
+            max_pause: Duration::from_mins(5),
             min_pause: Duration::from_millis(200),
             scope: PauseScope::Pool,
         };
         let retry = Retry {
             max_attempts: NonZeroU32::MIN,
             initial: Duration::from_secs(1),
-            max: Duration::from_secs(60),
+            max: Duration::from_mins(1),
             unsafe_methods: false,
         };
         let at = |seconds| Mono(Duration::from_secs(seconds));
@@ -105,7 +105,7 @@ mod tests {
         assert!(!pause.clamped);
         for absurd in [301, 1_000_000_000, u64::MAX / 4] {
             let pause = decide(&Pauses::default(), 0, 1, Some(absurd));
-            assert_eq!(pause, Pause { length: Duration::from_secs(300), clamped: true, fresh: true });
+            assert_eq!(pause, Pause { length: Duration::from_mins(5), clamped: true, fresh: true });
         }
         for none in [None, Some(0)] {
             let length = decide(&Pauses::default(), 0, 1, none).length;

@@ -2,6 +2,7 @@
 //! wish to another place.
 
 use super::request::Method;
+use crate::value::uri::same_origin;
 use reqwest::header::{HeaderMap, LOCATION};
 use url::Url;
 
@@ -44,11 +45,6 @@ pub(super) fn read(method: Method, from: &Url, status: u16, headers: &HeaderMap,
         return refuse("with a user name of its own");
     }
     Redirect::Follow(to)
-}
-
-/// Whether two URLs share scheme, host and port.
-pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
-    a.scheme() == b.scheme() && a.host() == b.host() && a.port_or_known_default() == b.port_or_known_default()
 }
 
 /// Scheme, host, port and path: the part of a URL that may be shown.

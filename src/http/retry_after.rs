@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use std::time::Duration;
 
 /// Longer than any pause that is ever made; keeps arithmetic away from its edges.
-const FOREVER: Duration = Duration::from_secs(366 * 24 * 3600);
+const FOREVER: Duration = Duration::from_hours(366 * 24);
 
 /// How long the server asks us to stay away, or none when it does not say so in a way that can be understood.
 /// `now` turns instants into durations; an instant that has passed asks for no pause at all.
@@ -84,7 +84,7 @@ mod tests {
             rule: None,
             retry_after_header: header.map(str::to_owned),
             retry_after_unit: unit,
-            max_pause: Duration::from_secs(300),
+            max_pause: Duration::from_mins(5),
             min_pause: Duration::ZERO,
             scope: PauseScope::Pool,
         }
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(seconds(" 120 "), Some(120));
         assert_eq!(seconds("0"), Some(0));
         assert_eq!(seconds("1.2"), Some(2));
-        let unit = |text, unit| parse(text, unit, now());
+        let unit = |text: &str, unit| parse(text, unit, now());
         assert_eq!(unit("1500", RetryAfterUnit::Millis), Some(Duration::from_millis(1500)));
         let epoch = now().timestamp() + 7;
         assert_eq!(unit(&epoch.to_string(), RetryAfterUnit::EpochSeconds), Some(Duration::from_secs(7)));

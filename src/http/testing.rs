@@ -51,7 +51,6 @@ pub(super) fn with_header(status: u16, name: &'static str, value: impl Into<Stri
 /// A request as it left.
 pub(super) struct Seen {
     pub at: Mono,
-    pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Option<Bytes>,
@@ -71,8 +70,20 @@ impl Script {
     }
 
     /// When each request left.
-    pub(super) fn times(&self) -> Vec<Duration> {
+    fn times(&self) -> Vec<Duration> {
         self.seen.lock().unwrap().iter().map(|seen| seen.at.0).collect()
+    }
+
+    /// Time between the starts of one request and the next.
+    pub(super) fn gap(&self, n: usize) -> Duration {
+        let times = self.times();
+        times[n + 1].saturating_sub(times[n])
+    }
+
+    /// Time since the first request left, for each.
+    pub(super) fn since_first(&self) -> Vec<Duration> {
+        let times = self.times();
+        times.iter().map(|at| at.saturating_sub(times[0])).collect()
     }
 
     /// Looks at one request.
@@ -83,8 +94,8 @@ impl Script {
 
 impl Transport for Script {
     fn send(&self, request: WireRequest) -> BoxFuture<'_, Result<WireAnswer, WireError>> {
-        let WireRequest { method, url, headers, body } = request;
-        self.seen.lock().unwrap().push(Seen { at: self.clock.mono(), method, url, headers, body });
+        let WireRequest { url, headers, body, .. } = request;
+        self.seen.lock().unwrap().push(Seen { at: self.clock.mono(), url, headers, body });
         let mut plays = self.plays.lock().unwrap();
         let play = if plays.len() > 1 { plays.pop_front().unwrap() } else { plays[0].clone() };
         Box::pin(async move {
@@ -102,9 +113,7 @@ impl Transport for Script {
                 }
                 Play::Fail(error) => Err(error),
                 Play::Hang => std::future::pending().await,
-                Play::Stall(status) => {
-                    Ok(WireAnswer { body: stream::pending().boxed(), ..head(status, Vec::new()) })
-                }
+                Play::Stall(status) => Ok(WireAnswer { body: stream::pending().boxed(), ..head(status, Vec::new()) }),
             }
         })
     }
@@ -127,7 +136,7 @@ pub(super) fn settings(base: &str) -> ClientSettings {
             rule: None,
             retry_after_header: None,
             retry_after_unit: RetryAfterUnit::Seconds,
-            max_pause: Duration::from_secs(300),
+            max_pause: Duration::from_mins(5),
             min_pause: Duration::ZERO,
             scope: PauseScope::Pool,
         },
@@ -135,7 +144,7 @@ pub(super) fn settings(base: &str) -> ClientSettings {
         retry: Retry {
             max_attempts: NonZeroU32::new(4).unwrap(),
             initial: Duration::from_secs(1),
-            max: Duration::from_secs(60),
+            max: Duration::from_mins(1),
             unsafe_methods: false,
         },
         level: 4,

@@ -1,10 +1,10 @@
 //! A rendered request and what paging and imports may still change about it.
 
 use super::Method;
-use crate::http::redirect::same_origin;
 use crate::http::{headers, query};
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind, write_string};
+use crate::value::uri::same_origin;
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use std::time::Duration;
@@ -77,9 +77,9 @@ impl Prepared {
     pub fn set_body_field(&mut self, path: &str, text: &str) -> Result<(), EvalError> {
         let mut json = Vec::new();
         if is_whole_number(text) {
-            json.extend_from_slice(text.as_bytes())
+            json.extend_from_slice(text.as_bytes());
         } else {
-            write_string(&mut json, text)
+            write_string(&mut json, text);
         }
         self.set_body_value(path, &String::from_utf8_lossy(&json))
     }

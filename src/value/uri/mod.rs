@@ -3,7 +3,7 @@
 
 mod origin;
 
-pub use origin::{OriginPattern, credentials_may_go};
+pub use origin::{OriginPattern, credentials_may_go, same_origin};
 
 use super::context::{Context, Reference};
 use super::issue::{EvalError, Issue};

@@ -66,5 +66,10 @@ impl OriginPattern {
 /// Whether a connection's credentials may go with a request to this URL: its own origin, or one listed with
 /// `auth = true`.
 pub fn credentials_may_go(url: &Url, base: &Url, allowed: &[OriginPattern]) -> bool {
-    url.origin() == base.origin() || allowed.iter().any(|pattern| pattern.auth && pattern.matches(url))
+    same_origin(url, base) || allowed.iter().any(|pattern| pattern.auth && pattern.matches(url))
+}
+
+/// Whether two http or https URLs share scheme, host and port.
+pub fn same_origin(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme() && a.host() == b.host() && a.port_or_known_default() == b.port_or_known_default()
 }
