@@ -1,116 +1,307 @@
-//! The command line.
+//! The command line as typed. What is not built yet is known by name, so that it can be refused by name.
 
+use super::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Runs flows between HTTP APIs, described by TOML files in git.
+/// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "flowgate", version, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(
+    name = "flowgate",
+    version,
+    about = "Moves records between HTTP APIs, described by TOML files in git: one polite queue per API",
+    max_term_width = 100,
+    disable_help_subcommand = false,
+    arg_required_else_help = true
+)]
 pub struct Cli {
-    /// The project directory.
-    #[arg(short = 'C', value_name = "DIR", global = true, default_value = ".")]
-    pub dir: PathBuf,
-    /// The state directory, instead of `[state] path`.
-    #[arg(long, value_name = "PATH", global = true)]
-    pub state: Option<PathBuf>,
-    /// What the log shows: error, warn, info, debug, trace.
-    #[arg(long, value_name = "LEVEL", global = true)]
-    pub log_level: Option<String>,
-    /// No colours.
-    #[arg(long, global = true)]
-    pub no_color: bool,
-    /// How results are written.
-    #[arg(long, value_name = "FORMAT", global = true, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    /// Short for `--format json`.
-    #[arg(long, global = true)]
-    pub json: bool,
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One JSON document.
-    Json,
-    /// Annotations for a pull request (`check` only).
-    Github,
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// Project directory
+    #[arg(short = 'C', value_name = "DIR", default_value = ".", hide_default_value = true, global = true)]
+    pub directory: PathBuf,
+    /// State directory, instead of `[state] path`
+    #[arg(long, value_name = "PATH", global = true)]
+    pub state: Option<PathBuf>,
+    /// error, warn, info, debug, trace or off, or directives such as `info,flowgate::queue=debug`
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub log_level: Option<String>,
+    /// No colours (`NO_COLOR` works too)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Output for people or for programs
+    #[arg(long, value_enum, value_name = "FORMAT", global = true)]
+    pub format: Option<Format>,
+    /// Short for `--format json`
+    #[arg(long, global = true, conflicts_with = "format")]
+    pub json: bool,
 }
 
-/// The commands.
+/// `--format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+    /// Annotations of a pull request (`check` only)
+    Github,
+    /// Not built yet.
+    #[value(hide = true)]
+    Sarif,
+}
+
+/// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the sample flows against built-in APIs and show what happened.
+    /// Runs the sample project against built-in APIs and shows the verdict of their ledger
     Demo {
-        /// Stay up: schedules, hot reload, metrics.
+        /// Stay up: schedules, hot reload, metrics
         #[arg(long)]
         serve: bool,
     },
-    /// Write a first project.
+    /// Writes a first project
     Init,
-    /// Find every mistake in every file.
+    /// Judges the whole project: every mistake in every file at once
     Check {
-        /// Warnings are errors.
+        /// Warnings make it fail too
         #[arg(long)]
         deny_warnings: bool,
     },
-    /// Run flows now, side by side; ends when they end.
-    Run(Run),
-    /// Schedule flows, reload files, serve metrics; until SIGTERM.
+    /// Runs flows now, side by side; ends when they end
+    Run(RunArgs),
+    /// Runs flows on their schedules, follows changed files, serves metrics and health
     Serve,
-    /// Ask the running `serve` what goes on.
+    /// Shows what the running `serve` does
     Status,
-    /// Commands that are not built yet.
+    /// Anything else.
     #[command(external_subcommand)]
-    Other(Vec<String>),
+    Other(Vec<OsString>),
 }
 
-/// `run`
-#[derive(Debug, Args)]
-pub struct Run {
-    /// Flow ids.
-    #[arg(required = true, value_name = "FLOW")]
+/// Arguments of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Ids of flows: `orders` is flows/orders.toml
+    #[arg(value_name = "FLOW", required = true)]
     pub flows: Vec<String>,
-    /// Render import requests to stdout instead of sending them.
+    /// Show the requests of imports instead of sending them
     #[arg(long)]
     pub dry_run: bool,
-    /// At most so many records of each flow.
-    #[arg(long, value_name = "N")]
+    /// Stop after so many records of each flow
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
-    /// Not supported yet.
-    #[arg(long, value_name = "T", hide = true)]
-    pub since: Option<String>,
-    /// Not supported yet.
-    #[arg(long, value_name = "T", hide = true)]
-    pub until: Option<String>,
-    /// Not supported yet.
-    #[arg(long, value_name = "NAME", hide = true)]
-    pub export: Option<String>,
-    /// Not supported yet.
+    #[arg(long, hide = true, num_args = 0..=1)]
+    since: Option<Option<OsString>>,
+    #[arg(long, hide = true, num_args = 0..=1)]
+    until: Option<Option<OsString>>,
+    #[arg(long, hide = true, num_args = 0..=1)]
+    export: Option<Option<OsString>>,
     #[arg(long, hide = true)]
-    pub fresh: bool,
+    fresh: bool,
 }
 
-impl Run {
-    /// The first option that is not built yet.
-    pub fn unsupported(&self) -> Option<&'static str> {
-        [
-            (self.since.is_some(), "--since"),
-            (self.until.is_some(), "--until"),
-            (self.export.is_some(), "--export"),
-            (self.fresh, "--fresh"),
-        ]
-        .into_iter()
-        .find_map(|(given, name)| given.then_some(name))
+/// Commands of the format that are not built yet.
+const LATER: &[&str] = &[
+    "ping",
+    "runs",
+    "errors",
+    "explain",
+    "preview",
+    "backfill",
+    "plan",
+    "diff",
+    "test",
+    "graph",
+    "top",
+    "reload",
+    "pause",
+    "resume",
+    "drain",
+    "schema",
+    "state",
+    "auth",
+    "agent",
+    "import",
+    "completions",
+    "man",
+];
+
+/// Commands that are there.
+const NOW: &[&str] = &["demo", "init", "check", "run", "serve", "status", "help"];
+
+/// Why a command line is not carried out.
+#[derive(Debug)]
+pub enum Refusal {
+    /// clap's own words: help, version, or a usage error.
+    Clap(clap::Error),
+    /// Ours.
+    Text(String),
+}
+
+impl Refusal {
+    /// Help and version are what was asked for.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Clap(error) if !error.use_stderr() => Exit::Done,
+            // Without any arguments: the help is the remedy, but nothing was done.
+            Self::Clap(_) | Self::Text(_) => Exit::Usage,
+        }
     }
 }
 
-/// Commands of the file format's command list that are not built yet.
-pub const NOT_YET: &[&str] = &[
-    "ping", "runs", "errors", "explain", "preview", "backfill", "plan", "diff", "test", "graph", "top", "reload", "pause",
-    "resume", "drain", "schema", "state", "auth", "agent", "import", "completions", "man",
-];
+/// Reads the command line.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Refusal> {
+    let cli = Cli::try_parse_from(arguments).map_err(Refusal::Clap)?;
+    match later(&cli) {
+        Some(what) => Err(Refusal::Text(format!("`flowgate {what}` is not supported yet"))),
+        None => unknown(&cli).map_or(Ok(cli), |text| Err(Refusal::Text(text))),
+    }
+}
+
+/// What is asked for by a name that will mean something one day.
+fn later(cli: &Cli) -> Option<String> {
+    let name = cli.command.name();
+    if cli.global.format == Some(Format::Sarif) {
+        return Some(format!("{name} --format sarif"));
+    }
+    match &cli.command {
+        Command::Other(_) if LATER.contains(&name.as_str()) => Some(name),
+        Command::Run(run) => {
+            let flags = [
+                ("--since", run.since.is_some()),
+                ("--until", run.until.is_some()),
+                ("--export", run.export.is_some()),
+                ("--fresh", run.fresh),
+            ];
+            flags.iter().find(|(_, given)| *given).map(|(flag, _)| format!("run {flag}"))
+        }
+        _ => None,
+    }
+}
+
+fn unknown(cli: &Cli) -> Option<String> {
+    let name = cli.command.name();
+    match &cli.command {
+        Command::Other(_) => {
+            let near = NOW.iter().max_by(|a, b| strsim::jaro(a, &name).total_cmp(&strsim::jaro(b, &name)));
+            let near = near.filter(|near| strsim::jaro(near, &name) > 0.7);
+            Some(match near {
+                Some(near) => format!("there is no command `{name}`; did you mean `{near}`?"),
+                None => format!("there is no command `{name}`; there are: {}", NOW.join(", ")),
+            })
+        }
+        Command::Check { .. } => None,
+        _ if cli.global.format == Some(Format::Github) => {
+            Some(format!("`--format github` is for `flowgate check`, not for `flowgate {name}`"))
+        }
+        _ => None,
+    }
+}
+
+impl Command {
+    /// As typed.
+    pub fn name(&self) -> String {
+        let name = match self {
+            Self::Demo { .. } => "demo",
+            Self::Init => "init",
+            Self::Check { .. } => "check",
+            Self::Run(_) => "run",
+            Self::Serve => "serve",
+            Self::Status => "status",
+            Self::Other(words) => {
+                return words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+            }
+        };
+        name.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn read(line: &str) -> Result<Cli, Refusal> {
+        parse(std::iter::once("flowgate").chain(line.split_whitespace()).map(OsString::from))
+    }
+
+    fn refused(line: &str) -> (Exit, String) {
+        let refusal = read(line).unwrap_err();
+        let text = match &refusal {
+            Refusal::Clap(error) => error.to_string(),
+            Refusal::Text(text) => text.clone(),
+        };
+        (refusal.exit(), text)
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_that_are_not_built_yet_are_refused_by_name() {
+        for name in LATER {
+            assert_eq!(refused(name), (Exit::Usage, format!("`flowgate {name}` is not supported yet")));
+            assert_eq!(
+                refused(&format!("{name} x --flag y")),
+                (Exit::Usage, format!("`flowgate {name}` is not supported yet"))
+            );
+        }
+        for flag in ["--since", "--until", "--export", "--fresh"] {
+            assert_eq!(
+                refused(&format!("run a {flag}")),
+                (Exit::Usage, format!("`flowgate run {flag}` is not supported yet"))
+            );
+        }
+        assert_eq!(refused("run a --since 2026-01-01").1, "`flowgate run --since` is not supported yet");
+        assert_eq!(refused("check --format sarif").1, "`flowgate check --format sarif` is not supported yet");
+    }
+
+    #[test]
+    fn every_command_of_the_format_is_either_there_or_refused_by_name() {
+        let all = "demo init check ping run serve status runs errors explain preview backfill plan diff test graph top \
+                   reload pause resume drain schema state auth agent import completions man";
+        for name in all.split_whitespace() {
+            assert!(NOW.contains(&name) != LATER.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn usage_errors_end_with_64_and_help_with_0() {
+        for line in ["", "run", "run a --limit 0", "run a --limit x", "check --loud", "status --format yaml"] {
+            assert_eq!(refused(line).0, Exit::Usage, "{line}");
+        }
+        for line in ["--help", "--version", "run --help", "help run"] {
+            assert_eq!(refused(line).0, Exit::Done, "{line}");
+        }
+        assert_eq!(refused("chek"), (Exit::Usage, "there is no command `chek`; did you mean `check`?".to_owned()));
+        assert!(refused("frobnicate").1.contains("there are: demo, init"));
+        assert!(refused("status --format github").1.contains("is for `flowgate check`"));
+        assert_eq!(refused("check --json --format text").0, Exit::Usage);
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_behind_the_command() {
+        for line in ["-C p --state s --json run a b --limit 3", "run a b --limit 3 -C p --state s --json"] {
+            let cli = read(line).unwrap();
+            assert_eq!((cli.global.directory.to_str(), cli.global.json), (Some("p"), true), "{line}");
+            let Command::Run(run) = cli.command else { panic!("{line}") };
+            assert_eq!((run.flows, run.limit, run.dry_run), (vec!["a".to_owned(), "b".to_owned()], Some(3), false));
+        }
+        assert!(matches!(read("demo --serve").unwrap().command, Command::Demo { serve: true }));
+        assert!(matches!(read("check --deny-warnings").unwrap().command, Command::Check { deny_warnings: true }));
+    }
+}

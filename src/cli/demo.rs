@@ -1,10 +1,10 @@
 //! `flowgate demo`: the sample project against built-in APIs; the destination's own ledger is the judge.
 
-use super::run::{carry, exit};
-use super::{Exit, Globals, output, serve, summary};
+use super::run::carry;
+use super::{Exit, Globals, serve};
+use crate::app::run::Options;
 use crate::app::{Host, WithVar};
 use crate::playground::{Playground, Settings};
-use crate::runtime::supervisor::Options;
 use crate::value::id::FlowId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,25 +45,12 @@ pub async fn demo(globals: &Globals, host: &Host, stay: bool) -> Exit {
 }
 
 async fn once(globals: &Globals, host: &Host, playground: Playground) -> Exit {
-    let snapshot = match super::load(globals, host) {
+    let snapshot = match super::load(globals, host, true) {
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
     };
-    if let Err(exit) = super::install_logs(globals, &snapshot, host, true) {
-        return exit;
-    }
     let ids: Vec<FlowId> = snapshot.flows.values().filter(|flow| flow.enabled).map(|flow| flow.id.clone()).collect();
-    let timeout = snapshot.settings.shutdown_timeout;
-    let supervisor = match host.supervise(snapshot, Arc::new(output::Stdout::new())) {
-        Ok(supervisor) => supervisor,
-        Err(error) => {
-            globals.complain(&error.to_string());
-            return Exit::Config;
-        }
-    };
-    let (reports, stopped) = carry(globals, &supervisor, &ids, Options::default(), timeout).await;
-    summary::print(globals, &reports, Options::default());
-    let ended = exit(&reports, stopped);
+    let ended = carry(globals, host, snapshot, &ids, Options::default()).await;
     let ledger = playground.stop();
     globals.say(&format!("\nThe destination's own ledger:\n{ledger}"));
     if ended != Exit::Done {

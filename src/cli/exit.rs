@@ -1,47 +1,72 @@
-//! Exit codes: what a script can rely on.
+//! What the exit codes mean. Scripts rely on them: a code never changes its meaning.
 
-/// How the process ends.
+use std::process::ExitCode;
+
+/// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Exit {
     /// Done.
-    Done,
-    /// The question was answered "no": a run ended with open errors, nothing was exactly once.
-    No,
+    Done = 0,
+    /// The question was answered "no": a run ended with open errors.
+    No = 1,
+    /// `plan --detailed-exitcode` found changes; nothing else ends with it.
+    Changes = 2,
     /// The command line is wrong.
-    Usage,
-    /// Input data is wrong.
-    Input,
-    /// Something that is needed cannot be reached.
-    Unavailable,
+    Usage = 64,
+    /// Input other than configuration is wrong.
+    Input = 65,
+    /// Something needed cannot be reached: an API, a running `serve`.
+    Unavailable = 69,
     /// A fault inside flowgate.
-    Internal,
-    /// Try again later.
-    Temporary,
-    /// Credentials are missing or refused.
-    Auth,
-    /// The configuration has errors.
-    Config,
-    /// SIGINT.
-    Interrupted,
-    /// SIGTERM.
-    Terminated,
+    Internal = 70,
+    /// Trying again later may help: a drain cut short.
+    Temporary = 75,
+    /// Credentials are missing or were refused.
+    Auth = 77,
+    /// Configuration is wrong.
+    Config = 78,
+    /// SIGINT
+    Interrupted = 130,
+    /// SIGTERM
+    Terminated = 143,
 }
 
 impl Exit {
     /// The number.
     pub fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::No => 1,
-            Self::Usage => 64,
-            Self::Input => 65,
-            Self::Unavailable => 69,
-            Self::Internal => 70,
-            Self::Temporary => 75,
-            Self::Auth => 77,
-            Self::Config => 78,
-            Self::Interrupted => 130,
-            Self::Terminated => 143,
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_are_the_published_ones() {
+        let table = [
+            (Exit::Done, 0),
+            (Exit::No, 1),
+            (Exit::Changes, 2),
+            (Exit::Usage, 64),
+            (Exit::Input, 65),
+            (Exit::Unavailable, 69),
+            (Exit::Internal, 70),
+            (Exit::Temporary, 75),
+            (Exit::Auth, 77),
+            (Exit::Config, 78),
+            (Exit::Interrupted, 130),
+            (Exit::Terminated, 143),
+        ];
+        for (exit, code) in table {
+            assert_eq!(exit.code(), code, "{exit:?}");
         }
     }
 }

@@ -1,44 +1,113 @@
-//! `flowgate init`: a first project, commented, that passes `check`.
+//! `flowgate init`: writes a small commented project that passes `check`. Never overwrites, never asks the network.
 
 use super::{Exit, Globals};
-use std::io::ErrorKind;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::Path;
 
 const FILES: &[(&str, &str)] = &[
     ("flowgate.toml", include_str!("init/flowgate.toml")),
-    ("connections/source.toml", include_str!("init/source.toml")),
-    ("connections/target.toml", include_str!("init/target.toml")),
-    ("flows/first.toml", include_str!("init/first.toml")),
-    (".gitignore", "/state\n/secrets\n"),
+    ("connections/shop.toml", include_str!("init/shop.toml")),
+    ("connections/erp.toml", include_str!("init/erp.toml")),
+    ("flows/orders.toml", include_str!("init/orders.toml")),
 ];
 
-/// Writes the files; never over existing ones.
-pub fn init(globals: &Globals, root: &Path) -> Exit {
-    let taken: Vec<&str> = FILES.iter().map(|(path, _)| *path).filter(|path| root.join(path).exists()).collect();
-    if !taken.is_empty() {
-        globals.complain(&format!("{} would be overwritten; nothing was written", taken.join(", ")));
-        return Exit::Usage;
+const IGNORED: &str = "/state/\n/secrets/\n.env\n";
+
+/// Writes the project.
+pub fn init(globals: &Globals) -> Exit {
+    let root = &globals.root;
+    let present: Vec<&str> = FILES.iter().map(|(path, _)| *path).filter(|path| exists(&root.join(path))).collect();
+    if !present.is_empty() {
+        globals.complain(&format!(
+            "`{}` holds a project already ({}): nothing was written; choose another directory with `-C DIR`",
+            root.display(),
+            present.join(", ")
+        ));
+        return Exit::Input;
     }
-    for (path, text) in FILES {
-        if let Err(error) = write(&root.join(path), text) {
-            globals.complain(&format!("{path}: {error}"));
-            return if error.kind() == ErrorKind::AlreadyExists { Exit::Usage } else { Exit::Temporary };
-        }
-        globals.say(path);
+    if let Err((path, error)) = write(root) {
+        globals.complain(&format!("cannot write `{}`: {error}", root.join(path).display()));
+        return Exit::Input;
     }
-    globals.note(
-        "\nNext:\n  edit connections/source.toml and connections/target.toml: your two APIs\n  \
-         flowgate check                           finds every mistake at once\n  \
-         flowgate run first --dry-run --limit 3   shows the requests without sending them\n  \
-         flowgate serve                           runs on schedule, reloads edited files",
-    );
+    for (path, _) in FILES {
+        globals.say(&format!("wrote {}", root.join(path).display()));
+    }
+    ignore(globals);
+    globals.note("\nNext: edit the two connections, then\n  flowgate check\n  flowgate run orders --dry-run --limit 5");
     Exit::Done
 }
 
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn write(root: &Path) -> Result<(), (&'static str, io::Error)> {
+    for (path, text) in FILES {
+        let target = root.join(path);
+        let folder = target.parent().unwrap_or(root);
+        fs::create_dir_all(folder).and_then(|()| write_new(&target, text)).map_err(|error| (*path, error))?;
     }
-    std::fs::File::create_new(path)?.write_all(text.as_bytes())
+    Ok(())
+}
+
+/// Refuses when the file appeared meanwhile.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+}
+
+/// A repository mostly has its own `.gitignore`: it is left alone.
+fn ignore(globals: &Globals) {
+    let path = globals.root.join(".gitignore");
+    match write_new(&path, IGNORED) {
+        Ok(()) => globals.say(&format!("wrote {}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            globals.note("there is a .gitignore already: make sure that it names /state/ and /secrets/");
+        }
+        Err(error) => globals.warn(&format!("cannot write `{}`: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::globals::tests::at;
+    use super::*;
+    use crate::config::{self, Env};
+
+    struct Empty;
+    impl Env for Empty {
+        fn var(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn the_first_project_passes_check_without_a_warning() {
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().join("new/project");
+        assert_eq!(init(&at(&root)), Exit::Done);
+        let loaded = config::load_dir(&root, &Empty).unwrap();
+        assert!(loaded.diagnostics.is_empty(), "{}", config::render::text(&loaded.diagnostics, false));
+        let snapshot = loaded.snapshot.unwrap();
+        assert_eq!((snapshot.connections.len(), snapshot.flows.len()), (2, 1));
+        assert_eq!(fs::read_to_string(root.join(".gitignore")).unwrap(), IGNORED);
+    }
+
+    #[test]
+    fn nothing_is_ever_overwritten() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("flows")).unwrap();
+        fs::write(root.path().join("flows/orders.toml"), "mine").unwrap();
+        assert_eq!(init(&at(root.path())), Exit::Input);
+        assert_eq!(fs::read_to_string(root.path().join("flows/orders.toml")).unwrap(), "mine");
+        assert!(!root.path().join("flowgate.toml").exists(), "nor is half a project written");
+    }
+
+    #[test]
+    fn a_gitignore_of_ones_own_stays() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join(".gitignore"), "mine").unwrap();
+        assert_eq!(init(&at(root.path())), Exit::Done);
+        assert_eq!(fs::read_to_string(root.path().join(".gitignore")).unwrap(), "mine");
+    }
 }

@@ -1,95 +1,217 @@
-//! `flowgate status`: asks the running `serve` over its socket.
+//! `flowgate status`: asks the running `serve` over the socket in its state directory.
 
-use super::args::Format;
-use super::summary::table;
+use super::style::{Tone, paint};
+use super::table::{Align, Cell, Table};
 use super::{Exit, Globals};
-use crate::config::{ProcessEnv, load_dir};
+use crate::observe::logs::visible;
 use crate::store::socket::{Ask, AskError, ask};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
 
-/// Shows what the owner of the state directory says.
-pub fn status(globals: &Globals, root: &Path) -> Exit {
-    let state = globals.state.clone().unwrap_or_else(|| state_path(root));
-    match ask(&state, Ask::Status) {
-        Ok(document) if globals.format == Format::Json => {
+/// Shows the answer; 69 when nothing runs.
+pub fn status(globals: &Globals) -> Exit {
+    match ask(&globals.state_dir(), Ask::Status) {
+        Ok(document) if globals.json() => {
             globals.say(&document.to_string());
             Exit::Done
         }
         Ok(document) => {
-            globals.say(&show(&document));
+            globals.data(&text(&document, globals.style.stdout));
             Exit::Done
         }
         Err(error) => {
             globals.complain(&error.to_string());
             match error {
-                AskError::NotRunning(_) => Exit::Unavailable,
-                _ => Exit::Temporary,
+                AskError::Forbidden(_) => Exit::Auth,
+                AskError::State(_) => Exit::Config,
+                _ => Exit::Unavailable,
             }
         }
     }
 }
 
-/// A project with errors still has a running process to ask: then the default place is tried.
-fn state_path(root: &Path) -> PathBuf {
-    let configured = load_dir(root, &ProcessEnv).ok().and_then(|loaded| loaded.snapshot);
-    configured.map_or_else(|| root.join("state"), |snapshot| snapshot.settings.state.clone())
+fn text(document: &Value, colour: bool) -> String {
+    let mut out = head(document, colour);
+    let flows = flows(document);
+    if !flows.is_empty() {
+        out.push('\n');
+        out.push_str(&flows.render(colour));
+    }
+    let lines = lines(document);
+    if !lines.is_empty() {
+        out.push('\n');
+        out.push_str(&lines.render(colour));
+    }
+    out
 }
 
-fn show(document: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-    let number = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), |n| n.to_string());
+/// The process and its configuration. Whatever is absent is left out: the answer may come from another version.
+fn head(document: &Value, colour: bool) -> String {
     let config = &document["config"];
     let mut out = format!(
-        "flowgate {} (pid {}) since {}{}\nsnapshot {} in force since {}\n",
-        text(&document["version"]),
-        number(&document["pid"]),
-        text(&document["started"]),
-        if document["draining"] == true { ", draining" } else { "" },
-        text(&config["revision"]).chars().take(12).collect::<String>(),
-        text(&config["since"]),
+        "flowgate {}, pid {}, since {}\n",
+        word(&document["version"]),
+        word(&document["pid"]),
+        word(&document["started"])
     );
-    if let Some(rejected) = config["rejected"].as_object() {
-        out.push_str(&format!("FILES REJECTED at {}: {} errors\n", text(&rejected["at"]), number(&rejected["errors"])));
-        for line in rejected["first"].as_array().into_iter().flatten() {
-            out.push_str(&format!("  {}\n", text(line)));
+    if document["draining"] == true {
+        out.push_str(&paint(colour, Tone::Warn, "draining: no new runs are started\n"));
+    }
+    out.push_str(&format!("snapshot {} in force since {}\n", word(&config["revision"]), word(&config["since"])));
+    if config["rejected"].is_object() {
+        let rejected = &config["rejected"];
+        let line = format!(
+            "the files as they are now are NOT in force: {} error(s) since {}",
+            word(&rejected["errors"]),
+            word(&rejected["at"])
+        );
+        out.push_str(&paint(colour, Tone::Bad, line));
+        out.push('\n');
+        for first in rejected["first"].as_array().into_iter().flatten() {
+            out.push_str(&format!("  {}\n", word(first)));
         }
+        out.push_str("  `flowgate check` shows all of them\n");
     }
     if config["restart_needed"] == true {
-        out.push_str("flowgate.toml changed: restart to apply it\n");
+        out.push_str(&paint(colour, Tone::Warn, "flowgate.toml changed: restart `flowgate serve` to apply it\n"));
     }
-    let head = ["flow", "state", "running", "delivered", "last", "last success", "next run"].map(str::to_owned);
-    let mut rows = vec![head];
-    for flow in document["flows"].as_array().into_iter().flatten() {
-        let running = &flow["running"];
-        rows.push([
-            text(&flow["id"]),
-            text(&flow["state"]),
-            if running.is_null() { "-".to_owned() } else { format!("page {}", number(&running["pages"])) },
-            number(&running["records"]["delivered"]),
-            text(&flow["last"]["outcome"]),
-            text(&flow["last_success"]),
-            text(&flow["next_run"]),
-        ]);
-    }
-    out.push_str(&format!("\n{}\n\n", table(&rows)));
-    let mut rows = vec![["pool", "in flight", "level", "paused", "queued", "oldest"].map(str::to_owned)];
-    for pool in document["pools"].as_array().into_iter().flatten() {
-        let lines = || pool["lines"].as_array().into_iter().flatten();
-        let seconds = |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), |s| format!("{s:.1}s"));
-        let oldest = lines().filter_map(|line| line["oldest_seconds"].as_f64()).fold(None, |a: Option<f64>, b| {
-            Some(a.map_or(b, |a| a.max(b)))
-        });
-        let names: Vec<String> = lines().map(|line| text(&line["connection"])).collect();
-        rows.push([
-            if names.is_empty() { text(&pool["pool"]) } else { names.join("+") },
-            number(&pool["in_flight"]),
-            number(&pool["level"]),
-            seconds(&pool["paused_seconds"]),
-            lines().filter_map(|line| line["queued"].as_u64()).sum::<u64>().to_string(),
-            oldest.map_or_else(|| "-".to_owned(), |s| format!("{s:.1}s")),
-        ]);
-    }
-    out.push_str(&table(&rows));
     out
+}
+
+fn flows(document: &Value) -> Table {
+    let mut table = Table::new(&[
+        ("flow", Align::Left),
+        ("state", Align::Left),
+        ("exported", Align::Right),
+        ("delivered", Align::Right),
+        ("filtered", Align::Right),
+        ("failed", Align::Right),
+        ("last success", Align::Left),
+        ("next run", Align::Left),
+    ]);
+    for flow in document["flows"].as_array().into_iter().flatten() {
+        let (running, last) = (&flow["running"], &flow["last"]);
+        let records = if running.is_object() { &running["records"] } else { &last["records"] };
+        let mut row = vec![Cell::from(word(&flow["id"])), state(flow)];
+        row.extend(["exported", "delivered", "filtered", "failed"].map(|name| Cell::from(word(&records[name]))));
+        row.push(word(&flow["last_success"]).into());
+        row.push(word(&flow["next_run"]).into());
+        table.row(row);
+    }
+    table
+}
+
+fn state(flow: &Value) -> Cell {
+    if flow["running"].is_object() {
+        let kept = if flow["queued"] == true { "running, one more waits" } else { "running" };
+        return Cell::toned(kept, Tone::Good);
+    }
+    if let Some(state @ ("removed" | "disabled")) = flow["state"].as_str() {
+        return Cell::toned(state, Tone::Dim);
+    }
+    match flow["last"]["outcome"].as_str() {
+        None => Cell::from("not run yet"),
+        Some("succeeded") => Cell::toned("succeeded", Tone::Good),
+        Some(outcome @ "failed") => Cell::toned(outcome, Tone::Bad),
+        Some(outcome) => Cell::toned(outcome, Tone::Warn),
+    }
+}
+
+fn lines(document: &Value) -> Table {
+    let mut table = Table::new(&[
+        ("connection", Align::Left),
+        ("pool", Align::Left),
+        ("in flight", Align::Right),
+        ("level", Align::Right),
+        ("waiting", Align::Right),
+        ("oldest", Align::Right),
+        ("paused for", Align::Right),
+    ]);
+    for pool in document["pools"].as_array().into_iter().flatten() {
+        for line in pool["lines"].as_array().into_iter().flatten() {
+            let borrowed = line["connection"] != pool["pool"];
+            table.row(vec![
+                word(&line["connection"]).into(),
+                if borrowed { Cell::from(word(&pool["pool"])) } else { Cell::from("") },
+                word(&line["in_flight"]).into(),
+                word(&pool["level"]).into(),
+                word(&line["queued"]).into(),
+                seconds(&line["oldest_seconds"]).into(),
+                seconds(&pool["paused_seconds"]).into(),
+            ]);
+        }
+    }
+    table
+}
+
+/// A scalar as text; nothing for what is absent.
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => visible(text),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Null | Value::Array(_) | Value::Object(_) => String::new(),
+    }
+}
+
+fn seconds(value: &Value) -> String {
+    value.as_f64().filter(|seconds| *seconds > 0.0).map(|seconds| format!("{seconds:.1}s")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::globals::tests::at;
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nothing_running_is_said_so_and_ends_with_69() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(status(&at(root.path())), Exit::Unavailable);
+    }
+
+    #[test]
+    fn the_document_becomes_tables() {
+        let records = json!({ "exported": 120, "delivered": 100, "filtered": 5, "failed": 1, "in_flight": 14 });
+        let document = json!({
+            "format": 1, "version": "0.1.0", "pid": 7, "started": "2026-11-23T10:00:00.000Z", "draining": false,
+            "config": {
+                "revision": "ab12", "since": "2026-11-23T10:00:00.000Z", "restart_needed": false,
+                "rejected": { "at": "2026-11-23T11:00:00.000Z", "errors": 2, "first": ["flows/a.toml:1:1: no\u{1b}[31m"] },
+            },
+            "flows": [
+                { "id": "orders", "state": "enabled", "queued": false, "next_run": null, "last_success": null,
+                  "running": { "run": "r", "records": records }, "last": null },
+                { "id": "old", "state": "removed", "queued": false, "next_run": null, "last_success": null,
+                  "running": null, "last": null },
+            ],
+            "pools": [ { "pool": "erp", "level": 4, "in_flight": 3, "paused_seconds": 1.5, "lines": [
+                { "connection": "erp", "queued": 2, "oldest_seconds": 0.25, "in_flight": 2 },
+                { "connection": "erp-reports", "queued": 0, "oldest_seconds": null, "in_flight": 1 },
+            ] } ],
+        });
+        let shown = text(&document, false);
+        assert_eq!(
+            shown,
+            "flowgate 0.1.0, pid 7, since 2026-11-23T10:00:00.000Z\n\
+             snapshot ab12 in force since 2026-11-23T10:00:00.000Z\n\
+             the files as they are now are NOT in force: 2 error(s) since 2026-11-23T11:00:00.000Z\n  \
+             flows/a.toml:1:1: no\\u{1b}[31m\n  \
+             `flowgate check` shows all of them\n\
+             \n\
+             flow    state    exported  delivered  filtered  failed  last success  next run\n\
+             orders  running       120        100         5       1\n\
+             old     removed\n\
+             \n\
+             connection   pool  in flight  level  waiting  oldest  paused for\n\
+             erp                        2      4        2    0.2s        1.5s\n\
+             erp-reports  erp           1      4        0                1.5s\n"
+        );
+    }
+
+    #[test]
+    fn an_answer_of_another_shape_does_not_break_it() {
+        for odd in [json!(null), json!({ "flows": 1, "pools": [1], "config": [] }), json!({ "flows": [{}] })] {
+            assert!(text(&odd, true).starts_with("flowgate "));
+        }
+    }
 }

@@ -74,8 +74,7 @@ pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
 
 /// Checks across files.
 fn check(connections: &[ConnectionFile<'_>], names: &Connections, flows: &[FlowFile<'_>]) {
-    let drafts: Vec<_> =
-        connections.iter().filter_map(|one| Some((&one.file, &one.draft.as_ref()?.0))).collect();
+    let drafts: Vec<_> = connections.iter().filter_map(|one| Some((&one.file, &one.draft.as_ref()?.0))).collect();
     let unreadable: Vec<_> = names.iter().filter(|(_, facts)| !facts.complete).map(|(id, _)| id.clone()).collect();
     resolve::borrowing(&drafts, &unreadable);
     let claims = drafts.iter().map(|(file, draft)| (*file, &draft.id, draft.formerly.as_slice()));
@@ -87,7 +86,10 @@ fn check(connections: &[ConnectionFile<'_>], names: &Connections, flows: &[FlowF
 
 impl<'a> Load<'a> {
     /// The files below a folder.
-    fn below(&self, folder: &'static str) -> impl Iterator<Item = (&'a Path, &'a Result<Source, Unreadable>)> + use<'a> {
+    fn below(
+        &self,
+        folder: &'static str,
+    ) -> impl Iterator<Item = (&'a Path, &'a Result<Source, Unreadable>)> + use<'a> {
         let files: &'a BTreeMap<_, _> = &self.tree.files;
         files.iter().filter(move |(path, _)| path.starts_with(folder)).map(|(path, source)| (path.as_path(), source))
     }

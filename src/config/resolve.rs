@@ -40,7 +40,11 @@ pub(super) fn borrowing(drafts: &[(&File<'_>, &Draft)], unreadable: &[Connection
     }
 }
 
-fn judge(borrower: &ConnectionId, lender: &ConnectionId, lenders: &BTreeMap<&ConnectionId, Lender<'_>>) -> Option<Finding> {
+fn judge(
+    borrower: &ConnectionId,
+    lender: &ConnectionId,
+    lenders: &BTreeMap<&ConnectionId, Lender<'_>>,
+) -> Option<Finding> {
     if borrower == lender {
         let finding = Finding::error("borrow-self", format!("`{borrower}` cannot borrow from itself"));
         return Some(finding.help("set `concurrency_level` here, or name another connection"));
@@ -90,7 +94,10 @@ pub(super) fn former_ids<'d, T: Ord + Display + 'd>(
 }
 
 /// Connections with their limits and the level of their pool. Drafts with errors are left out.
-pub(super) fn connections(drafts: Vec<(Draft, String)>, settings: &Settings) -> BTreeMap<ConnectionId, Arc<Connection>> {
+pub(super) fn connections(
+    drafts: Vec<(Draft, String)>,
+    settings: &Settings,
+) -> BTreeMap<ConnectionId, Arc<Connection>> {
     let levels: BTreeMap<ConnectionId, NonZeroU32> =
         drafts.iter().map(|(draft, _)| (draft.id.clone(), draft.level.unwrap_or(settings.burst))).collect();
     let mut whole = BTreeMap::new();

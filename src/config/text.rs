@@ -93,7 +93,8 @@ impl<'t> Lines<'t> {
             }
             if at.end > piece.start {
                 let upto = at.end.min(piece.end) - piece.start;
-                let inside = if replacement.is_some() { width } else { self.text[piece.start..][..upto].chars().count() };
+                let inside =
+                    if replacement.is_some() { width } else { self.text[piece.start..][..upto].chars().count() };
                 caret_end = count + inside;
             }
             text.push_str(shown);

@@ -11,7 +11,7 @@ pub use filter::{BadLevel, check_level};
 use crate::value::time::SharedClock;
 use line::Lines;
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, reload};
 
@@ -62,16 +62,41 @@ pub fn install(options: &Options, clock: SharedClock) -> Result<LevelHandle, Bad
     }
     let format = options.format.unwrap_or_else(|| if io::stderr().is_terminal() { Format::Text } else { Format::Json });
     let (filter, handle) = reload::Layer::new(filter);
-    let lines = Lines::new(format, options.colour, clock, write_stderr);
+    let lines = Lines::new(format, options.colour, clock, write);
     // A subscriber that is already there (a test's) keeps what it collects.
     let _ = tracing::subscriber::set_global_default(Registry::default().with(filter).with(lines));
     panics_become_lines();
     Ok(INSTALLED.get_or_init(|| LevelHandle { filter: handle }).clone())
 }
 
+/// Text from outside as it may be shown on a terminal: on one line, nothing in it that a terminal would obey.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    escape::onto(&mut out, text);
+    out
+}
+
+/// Writes one whole line somewhere.
+type WriteLine = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Who writes lines instead of us while bars are drawn on the terminal.
+static DETOUR: RwLock<Option<WriteLine>> = RwLock::new(None);
+
+/// Sends lines through `write` (which must end up at [`write_stderr`]) until called with `None`.
+pub fn detour(write: Option<WriteLine>) {
+    *DETOUR.write().unwrap_or_else(PoisonError::into_inner) = write;
+}
+
 /// One write per line, so that lines of several threads never mix. A closed stderr is nobody's error.
-fn write_stderr(line: &str) {
+pub fn write_stderr(line: &str) {
     let _ = io::stderr().lock().write_all(line.as_bytes());
+}
+
+fn write(line: &str) {
+    match &*DETOUR.read().unwrap_or_else(PoisonError::into_inner) {
+        Some(write) => write(line),
+        None => write_stderr(line),
+    }
 }
 
 /// The span of the task stands in the line, so one line says everything.

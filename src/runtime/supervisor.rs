@@ -103,6 +103,17 @@ pub struct FlowView {
     pub last_success: Option<DateTime<Utc>>,
 }
 
+impl Refused {
+    /// The flow that was asked for; empty when the process is ending.
+    pub fn flow(&self) -> String {
+        match self {
+            Self::Unknown(flow) => flow.clone(),
+            Self::Disabled(flow) | Self::Running(flow) | Self::Kept(flow) | Self::Queued(flow) => flow.to_string(),
+            Self::Draining => String::new(),
+        }
+    }
+}
+
 struct Active {
     run: String,
     started: DateTime<Utc>,

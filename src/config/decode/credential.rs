@@ -122,10 +122,9 @@ impl Value<'_> {
         }
         let template = text.contains("{{").then(|| self.text(Place::Plain, scope)).flatten();
         let over_secrets = |template: &Template| {
-            template
-                .references()
-                .iter()
-                .any(|reference| reference.root == "connection" && reference.members.first().is_some_and(|m| m == "secrets"))
+            template.references().iter().any(|reference| {
+                reference.root == "connection" && reference.members.first().is_some_and(|m| m == "secrets")
+            })
         };
         match template {
             Some(template) if over_secrets(&template) => Some(template),

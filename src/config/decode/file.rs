@@ -127,7 +127,19 @@ fn place(finding: Finding, path: &Path, lines: &Lines<'_>, masked: &[Range<usize
     let file = path.to_owned();
     let Some(at) = at else {
         let (line, column, length) = (1, 1, 1);
-        return Diagnostic { severity, code, file, line, column, length, key, message, help, source_line: None, caret: 0..0 };
+        return Diagnostic {
+            severity,
+            code,
+            file,
+            line,
+            column,
+            length,
+            key,
+            message,
+            help,
+            source_line: None,
+            caret: 0..0,
+        };
     };
     let spot = lines.spot(&at);
     let shown = lines.shown(&at, masked);

@@ -65,7 +65,8 @@ impl Value<'_> {
     pub(in crate::config) fn condition(&self, scope: &Scope<'_>) -> Option<Expression> {
         let text = self.string()?;
         if text.trim_start().starts_with('=') {
-            let finding = Finding::error("bad-expression", format!("`{}` is a condition, written without `=`", self.key));
+            let finding =
+                Finding::error("bad-expression", format!("`{}` is a condition, written without `=`", self.key));
             self.report(finding.help("remove the `=` at the beginning"));
             return None;
         }

@@ -83,7 +83,11 @@ impl Table<'_> {
     pub(in crate::config) fn fields(&self, name: &'static str, scope: &Scope<'_>) -> Vec<Field> {
         let Some(table) = self.take(name).and_then(|value| value.table()) else { return Vec::new() };
         table.report_swallowed();
-        table.members().iter().filter_map(|(name, value)| value.field(name, table.key().ends_with("headers"), scope)).collect()
+        table
+            .members()
+            .iter()
+            .filter_map(|(name, value)| value.field(name, table.key().ends_with("headers"), scope))
+            .collect()
     }
 }
 

@@ -56,9 +56,10 @@ impl Value<'_> {
 
     fn status(&self) -> Option<StatusRange> {
         let range = match self.node() {
-            DeValue::Integer(_) => {
-                self.integer().and_then(|n| u16::try_from(n).ok()).map(|status| StatusRange { from: status, to: status })
-            }
+            DeValue::Integer(_) => self
+                .integer()
+                .and_then(|n| u16::try_from(n).ok())
+                .map(|status| StatusRange { from: status, to: status }),
             DeValue::String(text) => match text.as_bytes() {
                 [digit @ b'1'..=b'5', b'x', b'x'] => {
                     let from = u16::from(digit - b'0') * 100;

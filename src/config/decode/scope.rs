@@ -37,8 +37,7 @@ pub(in crate::config) struct Scope<'a> {
 }
 
 /// Roots whose tables are not built yet.
-const NOT_YET: &[Root] =
-    &[Root::LastExport, Root::ThisExport, Root::Window, Root::Each, Root::Lookup, Root::Auth];
+const NOT_YET: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window, Root::Each, Root::Lookup, Root::Auth];
 
 impl<'a> Scope<'a> {
     /// Texts of a connection file: `connection` and `flow.id`.
@@ -111,7 +110,9 @@ impl<'a> Scope<'a> {
                 Some("`records` is for batches (`batch_size` above 1); use `record`".to_owned())
             }
             Root::Record => Some("there is no record yet while pages are asked for".to_owned()),
-            Root::Page | Root::Previous => Some("`page` and `previous` need a method under `[export.paging]`".to_owned()),
+            Root::Page | Root::Previous => {
+                Some("`page` and `previous` need a method under `[export.paging]`".to_owned())
+            }
             Root::Item | Root::Index | Root::Parent => Some("it exists inside `each` only".to_owned()),
             _ => None,
         }

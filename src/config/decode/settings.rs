@@ -62,7 +62,8 @@ fn state(table: &Table<'_>, directory: &Path, settings: &mut Settings) {
     if let Some(text) = path.as_ref().and_then(|value| value.string()) {
         settings.state = directory.join(text);
     }
-    if let Some(value) = path.filter(|value| value.raw_str().is_some_and(|text| text.is_empty() || text.contains('\0'))) {
+    if let Some(value) = path.filter(|value| value.raw_str().is_some_and(|text| text.is_empty() || text.contains('\0')))
+    {
         value.report(Finding::error("bad-path", "this is no directory name"));
     }
     table.not_yet(&["url"]);
@@ -82,7 +83,9 @@ fn server(table: &Table<'_>, sources: &Sources<'_>, settings: &mut Settings) {
     settings.token = token.as_ref().and_then(|value| value.secret(sources)).and_then(Result::ok);
     if let Some(value) = listen.filter(|_| elsewhere && token.is_none()) {
         let finding = Finding::error("unsafe-listen", "an address that other machines reach needs a token");
-        value.report(finding.help("add `token = { env = \"FLOWGATE_TOKEN\" }` under `[server]`, or listen on 127.0.0.1"));
+        value.report(
+            finding.help("add `token = { env = \"FLOWGATE_TOKEN\" }` under `[server]`, or listen on 127.0.0.1"),
+        );
     }
     settings.hosts = table.take("hosts").and_then(|value| value.strings()).unwrap_or_default();
     const PUBLIC: &[(&str, Public)] = &[("health", Public::Health), ("metrics", Public::Metrics)];

@@ -64,12 +64,13 @@ fn trimmed(mut text: String) -> String {
 
 fn read(path: &Path) -> Result<(String, bool), String> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(|error| {
-        match error.kind() {
-            std::io::ErrorKind::NotFound => "does not exist".to_owned(),
-            _ => format!("cannot be read: {error}"),
-        }
-    })?;
+    let file =
+        std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(|error| {
+            match error.kind() {
+                std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+                _ => format!("cannot be read: {error}"),
+            }
+        })?;
     let facts = file.metadata().map_err(|error| format!("cannot be read: {error}"))?;
     if !facts.is_file() {
         return Err("is no regular file".to_owned());
@@ -136,7 +137,9 @@ impl Value<'_> {
         let found = self.source(sources, false)?;
         if found.open {
             let message = format!("the file of `{}` is readable by everybody on this machine", self.key);
-            self.report(Finding::error("secret-file-mode", message).help("take that right away: `chmod o-r` on the file"));
+            self.report(
+                Finding::error("secret-file-mode", message).help("take that right away: `chmod o-r` on the file"),
+            );
             return None;
         }
         Some(match found.value {

@@ -157,7 +157,11 @@ impl<'f> Table<'f> {
                 continue;
             }
             let finding = Finding::error("swallowed-key", format!("`{name}` stands inside `[{}]`", self.key));
-            let help = format!("{}; if it is meant, write the table inline: `{} = {{ {name} = … }}`", above(name, &self.key), self.key);
+            let help = format!(
+                "{}; if it is meant, write the table inline: `{} = {{ {name} = … }}`",
+                above(name, &self.key),
+                self.key
+            );
             self.file.report(finding.at(key.span()).key(join(&self.key, name)).help(help));
         }
     }

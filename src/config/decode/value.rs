@@ -123,7 +123,8 @@ impl<'f> Value<'f> {
                 Err(message) => self.report(Finding::error("bad-duration", message).help(DURATIONS)),
             },
             DeValue::Integer(number) => {
-                let message = format!("`{}` needs a unit: a bare number says neither seconds nor milliseconds", self.key);
+                let message =
+                    format!("`{}` needs a unit: a bare number says neither seconds nor milliseconds", self.key);
                 let help = format!("write `\"{}s\"` or `\"{}ms\"`", number.as_str(), number.as_str());
                 self.report(Finding::error("bad-duration", message).help(help));
             }
@@ -137,7 +138,9 @@ impl<'f> Value<'f> {
             DeValue::String(text) => match parse_size(text) {
                 Ok(size) => return Some(size),
                 Err(message) => {
-                    self.report(Finding::error("bad-size", message).help("write a size such as \"64MiB\" or \"512KiB\""));
+                    self.report(
+                        Finding::error("bad-size", message).help("write a size such as \"64MiB\" or \"512KiB\""),
+                    );
                 }
             },
             DeValue::Integer(_) => {

@@ -34,7 +34,9 @@ impl Paint {
     fn of(severity: Severity, colours: bool) -> Self {
         match (colours, severity) {
             (false, _) => Self { severity: "", frame: "", bold: "", off: "" },
-            (true, Severity::Error) => Self { severity: "\x1b[1;31m", frame: "\x1b[34m", bold: "\x1b[1m", off: "\x1b[0m" },
+            (true, Severity::Error) => {
+                Self { severity: "\x1b[1;31m", frame: "\x1b[34m", bold: "\x1b[1m", off: "\x1b[0m" }
+            }
             (true, Severity::Warning) => {
                 Self { severity: "\x1b[1;33m", frame: "\x1b[34m", bold: "\x1b[1m", off: "\x1b[0m" }
             }

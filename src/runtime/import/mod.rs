@@ -3,7 +3,7 @@
 pub mod body;
 
 use crate::http::exchange::{Failure, FailureClass};
-use crate::http::request::{Method, Prepared, RequestSpec};
+use crate::http::request::{Method, Prepared};
 use crate::model::import::Import;
 use crate::runtime::scope::{Lane, Scope};
 use crate::runtime::step::with_record;
@@ -40,8 +40,6 @@ pub struct Batcher<'r> {
     lane: &'r Lane,
     import: &'r Import,
     body: Body<'r>,
-    /// The request to render when it is closed: without its body where records have been rendered one by one.
-    request: RequestSpec,
     items: Items,
     keys: Vec<String>,
 }
@@ -49,12 +47,7 @@ pub struct Batcher<'r> {
 impl<'r> Batcher<'r> {
     /// An empty batch for the flow's import.
     pub fn new(lane: &'r Lane, import: &'r Import) -> Self {
-        let body = Body::new(import);
-        let mut request = import.request.clone();
-        if body.is_written_here() {
-            request.body = None;
-        }
-        Self { lane, import, body, request, items: Items::new(), keys: Vec::new() }
+        Self { lane, import, body: Body::new(import), items: Items::new(), keys: Vec::new() }
     }
 
     /// Adds a record: its body is rendered now. An error belongs to this record alone and leaves the batch as it
@@ -102,13 +95,15 @@ impl<'r> Batcher<'r> {
 
     fn render(&self, items: &Items, keys: &[String], body: Vec<u8>, ctx: &Context<'_>) -> Result<Prepared, EvalError> {
         let ctx = self.lane.client.context(*ctx);
+        let prepare = |ctx: &Context<'_>| match self.body.is_written_here() {
+            true => self.import.request.prepare_head(ctx, &self.lane.client),
+            false => self.import.request.prepare(ctx, &self.lane.client),
+        };
         let mut request = if self.import.batch_size.get() == 1 {
-            let ctx = items.first().map_or(ctx, |item| with_record(&ctx, &item.record));
-            self.request.prepare(&ctx, &self.lane.client)?
+            prepare(&items.first().map_or(ctx, |item| with_record(&ctx, &item.record)))?
         } else {
             let records: Vec<Record> = items.iter().map(|item| item.record.clone()).collect();
-            let ctx = ctx.with(Root::Records, Slot::Records(&records));
-            self.request.prepare(&ctx, &self.lane.client)?
+            prepare(&ctx.with(Root::Records, Slot::Records(&records)))?
         };
         if self.body.is_written_here() && carries_body(self.import.request.method) {
             request.body = Some(body.into());

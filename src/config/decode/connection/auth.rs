@@ -11,7 +11,12 @@ use crate::value::template::Place;
 const METHODS: [&str; 9] = ["basic", "token", "oauth2", "cookie", "digest", "wsse", "jwt", "aws_sigv4", "oauth1"];
 
 /// The method, or none when there is no `auth`; nothing when it is wrong.
-pub(super) fn decode(root: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &mut Secrets) -> Option<Auth> {
+pub(super) fn decode(
+    root: &Table<'_>,
+    scope: &Scope<'_>,
+    sources: &Sources<'_>,
+    secrets: &mut Secrets,
+) -> Option<Auth> {
     let Some(value) = root.take("auth") else { return Some(Auth::None) };
     let family = value.table()?;
     one_method(&family, &[&METHODS[..], &["custom"]].concat());

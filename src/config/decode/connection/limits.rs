@@ -63,7 +63,8 @@ fn check_wait(wait: &Value<'_>, level: Option<&Value<'_>>, given: Option<NonZero
         None if level.is_some() => "`concurrency_level` is adaptive".to_owned(),
         None => "`concurrency_level` is not set".to_owned(),
     };
-    let finding = Finding::error("wait-without-level-1", format!("`wait_time` holds between single requests, but {why}"));
+    let finding =
+        Finding::error("wait-without-level-1", format!("`wait_time` holds between single requests, but {why}"));
     wait.report_key(finding.help("set `concurrency_level = 1`, or use `rate` to space requests out"));
 }
 

@@ -45,7 +45,9 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
     let header = table.take("idempotency_header");
     if let Some(value) = header.as_ref().filter(|_| key.is_none()) {
         let finding = Finding::error("missing-key", "`idempotency_header` without `idempotency_key` sends nothing");
-        value.report_key(finding.help("add `idempotency_key`, a text that is the same whenever the record is sent again"));
+        value.report_key(
+            finding.help("add `idempotency_key`, a text that is the same whenever the record is sent again"),
+        );
     }
     let header = header.map(|value| value.string().map(str::to_owned));
     table.not_yet(NOT_YET);

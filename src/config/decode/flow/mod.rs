@@ -66,8 +66,11 @@ pub(in crate::config) fn decode(
     let import = root.take("import").map(|value| import::decode(&value, &facts, connections));
     root.finish();
     if let (Some(value), None, true) = (root.peek("schedule"), &import, root.has("export")) {
-        let finding = Finding::warning("schedule-without-import", "a flow without `[import]` is never run by its schedule");
-        value.report_key(finding.help("it writes its records to standard output: start it with `run`, or add `[import]`"));
+        let finding =
+            Finding::warning("schedule-without-import", "a flow without `[import]` is never run by its schedule");
+        value.report_key(
+            finding.help("it writes its records to standard output: start it with `run`, or add `[import]`"),
+        );
     }
     let context = serde_json::json!({"id": id.as_str(), "vars": facts.values.as_ref().to_value()});
     let flow = assemble(Parts { schedule, export, steps, import }, |schedule, export, steps, import| Flow {
@@ -144,7 +147,10 @@ fn facts(root: &Table<'_>, sources: &Sources<'_>) -> Facts {
 fn export<'c>(root: &Table<'_>, facts: &Facts, connections: &'c Connections) -> (Option<Export>, Option<&'c Facts>) {
     let Some(value) = root.take("export") else {
         if !root.has("webhook") {
-            root.missing("export", Some("a flow reads from somewhere: add `[export]` with its `connection`".to_owned()));
+            root.missing(
+                "export",
+                Some("a flow reads from somewhere: add `[export]` with its `connection`".to_owned()),
+            );
         }
         return (None, None);
     };

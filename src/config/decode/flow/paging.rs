@@ -81,9 +81,8 @@ fn size_of(method: &Method) -> Option<u64> {
 /// The first method given; all are decoded, so that all mistakes show.
 fn method(table: &Table<'_>, scope: &Scope<'_>, request: Option<&RequestSpec>) -> Option<Method> {
     let page = table.take("page").map(|value| counted(&value, 1, scope, request, &["number"]).map(Method::Page));
-    let skip = table
-        .take("skip")
-        .map(|value| counted(&value, 0, scope, request, &["offset", "number"]).map(Method::Skip));
+    let skip =
+        table.take("skip").map(|value| counted(&value, 0, scope, request, &["offset", "number"]).map(Method::Skip));
     let token = table.take("token").map(|value| token(&value, scope, request).map(Method::Token));
     let next_url = table.take("next_url").map(|value| next_url(&value));
     let link = table.take("link_header").map(|value| link_header(&value));

@@ -1,0 +1,129 @@
+//! What every command knows: where the project is, how to speak. Data goes to stdout, everything else to stderr.
+
+use super::args::{Format, GlobalArgs};
+use super::style::{Style, Tone, paint};
+use crate::config::files;
+use crate::observe::logs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Flags of every command, made ready.
+#[derive(Debug, Clone)]
+pub struct Globals {
+    /// The project directory.
+    pub root: PathBuf,
+    /// `--state`
+    pub state: Option<PathBuf>,
+    /// `--log-level`
+    pub log_level: Option<String>,
+    /// `--format`, `--json`
+    pub format: Format,
+    /// Colours.
+    pub style: Style,
+}
+
+impl Globals {
+    /// From the flags.
+    pub fn new(args: GlobalArgs, style: Style) -> Self {
+        Self {
+            root: args.directory,
+            state: args.state,
+            log_level: args.log_level,
+            format: if args.json { Format::Json } else { args.format.unwrap_or_default() },
+            style,
+        }
+    }
+
+    /// Whether a program reads the output.
+    pub fn json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Data: a text that ends its own lines. A reader that went away (`| head`) is nobody's error.
+    pub fn data(&self, text: &str) {
+        write_all(&mut io::stdout().lock(), text);
+    }
+
+    /// A line of data.
+    pub fn say(&self, line: &str) {
+        self.data(&format!("{line}\n"));
+    }
+
+    /// A line beside the data.
+    pub fn note(&self, line: &str) {
+        logs::write_stderr(&format!("{line}\n"));
+    }
+
+    /// What went wrong.
+    pub fn complain(&self, text: &str) {
+        let mark = paint(self.style.stderr, Tone::Bad, "error:");
+        logs::write_stderr(&format!("{mark} {text}\n"));
+    }
+
+    /// What deserves a look.
+    pub fn warn(&self, text: &str) {
+        let mark = paint(self.style.stderr, Tone::Warn, "warning:");
+        logs::write_stderr(&format!("{mark} {text}\n"));
+    }
+
+    /// The state directory, also when the project has errors: a running `serve` can be asked about just that.
+    pub fn state_dir(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| state_of(&self.root))
+    }
+}
+
+fn write_all(out: &mut impl Write, text: &str) {
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// `[state] path` where it can be read, else the default.
+fn state_of(root: &Path) -> PathBuf {
+    let written = files::scan(root).ok().and_then(|tree| {
+        let text = tree.files.get(Path::new("flowgate.toml"))?.as_ref().ok()?.text.clone();
+        let table = text.parse::<toml::Table>().ok()?;
+        Some(table.get("state")?.get("path")?.as_str()?.to_owned())
+    });
+    root.join(written.as_deref().unwrap_or("state"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::cli) fn at(root: &Path) -> Globals {
+        Globals {
+            root: root.to_path_buf(),
+            state: None,
+            log_level: None,
+            format: Format::Text,
+            style: Style::default(),
+        }
+    }
+
+    #[test]
+    fn the_state_directory_is_found_even_in_a_broken_project() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(at(root.path()).state_dir(), root.path().join("state"));
+        std::fs::write(root.path().join("flowgate.toml"), "nonsense = 1\n[state]\npath = \"var/s\"\n").unwrap();
+        assert_eq!(at(root.path()).state_dir(), root.path().join("var/s"));
+        std::fs::write(root.path().join("flowgate.toml"), "not toml [").unwrap();
+        assert_eq!(at(root.path()).state_dir(), root.path().join("state"));
+        let mut globals = at(root.path());
+        globals.state = Some("/elsewhere".into());
+        assert_eq!(globals.state_dir(), Path::new("/elsewhere"));
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_error() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        write_all(&mut Gone, "x");
+    }
+}
