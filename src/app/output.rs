@@ -1,7 +1,6 @@
 //! Standard output as data: an export-only flow's records and a dry run's requests, one JSON value a line.
 
-use crate::http::request::Prepared;
-use crate::runtime::scope::Output;
+use crate::app::run::{Output, Prepared};
 use crate::value::json::{Json, JsonRef, write_string};
 use std::io::{self, BufWriter, Stdout as Raw, Write};
 use std::sync::{Mutex, PoisonError};

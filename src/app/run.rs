@@ -3,13 +3,16 @@
 use super::{Signal, Signals};
 use crate::observe::event;
 use crate::observe::meters::TriggerKind;
-use crate::runtime::supervisor::{Started, Supervisor};
 use crate::value::id::FlowId;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::runtime::run::report::{Ending, Progress, RecordError, Report};
-pub use crate::runtime::supervisor::{Options, Refused};
+// What commands may know of runs: names from below, so that `cli` stands on `app` alone.
+pub use crate::http::request::Prepared;
+pub use crate::runtime::run::report::{Ending, Progress, RecordError, Report, RunError};
+pub use crate::runtime::run::state::Counts;
+pub use crate::runtime::scope::Output;
+pub use crate::runtime::supervisor::{Options, Refused, Started, Supervisor};
 
 /// How runs were stopped from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +26,10 @@ pub enum Stopped {
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Finished {
-    /// Reports, in the order the flows were named. Cut runs have none.
+    /// Reports of runs, in the order the flows were named. Cut runs have none.
     pub reports: Vec<Report>,
-    /// Flows that did not start.
-    pub refused: Vec<Refused>,
+    /// Whether a flow could not start.
+    pub refused: bool,
     /// Whether a signal ended it.
     pub stopped: Option<Stopped>,
 }
@@ -41,6 +44,7 @@ pub async fn to_the_end(
 ) -> std::io::Result<Finished> {
     let mut signals = Signals::listen()?;
     let mut finished = Finished::default();
+    let mut refusals = Vec::new();
     let mut waiting = Vec::new();
     for id in ids {
         match supervisor.start(id, TriggerKind::Manual, options) {
@@ -48,11 +52,12 @@ pub async fn to_the_end(
                 watch(id, progress);
                 waiting.push(report);
             }
-            Err(refused) => finished.refused.push(refused),
+            Err(refused) => refusals.push(refusal(id, &refused)),
         }
     }
+    finished.refused = !refusals.is_empty();
     let ended = async {
-        let mut reports = Vec::new();
+        let mut reports = refusals;
         for report in waiting {
             reports.extend(report.await);
         }
@@ -80,4 +85,19 @@ pub async fn to_the_end(
     }
     finished.stopped = Some(if whole { Stopped::Whole(signal) } else { Stopped::Cut });
     Ok(finished)
+}
+
+/// A flow that did not start is part of the account too.
+fn refusal(id: &FlowId, refused: &Refused) -> Report {
+    let cause = RunError { place: "start".to_owned(), text: refused.to_string() };
+    Report {
+        flow: id.clone(),
+        run: String::new(),
+        ending: Ending::ExportFailed(cause),
+        counts: Counts::default(),
+        pages: 0,
+        requests: 0,
+        took: Duration::ZERO,
+        errors: Vec::new(),
+    }
 }

@@ -103,11 +103,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     #[arg(long, hide = true, num_args = 0..=1)]
-    since: Option<Option<OsString>>,
+    since: Option<Vec<OsString>>,
     #[arg(long, hide = true, num_args = 0..=1)]
-    until: Option<Option<OsString>>,
+    until: Option<Vec<OsString>>,
     #[arg(long, hide = true, num_args = 0..=1)]
-    export: Option<Option<OsString>>,
+    export: Option<Vec<OsString>>,
     #[arg(long, hide = true)]
     fresh: bool,
 }

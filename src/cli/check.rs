@@ -5,6 +5,7 @@ use super::{Exit, Globals};
 use crate::config::diagnostic::{Counts, Diagnostic};
 use crate::config::{self, Env, Loaded, render};
 use crate::model::snapshot::Snapshot;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Prints the findings; 78 when the project cannot be applied.
@@ -49,7 +50,7 @@ fn text(findings: &[Diagnostic], snapshot: Option<&Snapshot>, colour: bool) -> S
     let mut out = if findings.is_empty() { String::new() } else { render::text(findings, colour) };
     if let Some(snapshot) = snapshot {
         let (connections, flows) = (snapshot.connections.len(), snapshot.flows.len());
-        out.push_str(&format!("{}, {}: ok\n", count(connections, "connection"), count(flows, "flow")));
+        let _ = writeln!(out, "{}, {}: ok", count(connections, "connection"), count(flows, "flow"));
         if connections + flows == 0 {
             out.push_str("(nothing under connections/ and flows/ here; `flowgate init` writes a first project)\n");
         }

@@ -45,10 +45,13 @@ pub async fn demo(globals: &Globals, host: &Host, stay: bool) -> Exit {
 }
 
 async fn once(globals: &Globals, host: &Host, playground: Playground) -> Exit {
-    let snapshot = match super::load(globals, host, true) {
+    let snapshot = match super::load(globals, host) {
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
     };
+    if let Err(exit) = super::install_logs(globals, &snapshot, host, true) {
+        return exit;
+    }
     let ids: Vec<FlowId> = snapshot.flows.values().filter(|flow| flow.enabled).map(|flow| flow.id.clone()).collect();
     let ended = carry(globals, host, snapshot, &ids, Options::default()).await;
     let ledger = playground.stop();

@@ -23,15 +23,22 @@ pub struct Globals {
 }
 
 impl Globals {
-    /// From the flags.
-    pub fn new(args: GlobalArgs, style: Style) -> Self {
-        Self {
-            root: args.directory,
-            state: args.state,
+    /// From the flags, or what is wrong with them.
+    pub fn new(args: GlobalArgs, style: Style) -> Result<Self, String> {
+        let directory = |path: &Path| {
+            // Programs that change their directory later must mean the same place.
+            std::path::absolute(path).map_err(|error| format!("`{}` is no directory name: {error}", path.display()))
+        };
+        if let Some(Err(error)) = args.log_level.as_deref().map(logs::check_level) {
+            return Err(format!("--log-level: {error}"));
+        }
+        Ok(Self {
+            root: directory(&args.directory)?,
+            state: args.state.as_deref().map(directory).transpose()?,
             log_level: args.log_level,
             format: if args.json { Format::Json } else { args.format.unwrap_or_default() },
             style,
-        }
+        })
     }
 
     /// Whether a program reads the output.
@@ -111,6 +118,21 @@ pub(super) mod tests {
         let mut globals = at(root.path());
         globals.state = Some("/elsewhere".into());
         assert_eq!(globals.state_dir(), Path::new("/elsewhere"));
+    }
+
+    #[test]
+    fn directories_are_absolute_and_a_bad_level_is_refused() {
+        let args = |level: Option<&str>| GlobalArgs {
+            directory: "p".into(),
+            state: Some("s".into()),
+            log_level: level.map(str::to_owned),
+            no_color: false,
+            format: None,
+            json: true,
+        };
+        let globals = Globals::new(args(None), Style::default()).unwrap();
+        assert!(globals.root.is_absolute() && globals.state.as_ref().unwrap().is_absolute() && globals.json());
+        assert!(Globals::new(args(Some("loud")), Style::default()).unwrap_err().starts_with("--log-level: `loud`"));
     }
 
     #[test]

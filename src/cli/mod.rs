@@ -1,21 +1,20 @@
 //! The command line: one file per command. Reads arguments, asks `app`, `config` or the running process, and turns
 //! the result into words and an exit code. No decision about flows is taken here.
 
-pub mod args;
+mod args;
 mod check;
 mod demo;
-pub mod exit;
+mod exit;
 mod globals;
 mod init;
-pub mod progress;
+mod progress;
 mod run;
 mod serve;
 mod status;
-pub mod style;
-pub mod summary;
-pub mod table;
+mod style;
+mod summary;
+mod table;
 
-pub use check::{accept, no_directory};
 pub use exit::Exit;
 pub use globals::Globals;
 
@@ -26,72 +25,91 @@ use crate::model::settings::LogFormat;
 use crate::model::snapshot::Snapshot;
 use crate::observe::logs;
 use args::{Cli, Command, Refusal};
+use check::accept;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 use style::Style;
 
-/// Carries out a command line.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+/// Carries out the command line of this process.
+pub fn main() -> Exit {
+    carry_out(std::env::args_os())
+}
+
+fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let Cli { global, command } = match args::parse(arguments) {
         Ok(cli) => cli,
         Err(refusal) => return refuse(&refusal),
     };
-    let env = ProcessEnv;
-    let globals = Globals::new(global.clone(), Style::decide(global.no_color, &|name| env.var(name)));
-    if let Some(Err(error)) = globals.log_level.as_deref().map(logs::check_level) {
-        globals.complain(&format!("--log-level: {error}"));
-        return Exit::Usage;
-    }
+    let style = Style::decide(global.no_color, &|name| ProcessEnv.var(name));
+    let globals = match Globals::new(global, style) {
+        Ok(globals) => globals,
+        Err(text) => return refuse(&Refusal::Text(text)),
+    };
     match command {
-        Command::Check { deny_warnings } => check::check(&globals, &env, deny_warnings),
+        Command::Check { deny_warnings } => check::check(&globals, &ProcessEnv, deny_warnings),
         Command::Init => init::init(&globals),
         Command::Status => status::status(&globals),
-        Command::Demo { serve } => on_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),
         Command::Run(args) => {
             let options = Options { limit: args.limit, dry_run: args.dry_run };
-            on_runtime(&globals, 1, async |host| run::run(&globals, &host, &args.flows, options).await)
+            with_runtime(&globals, 1, async |host| run::run(&globals, &host, &args.flows, options).await)
         }
-        Command::Serve => on_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
-        // Refused by `args::parse` already.
+        Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
+        Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),
+        // Refused while parsing.
         Command::Other(_) => Exit::Usage,
     }
 }
 
-/// One thread serves flows best; `serve` gets two so that a busy flow never keeps monitoring waiting.
-fn on_runtime(globals: &Globals, threads: usize, work: impl AsyncFnOnce(Host) -> Exit) -> Exit {
-    let mut builder = match threads {
-        1 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
+/// clap colours for a terminal only and knows `NO_COLOR` by itself.
+fn refuse(refusal: &Refusal) -> Exit {
+    match refusal {
+        // Fails only when nobody reads.
+        Refusal::Clap(error) => drop(error.print()),
+        Refusal::Text(text) => drop(writeln!(std::io::stderr(), "error: {text}")),
+    }
+    refusal.exit()
+}
+
+/// One thread serves one flow best; `serve` gets two so that a busy flow never keeps monitoring waiting.
+fn with_runtime(globals: &Globals, threads: usize, work: impl AsyncFnOnce(Host) -> Exit) -> Exit {
+    let mut builder = if threads == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
     };
-    let built = builder.worker_threads(threads).enable_all().build();
-    let (root, runtime) = match (std::path::absolute(&globals.root), built) {
-        (Ok(root), Ok(runtime)) => (root, runtime),
-        (Err(error), _) => return no_directory(globals, &error),
-        (_, Err(error)) => {
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    let runtime = match builder.enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
             globals.complain(&format!("the async runtime cannot start: {error}"));
             return Exit::Temporary;
         }
     };
-    let exit = runtime.block_on(async { work(Host::of_machine(root, Arc::new(ProcessEnv))).await });
+    let exit = runtime.block_on(async { work(Host::of_machine(globals.root.clone(), Arc::new(ProcessEnv))).await });
     // A second signal or a cut drain must not wait for what is stuck.
     runtime.shutdown_background();
     exit
 }
 
-/// Loads the project for a command that runs flows and installs the log; findings go to stderr.
-fn load(globals: &Globals, host: &Host, quiet: bool) -> Result<Arc<Snapshot>, Exit> {
-    let (_, loaded) = host.load().map_err(|error| no_directory(globals, &error))?;
-    let snapshot = accept(globals, loaded)?;
-    install_logs(globals, &snapshot, host, quiet)?;
-    Ok(snapshot)
+/// Loads the project for a command that runs something; findings go to stderr.
+fn load(globals: &Globals, host: &Host) -> Result<Arc<Snapshot>, Exit> {
+    match host.load() {
+        Ok((_, loaded)) => accept(globals, loaded),
+        Err(error) => Err(check::no_directory(globals, &error)),
+    }
 }
 
-/// `serve` says everything, one-off commands only what is wrong.
+/// Faults only: how runs end is told by the summary.
+const QUIET: &str = "error,flowgate::observe::event::run=off";
+
+/// Installs the log: `serve` says everything, one-off commands only what is wrong.
 fn install_logs(globals: &Globals, snapshot: &Snapshot, host: &Host, quiet: bool) -> Result<(), Exit> {
     let level = match &globals.log_level {
         Some(level) => level.clone(),
-        None if quiet => "error".to_owned(),
+        None if quiet => QUIET.to_owned(),
         None => snapshot.settings.log_level.clone(),
     };
     let format = match snapshot.settings.log_format {
@@ -100,18 +118,31 @@ fn install_logs(globals: &Globals, snapshot: &Snapshot, host: &Host, quiet: bool
         LogFormat::Json => Some(logs::Format::Json),
     };
     let options = logs::Options { format, level, colour: globals.style.stderr };
-    logs::install(&options, host.clock.clone()).map(|_| ()).map_err(|error| {
-        globals.complain(&error.to_string());
-        Exit::Config
-    })
+    match logs::install(&options, host.clock.clone()) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            globals.complain(&error.to_string());
+            Err(Exit::Usage)
+        }
+    }
 }
 
-/// clap colours for a terminal only and knows `NO_COLOR` by itself.
-fn refuse(refusal: &Refusal) -> Exit {
-    match refusal {
-        // Fails only when nobody reads.
-        Refusal::Clap(error) => drop(error.print()),
-        Refusal::Text(text) => drop(writeln!(io::stderr(), "error: {text}")),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_of_one_off_commands_is_understood() {
+        assert_eq!(logs::check_level(QUIET), Ok(()));
     }
-    refusal.exit()
+
+    #[test]
+    fn refusals_end_with_the_code_for_usage() {
+        let line = |words: &[&str]| carry_out(["flowgate"].iter().chain(words).map(OsString::from));
+        assert_eq!(line(&["ping", "shop"]), Exit::Usage);
+        assert_eq!(line(&["run", "orders", "--fresh"]), Exit::Usage);
+        assert_eq!(line(&["check", "--log-level", "loud"]), Exit::Usage);
+        assert_eq!(line(&["check", "-C", "/nowhere/at/all"]), Exit::Config);
+        assert_eq!(line(&["status", "-C", "/nowhere/at/all"]), Exit::Unavailable);
+    }
 }

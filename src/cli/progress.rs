@@ -3,46 +3,37 @@
 //! Log lines go above the bars while they are drawn.
 
 use super::Globals;
+use crate::app::run::{Counts, Progress};
 use crate::observe::{logs, task};
+use crate::value::id::FlowId;
 use crate::value::time::{Mono, SharedClock};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
+const WITH_TOTAL: &str = "{prefix:24.bold} [{bar:24}] {msg}";
+const WITHOUT_TOTAL: &str = "{prefix:24.bold} {spinner} {msg}";
 const REDRAW_EVERY: Duration = Duration::from_millis(120);
-
-/// A run's figures at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Records that left the export.
-    pub exported: u64,
-    /// Taken by an import.
-    pub delivered: u64,
-    /// Left by a rule.
-    pub filtered: u64,
-    /// With an error record.
-    pub failed: u64,
-    /// How many the source says there are.
-    pub total: Option<u64>,
-}
-
-type Ask = Box<dyn Fn() -> Figures + Send>;
 
 struct Watched {
     bar: ProgressBar,
-    ask: Ask,
+    progress: Arc<Progress>,
     since: Mono,
 }
 
 impl Watched {
     fn draw(&self, now: Mono) {
-        let figures = (self.ask)();
-        if let Some(total) = figures.total {
-            self.bar.set_length(total.max(figures.exported));
+        let counts = self.progress.counts();
+        if let Some(total) = self.progress.total() {
+            if self.bar.length().is_none() {
+                self.bar.set_style(style(WITH_TOTAL));
+            }
+            self.bar.set_length(total.max(counts.exported));
         }
-        self.bar.set_position(settled(figures));
-        self.bar.set_message(line(figures, now.since(self.since)));
+        self.bar.set_position(settled(counts));
+        self.bar.set_message(line(counts, now.since(self.since)));
         self.bar.tick();
     }
 }
@@ -79,15 +70,12 @@ impl Bars {
         Self { clock, shown: Some(Shown { multi, watched, redraw }) }
     }
 
-    /// A bar for a flow; `ask` is called some times a second.
-    pub fn watch(&self, flow: &str, ask: impl Fn() -> Figures + Send + 'static) {
+    /// A bar for a run.
+    pub fn watch(&self, flow: &FlowId, progress: Arc<Progress>) {
         let Some(shown) = &self.shown else { return };
-        let bar = match ask().total {
-            Some(total) => ProgressBar::new(total).with_style(style("{prefix:24.bold} [{bar:24}] {msg}")),
-            None => ProgressBar::no_length().with_style(style("{prefix:24.bold} {spinner} {msg}")),
-        };
-        let bar = shown.multi.add(bar).with_prefix(logs::visible(flow));
-        let watched = Watched { bar, ask: Box::new(ask), since: self.clock.mono() };
+        let bar = ProgressBar::no_length().with_style(style(WITHOUT_TOTAL)).with_prefix(flow.to_string());
+        let bar = shown.multi.add(bar);
+        let watched = Watched { bar, progress, since: self.clock.mono() };
         shown.watched.lock().unwrap_or_else(PoisonError::into_inner).push(watched);
     }
 
@@ -122,21 +110,21 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn settled(figures: Figures) -> u64 {
-    figures.delivered + figures.filtered + figures.failed
+fn settled(counts: Counts) -> u64 {
+    counts.delivered + counts.filtered + counts.failed
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn line(figures: Figures, since: Duration) -> String {
-    let Figures { exported, delivered, filtered, failed, .. } = figures;
-    let rate = settled(figures) as f64 / since.as_secs_f64().max(0.1);
+fn line(counts: Counts, since: Duration) -> String {
+    let Counts { exported, delivered, filtered, failed, .. } = counts;
+    let rate = settled(counts) as f64 / since.as_secs_f64().max(0.1);
     let mut line = format!("{exported} exported, {delivered} delivered");
     for (count, word) in [(filtered, "filtered"), (failed, "failed")] {
         if count > 0 {
-            line.push_str(&format!(", {count} {word}"));
+            let _ = write!(line, ", {count} {word}");
         }
     }
-    line.push_str(&format!(", {rate:.0}/s"));
+    let _ = write!(line, ", {rate:.0}/s");
     line
 }
 
@@ -149,21 +137,22 @@ mod tests {
 
     #[test]
     fn the_templates_are_understood() {
-        for template in ["{prefix:24.bold} [{bar:24}] {msg}", "{prefix:24.bold} {spinner} {msg}"] {
+        for template in [WITH_TOTAL, WITHOUT_TOTAL] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }
 
     #[test]
     fn a_line_names_what_happened_and_how_fast() {
-        let figures = Figures { exported: 100, delivered: 40, failed: 10, ..Figures::default() };
-        assert_eq!(line(figures, Duration::from_secs(2)), "100 exported, 40 delivered, 10 failed, 25/s");
+        let counts = Counts { exported: 100, delivered: 40, failed: 10, ..Counts::default() };
+        assert_eq!(line(counts, Duration::from_secs(2)), "100 exported, 40 delivered, 10 failed, 25/s");
     }
 
     #[tokio::test]
-    async fn nothing_is_asked_or_drawn_without_a_terminal() {
+    async fn nothing_is_drawn_without_a_terminal() {
         let bars = Bars::start(&at(Path::new(".")), SystemClock::start());
-        bars.watch("orders", || panic!("asked"));
+        bars.watch(&FlowId::parse("orders").unwrap(), Arc::default());
+        assert!(bars.shown.is_none());
         bars.finish();
     }
 }

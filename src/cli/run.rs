@@ -1,23 +1,23 @@
 //! `flowgate run FLOW…`: flows now, side by side in one process; ends when they end.
 
-use super::progress::{Bars, Figures};
-use super::summary::{self, Row};
-use super::{Exit, Globals};
+use super::progress::Bars;
+use super::{Exit, Globals, summary};
 use crate::app::output::Stdout;
-use crate::app::run::{Ending, Finished, Options, RecordError, Refused, Report, Stopped, to_the_end};
+use crate::app::run::{Ending, Finished, Options, Stopped, to_the_end};
 use crate::app::{Host, Signal};
 use crate::model::snapshot::Snapshot;
-use crate::observe::meters::RunOutcome;
 use crate::value::id::FlowId;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Runs the flows named on the command line.
 pub async fn run(globals: &Globals, host: &Host, flows: &[String], options: Options) -> Exit {
-    let snapshot = match super::load(globals, host, true) {
+    let snapshot = match super::load(globals, host) {
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
     };
+    if let Err(exit) = super::install_logs(globals, &snapshot, host, true) {
+        return exit;
+    }
     match named(&snapshot, flows) {
         Ok(ids) => carry(globals, host, snapshot, &ids, options).await,
         Err(text) => {
@@ -40,16 +40,7 @@ pub async fn carry(globals: &Globals, host: &Host, snapshot: Arc<Snapshot>, ids:
     };
     let bars = Bars::start(globals, host.clock.clone());
     let finished = to_the_end(&supervisor, ids, options, timeout, |id, progress| {
-        bars.watch(id.as_str(), move || {
-            let counts = progress.counts();
-            Figures {
-                exported: counts.exported,
-                delivered: counts.delivered,
-                filtered: counts.filtered,
-                failed: counts.failed,
-                total: progress.total(),
-            }
-        });
+        bars.watch(id, progress);
     })
     .await;
     bars.finish();
@@ -66,14 +57,8 @@ pub async fn carry(globals: &Globals, host: &Host, snapshot: Arc<Snapshot>, ids:
         globals.complain(&format!("stdout: {error}"));
         return Exit::Temporary;
     }
-    tell(globals, &finished, options)
-}
-
-fn tell(globals: &Globals, finished: &Finished, options: Options) -> Exit {
-    let mut rows: Vec<Row> = finished.reports.iter().map(row).collect();
-    rows.extend(finished.refused.iter().map(refusal));
-    summary::print(globals, &rows, options.dry_run);
-    exit(finished)
+    summary::print(globals, &finished.reports, options);
+    exit(&finished)
 }
 
 /// The ids typed, checked against the snapshot.
@@ -111,60 +96,13 @@ fn exit(finished: &Finished) -> Exit {
     let any = |test: fn(&Ending) -> bool| finished.reports.iter().any(|report| test(&report.ending));
     if any(|ending| matches!(ending, Ending::Offline(_))) {
         Exit::Auth
+    } else if finished.refused {
+        Exit::Config
     } else if any(|ending| matches!(ending, Ending::ExportFailed(_))) {
         Exit::Unavailable
-    } else if !finished.refused.is_empty() {
-        Exit::Config
     } else if any(|ending| matches!(ending, Ending::WithErrors)) {
         Exit::No
     } else {
         Exit::Done
     }
-}
-
-fn row(report: &Report) -> Row {
-    let counts = report.counts;
-    Row {
-        flow: report.flow.to_string(),
-        run: report.run.clone(),
-        outcome: report.ending.outcome(),
-        cause: report.ending.error().map(ToString::to_string),
-        exported: counts.exported,
-        delivered: counts.delivered,
-        filtered: counts.filtered,
-        failed: counts.failed,
-        in_flight: counts.in_flight,
-        pages: report.pages,
-        requests: report.requests,
-        took: report.took,
-        errors: report.errors.iter().map(line).collect(),
-    }
-}
-
-fn refusal(refused: &Refused) -> Row {
-    Row {
-        flow: refused.flow(),
-        run: String::new(),
-        outcome: RunOutcome::Failed,
-        cause: Some(refused.to_string()),
-        exported: 0,
-        delivered: 0,
-        filtered: 0,
-        failed: 0,
-        in_flight: 0,
-        pages: 0,
-        requests: 0,
-        took: Duration::ZERO,
-        errors: Vec::new(),
-    }
-}
-
-fn line(error: &RecordError) -> String {
-    let RecordError { step, page, record, class, text, attempts, request, excerpt, .. } = error;
-    let sent = match attempts {
-        0 => String::new(),
-        1 => format!(" ({request})"),
-        more => format!(" ({request}, {more} attempts)"),
-    };
-    format!("page {page} record {record}: {step}: {class}: {text}{sent}; record {excerpt}")
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub async fn serve(globals: &Globals, host: &Host) -> Exit {
     let (tree, loaded) = match host.load() {
         Ok(pair) => pair,
-        Err(error) => return super::no_directory(globals, &error),
+        Err(error) => return super::check::no_directory(globals, &error),
     };
     let named_files = loaded.named_files.clone();
     let snapshot = match super::accept(globals, loaded) {

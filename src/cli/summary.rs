@@ -3,106 +3,85 @@
 use super::Globals;
 use super::style::Tone;
 use super::table::{Align, Cell, Table};
+use crate::app::run::{Ending, Options, RecordError, Report};
 use crate::observe::logs::visible;
-use crate::observe::meters::RunOutcome;
+use crate::value::id::FlowId;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Most error records shown of a flow.
 const MOST_ERRORS: usize = 10;
 
-/// One run.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// Which flow.
-    pub flow: String,
-    /// Which run; empty when none was started.
-    pub run: String,
-    /// How it ended.
-    pub outcome: RunOutcome,
-    /// What ended it early.
-    pub cause: Option<String>,
-    /// Records that left the export.
-    pub exported: u64,
-    /// Taken by an import.
-    pub delivered: u64,
-    /// Left by a rule.
-    pub filtered: u64,
-    /// With an error record.
-    pub failed: u64,
-    /// Neither, when the run was stopped.
-    pub in_flight: u64,
-    /// Pages read.
-    pub pages: u64,
-    /// Import requests.
-    pub requests: u64,
-    /// Duration.
-    pub took: Duration,
-    /// The first error records, each a line.
-    pub errors: Vec<String>,
-}
-
 /// Prints it.
-pub fn print(globals: &Globals, rows: &[Row], dry_run: bool) {
+pub fn print(globals: &Globals, reports: &[Report], options: Options) {
     if globals.json() {
-        globals.say(&document(rows, dry_run).to_string());
+        globals.say(&document(reports, options.dry_run).to_string());
     } else {
-        globals.note(text(rows, dry_run, globals.style.stderr).trim_end());
+        globals.note(text(reports, options.dry_run, globals.style.stderr).trim_end());
     }
 }
 
-fn text(rows: &[Row], dry_run: bool, colour: bool) -> String {
-    let mut table = Table::new(&[
-        ("flow", Align::Left),
-        ("outcome", Align::Left),
-        ("exported", Align::Right),
-        ("delivered", Align::Right),
-        ("filtered", Align::Right),
-        ("failed", Align::Right),
-        ("requests", Align::Right),
-        ("time", Align::Right),
-    ]);
-    for row in rows {
-        let figures = [row.exported, row.delivered, row.filtered, row.failed, row.requests];
-        let mut cells = vec![Cell::from(&row.flow), outcome(row.outcome)];
+fn text(reports: &[Report], dry_run: bool, colour: bool) -> String {
+    let delivered = if dry_run { "rendered" } else { "delivered" };
+    let mut columns = vec![("flow", Align::Left), ("outcome", Align::Left)];
+    columns.extend(
+        ["exported", delivered, "filtered", "failed", "pages", "requests", "time"].map(|name| (name, Align::Right)),
+    );
+    let mut table = Table::new(&columns);
+    for report in reports {
+        let counts = report.counts;
+        let figures =
+            [counts.exported, counts.delivered, counts.filtered, counts.failed, report.pages, report.requests];
+        let mut cells = vec![Cell::from(report.flow.as_str()), outcome(&report.ending)];
         cells.extend(figures.map(|figure| Cell::from(figure.to_string())));
-        cells.push(time(row.took).into());
+        cells.push(time(report.took).into());
         table.row(cells);
     }
     let mut out = table.render(colour);
     if dry_run {
         out.push_str("dry run: requests of imports were shown, none was sent\n");
     }
-    for row in rows {
-        details(row, &mut out);
+    for report in reports {
+        details(report, &mut out);
     }
     out
 }
 
-fn details(row: &Row, out: &mut String) {
-    let flow = &row.flow;
-    if let Some(cause) = &row.cause {
-        out.push_str(&format!("{flow}: {}\n", visible(cause)));
+fn details(report: &Report, out: &mut String) {
+    let flow = &report.flow;
+    if let Some(cause) = report.ending.error() {
+        let _ = writeln!(out, "{flow}: {}", visible(&cause.to_string()));
     }
-    if row.in_flight > 0 {
-        out.push_str(&format!("{flow}: {} records were read and neither delivered nor refused\n", row.in_flight));
+    if report.counts.in_flight > 0 {
+        let count = report.counts.in_flight;
+        let _ = writeln!(out, "{flow}: read and neither delivered nor refused: {count}");
     }
-    for error in row.errors.iter().take(MOST_ERRORS) {
-        out.push_str(&format!("{flow}: {}\n", visible(error)));
+    for error in report.errors.iter().take(MOST_ERRORS) {
+        record(flow, error, out);
     }
-    let shown = row.errors.len().min(MOST_ERRORS) as u64;
-    if row.failed > shown && shown > 0 {
-        out.push_str(&format!("{flow}: and {} more failed records\n", row.failed - shown));
+    let shown = report.errors.len().min(MOST_ERRORS) as u64;
+    if report.counts.failed > shown && shown > 0 {
+        let _ = writeln!(out, "{flow}: and {} more failed records", report.counts.failed - shown);
     }
 }
 
-fn outcome(outcome: RunOutcome) -> Cell {
-    let tone = match outcome {
-        RunOutcome::Succeeded => Tone::Good,
-        RunOutcome::Errors | RunOutcome::Cancelled => Tone::Warn,
-        RunOutcome::Failed => Tone::Bad,
+fn record(flow: &FlowId, error: &RecordError, out: &mut String) {
+    let RecordError { step, page, record, class, text, attempts, request, excerpt, .. } = error;
+    let _ = writeln!(out, "{flow}: page {page} record {record}: {}: {class}: {}", visible(step), visible(text));
+    if !request.is_empty() {
+        let _ = writeln!(out, "    request: {} (attempts: {attempts})", visible(request));
+    }
+    let _ = writeln!(out, "    record:  {}", visible(excerpt));
+}
+
+fn outcome(ending: &Ending) -> Cell {
+    let tone = match ending {
+        Ending::Succeeded => Tone::Good,
+        Ending::WithErrors | Ending::Cancelled => Tone::Warn,
+        Ending::ExportFailed(_) | Ending::Offline(_) => Tone::Bad,
     };
-    Cell::toned(outcome.label(), tone)
+    Cell::toned(ending.name(), tone)
 }
 
 /// `0.42s`, `12.3s`, `3m 04s`, `2h 05m`.
@@ -115,82 +94,99 @@ pub fn time(took: Duration) -> String {
     }
 }
 
-fn document(rows: &[Row], dry_run: bool) -> Value {
-    let runs: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "flow": row.flow,
-                "run": row.run,
-                "outcome": row.outcome.label(),
-                "cause": row.cause,
-                "records": {
-                    "exported": row.exported,
-                    "delivered": row.delivered,
-                    "filtered": row.filtered,
-                    "failed": row.failed,
-                    "in_flight": row.in_flight,
-                },
-                "pages": row.pages,
-                "requests": row.requests,
-                "seconds": (row.took.as_secs_f64() * 1000.0).round() / 1000.0,
-                "errors": row.errors,
-            })
-        })
-        .collect();
-    json!({ "format": 1, "dry_run": dry_run, "runs": runs })
+fn document(reports: &[Report], dry_run: bool) -> Value {
+    json!({ "format": 1, "dry_run": dry_run, "runs": reports.iter().map(of_run).collect::<Vec<_>>() })
+}
+
+fn of_run(report: &Report) -> Value {
+    let counts = report.counts;
+    json!({
+        "flow": report.flow.as_str(),
+        "run": report.run,
+        "outcome": report.ending.outcome().label(),
+        "error": report.ending.error().map(ToString::to_string),
+        "records": {
+            "exported": counts.exported,
+            "delivered": counts.delivered,
+            "filtered": counts.filtered,
+            "failed": counts.failed,
+            "in_flight": counts.in_flight,
+        },
+        "pages": report.pages,
+        "requests": report.requests,
+        "seconds": (report.took.as_secs_f64() * 1000.0).round() / 1000.0,
+        "errors": report.errors.iter().map(of_record).collect::<Vec<_>>(),
+    })
+}
+
+fn of_record(error: &RecordError) -> Value {
+    json!({
+        "step": error.step,
+        "page": error.page,
+        "record": error.record,
+        "class": error.class,
+        "text": error.text,
+        "status": error.status,
+        "attempts": error.attempts,
+        "request": error.request,
+        "excerpt": error.excerpt,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::run::{Counts, RunError};
 
-    fn row() -> Row {
-        Row {
-            flow: "orders".to_owned(),
+    fn report(ending: Ending, in_flight: u64, errors: u64) -> Report {
+        let error = |record| RecordError {
+            step: "import".to_owned(),
+            page: 1,
+            record,
+            class: "rejected",
+            text: "refused\n\u{1b}[31m".to_owned(),
+            status: Some(422),
+            attempts: 1,
+            request: "POST /orders".to_owned(),
+            excerpt: "{}".to_owned(),
+        };
+        Report {
+            flow: FlowId::parse("orders").unwrap(),
             run: "r1".to_owned(),
-            outcome: RunOutcome::Errors,
-            cause: None,
-            exported: 100,
-            delivered: 80,
-            filtered: 5,
-            failed: 15,
-            in_flight: 0,
+            ending,
+            counts: Counts { exported: 100, delivered: 80, filtered: 5, failed: 15, in_flight },
             pages: 2,
             requests: 95,
             took: Duration::from_millis(1234),
-            errors: (1..=12).map(|n| format!("page 1 record {n}: refused\n\u{1b}[31m")).collect(),
+            errors: (1..=errors).map(error).collect(),
         }
     }
 
     #[test]
     fn a_line_per_flow_then_what_went_wrong() {
-        let mut failed = row();
-        failed.outcome = RunOutcome::Failed;
-        failed.cause = Some("export page 3: 500".to_owned());
-        failed.in_flight = 2;
-        failed.errors.clear();
-        let shown = text(&[row(), failed], false, false);
+        let cause = RunError { place: "export page 3".to_owned(), text: "500".to_owned() };
+        let reports = [report(Ending::WithErrors, 0, 12), report(Ending::ExportFailed(cause), 2, 0)];
+        let shown = text(&reports, false, false);
         assert!(
             shown.starts_with(
-                "flow    outcome  exported  delivered  filtered  failed  requests   time\n\
-             orders  errors        100         80         5      15        95  1.23s\n"
+                "flow    outcome      exported  delivered  filtered  failed  pages  requests   time\n\
+                 orders  with errors       100         80         5      15      2        95  1.23s\n"
             ),
             "{shown}"
         );
-        assert!(
-            shown.contains("orders: page 1 record 10: refused\\n\\u{1b}[31m\n") && !shown.contains("record 11"),
-            "{shown}"
-        );
+        assert!(shown.contains("orders: page 1 record 10: import: rejected: refused\\n\\u{1b}[31m\n"), "{shown}");
+        assert!(!shown.contains("record 11"), "{shown}");
         assert!(shown.contains("orders: and 5 more failed records\n"), "{shown}");
-        assert!(shown.contains("orders: export page 3: 500\norders: 2 records were read"), "{shown}");
+        assert!(shown.contains("orders: export page 3: 500\norders: read and neither"), "{shown}");
     }
 
     #[test]
     fn the_document_has_a_version_and_all_figures() {
-        let document = document(&[row()], true);
+        let document = document(&[report(Ending::WithErrors, 0, 1)], true);
         assert_eq!((&document["format"], &document["dry_run"]), (&json!(1), &json!(true)));
+        assert_eq!(document["runs"][0]["outcome"], "errors");
         assert_eq!(document["runs"][0]["records"]["failed"], 15);
+        assert_eq!(document["runs"][0]["errors"][0]["status"], 422);
         assert_eq!(document["runs"][0]["seconds"], 1.234);
     }
 

@@ -80,14 +80,11 @@ impl Table {
             blanks += before;
             // Blanks are only written before something: none at the end of a line.
             if !cell.text.is_empty() {
-                out.extend(std::iter::repeat_n(' ', blanks));
-                blanks = 0;
+                out.extend(std::iter::repeat_n(' ', std::mem::take(&mut blanks)));
                 match cell.tone {
                     Some(tone) => out.push_str(&paint(colour, tone, &cell.text)),
                     None => out.push_str(&cell.text),
                 }
-            } else {
-                blanks += columns_of(&cell.text);
             }
             blanks += after + 2;
         }

@@ -4,8 +4,8 @@
 use super::engine::{Generation, NotReady, Services};
 use super::run::report::{Ending, Progress, Report, RunError};
 use super::run::run;
-use super::run::state::Counts;
 use super::scope::{Output, Scope, Stop};
+use super::view::{FlowView, LastRun, RunView};
 use crate::model::flow::Flow;
 use crate::model::schedule::Overlap;
 use crate::model::snapshot::Snapshot;
@@ -60,58 +60,6 @@ pub enum Refused {
     /// The process is ending.
     #[error("the process is shutting down")]
     Draining,
-}
-
-/// A run in progress, for `status`.
-#[derive(Debug, Clone)]
-pub struct RunView {
-    /// Identity.
-    pub run: String,
-    /// Since when.
-    pub started: DateTime<Utc>,
-    /// Counts so far.
-    pub counts: Counts,
-    /// Pages so far.
-    pub pages: u64,
-}
-
-/// The last run that ended, for `status`.
-#[derive(Debug, Clone)]
-pub struct LastRun {
-    /// Identity.
-    pub run: String,
-    /// When it ended.
-    pub ended: DateTime<Utc>,
-    /// How.
-    pub ending: Ending,
-    /// Counts.
-    pub counts: Counts,
-}
-
-/// A flow, for `status`.
-#[derive(Debug, Clone)]
-pub struct FlowView {
-    /// Which.
-    pub id: FlowId,
-    /// The run in progress.
-    pub running: Option<RunView>,
-    /// Whether one more run waits for it.
-    pub queued: bool,
-    /// The last run that ended.
-    pub last: Option<LastRun>,
-    /// The last success.
-    pub last_success: Option<DateTime<Utc>>,
-}
-
-impl Refused {
-    /// The flow that was asked for; empty when the process is ending.
-    pub fn flow(&self) -> String {
-        match self {
-            Self::Unknown(flow) => flow.clone(),
-            Self::Disabled(flow) | Self::Running(flow) | Self::Kept(flow) | Self::Queued(flow) => flow.to_string(),
-            Self::Draining => String::new(),
-        }
-    }
 }
 
 struct Active {
