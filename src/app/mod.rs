@@ -3,8 +3,8 @@
 
 mod keeper;
 mod reload;
-pub mod serve;
 pub mod runs;
+pub mod serve;
 mod signals;
 pub mod status;
 

@@ -102,7 +102,12 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     Ok(ended)
 }
 
-async fn finish(server: ServerHandle, answers: JoinHandle<()>, upkeep: JoinHandle<()>, clock: &crate::value::time::SharedClock) {
+async fn finish(
+    server: ServerHandle,
+    answers: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
+    clock: &crate::value::time::SharedClock,
+) {
     server.stop(clock, SERVER_GRACE).await;
     answers.abort();
     upkeep.abort();
