@@ -2,8 +2,9 @@
 //! each and turn the result into words and an exit code.
 
 mod keeper;
+pub mod output;
 mod reload;
-pub mod runs;
+pub mod run;
 pub mod serve;
 mod signals;
 pub mod status;

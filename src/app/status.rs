@@ -111,7 +111,7 @@ fn flow(view: &FlowView, supervisor: &Supervisor) -> Value {
         "last": view.last.as_ref().map(|last| json!({
             "run": last.run,
             "ended": time(last.ended),
-            "outcome": last.ending.name(),
+            "outcome": last.ending.outcome().label(),
             "error": last.ending.error().map(ToString::to_string),
             "records": counts(&last.counts),
         })),

@@ -1,8 +1,8 @@
 //! `flowgate demo`: the sample project against built-in APIs; the destination's own ledger is the judge.
 
-use super::run::{carry, exit};
-use super::{Exit, Globals, output, serve, summary};
-use crate::app::runs::Options;
+use super::run::carry;
+use super::{Exit, Globals, serve};
+use crate::app::run::Options;
 use crate::app::{Host, WithVar};
 use crate::playground::{Playground, Settings};
 use crate::value::id::FlowId;
@@ -53,17 +53,7 @@ async fn once(globals: &Globals, host: &Host, playground: Playground) -> Exit {
         return exit;
     }
     let ids: Vec<FlowId> = snapshot.flows.values().filter(|flow| flow.enabled).map(|flow| flow.id.clone()).collect();
-    let timeout = snapshot.settings.shutdown_timeout;
-    let supervisor = match host.supervise(snapshot, Arc::new(output::Stdout::new())) {
-        Ok(supervisor) => supervisor,
-        Err(error) => {
-            globals.complain(&error.to_string());
-            return Exit::Config;
-        }
-    };
-    let (reports, stopped) = carry(globals, &supervisor, &ids, Options::default(), timeout).await;
-    summary::print(globals, &reports, Options::default());
-    let ended = exit(&reports, stopped);
+    let ended = carry(globals, host, snapshot, &ids, Options::default()).await;
     let ledger = playground.stop();
     globals.say(&format!("\nThe destination's own ledger:\n{ledger}"));
     if ended != Exit::Done {

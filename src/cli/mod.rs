@@ -7,7 +7,6 @@ mod demo;
 mod exit;
 mod globals;
 mod init;
-mod output;
 mod progress;
 mod run;
 mod serve;
@@ -20,7 +19,7 @@ pub use exit::Exit;
 pub use globals::Globals;
 
 use crate::app::Host;
-use crate::app::runs::Options;
+use crate::app::run::Options;
 use crate::config::{Env, ProcessEnv};
 use crate::model::settings::LogFormat;
 use crate::model::snapshot::Snapshot;
@@ -53,8 +52,7 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Status => status::status(&globals),
         Command::Run(args) => {
             let options = Options { limit: args.limit, dry_run: args.dry_run };
-            let args = run::RunArgs { flows: args.flows, options };
-            with_runtime(&globals, 1, async |host| run::run(&globals, &host, &args).await)
+            with_runtime(&globals, 1, async |host| run::run(&globals, &host, &args.flows, options).await)
         }
         Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
         Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),

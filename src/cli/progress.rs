@@ -3,7 +3,7 @@
 //! Log lines go above the bars while they are drawn.
 
 use super::Globals;
-use crate::app::runs::{Counts, Progress};
+use crate::app::run::{Counts, Progress};
 use crate::observe::{logs, task};
 use crate::value::id::FlowId;
 use crate::value::time::{Mono, SharedClock};

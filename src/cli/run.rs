@@ -1,27 +1,16 @@
-//! `flowgate run FLOW…`: several flows side by side in one process; ends when they end.
+//! `flowgate run FLOW…`: flows now, side by side in one process; ends when they end.
 
 use super::progress::Bars;
-use super::summary;
-use super::{Exit, Globals};
-use crate::app::runs::{Counts, Ending, Options, Refused, Report, RunError, Started, Supervisor};
-use crate::app::{Host, Signal, Signals};
+use super::{Exit, Globals, summary};
+use crate::app::output::Stdout;
+use crate::app::run::{Ending, Finished, Options, Stopped, to_the_end};
+use crate::app::{Host, Signal};
 use crate::model::snapshot::Snapshot;
-use crate::observe::meters::TriggerKind;
 use crate::value::id::FlowId;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// What `run` was asked for.
-#[derive(Debug, Clone)]
-pub struct RunArgs {
-    /// Flow ids as typed.
-    pub flows: Vec<String>,
-    /// Runs options.
-    pub options: Options,
-}
-
-/// Runs flows to their end and tells how it went.
-pub async fn run(globals: &Globals, host: &Host, args: &RunArgs) -> Exit {
+/// Runs the flows named on the command line.
+pub async fn run(globals: &Globals, host: &Host, flows: &[String], options: Options) -> Exit {
     let snapshot = match super::load(globals, host) {
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
@@ -29,15 +18,19 @@ pub async fn run(globals: &Globals, host: &Host, args: &RunArgs) -> Exit {
     if let Err(exit) = super::install_logs(globals, &snapshot, host, true) {
         return exit;
     }
-    let ids = match flows(&snapshot, &args.flows) {
-        Ok(ids) => ids,
+    match named(&snapshot, flows) {
+        Ok(ids) => carry(globals, host, snapshot, &ids, options).await,
         Err(text) => {
             globals.complain(&text);
-            return Exit::Usage;
+            Exit::Usage
         }
-    };
+    }
+}
+
+/// Runs flows to their end and tells how it went.
+pub async fn carry(globals: &Globals, host: &Host, snapshot: Arc<Snapshot>, ids: &[FlowId], options: Options) -> Exit {
     let timeout = snapshot.settings.shutdown_timeout;
-    let output = Arc::new(super::output::Stdout::new());
+    let output = Arc::new(Stdout::new());
     let supervisor = match host.supervise(snapshot, output.clone()) {
         Ok(supervisor) => supervisor,
         Err(error) => {
@@ -45,93 +38,35 @@ pub async fn run(globals: &Globals, host: &Host, args: &RunArgs) -> Exit {
             return Exit::Config;
         }
     };
-    let (reports, stopped) = carry(globals, &supervisor, &ids, args.options, timeout).await;
+    let bars = Bars::start(globals, host.clock.clone());
+    let finished = to_the_end(&supervisor, ids, options, timeout, |id, progress| {
+        bars.watch(id, progress);
+    })
+    .await;
+    bars.finish();
+    let finished = match finished {
+        Ok(finished) => finished,
+        Err(error) => {
+            globals.complain(&format!("signals cannot be handled: {error}"));
+            return Exit::Temporary;
+        }
+    };
     if let Err(error) = output.finish()
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
         globals.complain(&format!("stdout: {error}"));
         return Exit::Temporary;
     }
-    summary::print(globals, &reports, args.options);
-    exit(&reports, stopped)
-}
-
-/// How a run of flows was stopped from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
-    /// A signal; everything in flight finished.
-    Whole(Signal),
-    /// A signal; requests in flight were cut short.
-    Cut,
-}
-
-/// Starts the flows, shows their progress, drains at the first signal, ends at the second.
-pub async fn carry(
-    globals: &Globals,
-    supervisor: &Supervisor,
-    ids: &[FlowId],
-    options: Options,
-    timeout: Duration,
-) -> (Vec<Report>, Option<Stopped>) {
-    let bars = Bars::start(globals, supervisor.services().clock.clone());
-    let mut waiting = Vec::new();
-    let mut reports = Vec::new();
-    for id in ids {
-        match supervisor.start(id, TriggerKind::Manual, options) {
-            Ok(Started { progress, report }) => {
-                bars.watch(id, progress);
-                waiting.push(report);
-            }
-            Err(refused) => reports.push(refusal(id, &refused)),
-        }
-    }
-    let ended = async {
-        let mut ended = Vec::new();
-        for report in waiting {
-            ended.extend(report.await);
-        }
-        ended
-    };
-    tokio::pin!(ended);
-    let stopped = match Signals::listen() {
-        Ok(mut signals) => tokio::select! {
-            all = &mut ended => { reports.extend(all); None }
-            signal = signals.ending() => {
-                globals.note(&format!("{}: finishing what is in flight (again: stop now)", signal.name()));
-                let whole = tokio::select! {
-                    whole = supervisor.drain(timeout) => whole,
-                    _ = signals.ending() => false,
-                };
-                if whole {
-                    reports.extend((&mut ended).await);
-                }
-                Some(if whole { Stopped::Whole(signal) } else { Stopped::Cut })
-            }
-        },
-        Err(error) => {
-            globals.complain(&format!("signals cannot be handled: {error}"));
-            reports.extend((&mut ended).await);
-            None
-        }
-    };
-    bars.finish();
-    (reports, stopped)
+    summary::print(globals, &finished.reports, options);
+    exit(&finished)
 }
 
 /// The ids typed, checked against the snapshot.
-fn flows(snapshot: &Snapshot, typed: &[String]) -> Result<Vec<FlowId>, String> {
+fn named(snapshot: &Snapshot, typed: &[String]) -> Result<Vec<FlowId>, String> {
     let mut ids: Vec<FlowId> = Vec::new();
     for text in typed {
-        let id = FlowId::parse(text).ok().filter(|id| snapshot.flows.contains_key(id));
-        let Some(id) = id else {
-            let known: Vec<&str> = snapshot.flows.keys().map(FlowId::as_str).collect();
-            let near = known.iter().max_by(|a, b| strsim::jaro(a, text).total_cmp(&strsim::jaro(b, text)));
-            let near = near.filter(|near| strsim::jaro(near, text) > 0.7);
-            return Err(match near {
-                Some(near) => format!("there is no flow `{text}`; did you mean `{near}`?"),
-                None if known.is_empty() => format!("there is no flow `{text}`: flows/ holds none"),
-                None => format!("there is no flow `{text}`; there are: {}", known.join(", ")),
-            });
+        let Some(id) = FlowId::parse(text).ok().filter(|id| snapshot.flows.contains_key(id)) else {
+            return Err(no_flow(snapshot, text));
         };
         if !ids.contains(&id) {
             ids.push(id);
@@ -140,30 +75,29 @@ fn flows(snapshot: &Snapshot, typed: &[String]) -> Result<Vec<FlowId>, String> {
     Ok(ids)
 }
 
-fn refusal(id: &FlowId, refused: &Refused) -> Report {
-    Report {
-        flow: id.clone(),
-        run: String::new(),
-        ending: Ending::ExportFailed(RunError { place: "start".to_owned(), text: refused.to_string() }),
-        counts: Counts::default(),
-        pages: 0,
-        requests: 0,
-        took: Duration::ZERO,
-        errors: Vec::new(),
+fn no_flow(snapshot: &Snapshot, text: &str) -> String {
+    let known: Vec<&str> = snapshot.flows.keys().map(FlowId::as_str).collect();
+    let near = known.iter().max_by(|a, b| strsim::jaro(a, text).total_cmp(&strsim::jaro(b, text)));
+    match near.filter(|near| strsim::jaro(near, text) > 0.7) {
+        Some(near) => format!("there is no flow `{text}`; did you mean `{near}`?"),
+        None if known.is_empty() => format!("there is no flow `{text}`: flows/ holds none"),
+        None => format!("there is no flow `{text}`; there are: {}", known.join(", ")),
     }
 }
 
-/// The gravest of all endings decides.
-pub fn exit(reports: &[Report], stopped: Option<Stopped>) -> Exit {
-    match stopped {
+/// The gravest ending decides.
+fn exit(finished: &Finished) -> Exit {
+    match finished.stopped {
         Some(Stopped::Cut) => return Exit::Temporary,
         Some(Stopped::Whole(Signal::Terminate)) => return Exit::Terminated,
         Some(Stopped::Whole(_)) => return Exit::Interrupted,
         None => {}
     }
-    let any = |test: fn(&Ending) -> bool| reports.iter().any(|report| test(&report.ending));
+    let any = |test: fn(&Ending) -> bool| finished.reports.iter().any(|report| test(&report.ending));
     if any(|ending| matches!(ending, Ending::Offline(_))) {
         Exit::Auth
+    } else if finished.refused {
+        Exit::Config
     } else if any(|ending| matches!(ending, Ending::ExportFailed(_))) {
         Exit::Unavailable
     } else if any(|ending| matches!(ending, Ending::WithErrors)) {

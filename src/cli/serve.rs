@@ -1,6 +1,7 @@
 //! `flowgate serve`: the long-running process.
 
-use super::{Exit, Globals, output};
+use super::{Exit, Globals};
+use crate::app::output::Stdout;
 use crate::app::serve::{Ended, ServeError, Setup};
 use crate::app::{self, Host, Signal};
 use crate::observe::event;
@@ -10,10 +11,7 @@ use std::sync::Arc;
 pub async fn serve(globals: &Globals, host: &Host) -> Exit {
     let (tree, loaded) = match host.load() {
         Ok(pair) => pair,
-        Err(error) => {
-            globals.complain(&format!("{}: {error}", host.root.display()));
-            return Exit::Config;
-        }
+        Err(error) => return super::check::no_directory(globals, &error),
     };
     let named_files = loaded.named_files.clone();
     let snapshot = match super::accept(globals, loaded) {
@@ -30,7 +28,7 @@ pub async fn serve(globals: &Globals, host: &Host) -> Exit {
         tree_hash: tree.hash,
         named_files,
         state,
-        output: Arc::new(output::Stdout::new()),
+        output: Arc::new(Stdout::new()),
     };
     let exit = match app::serve::serve(setup).await {
         Ok(Ended::Drained) => Exit::Done,
@@ -40,8 +38,7 @@ pub async fn serve(globals: &Globals, host: &Host) -> Exit {
         Err(error) => {
             globals.complain(&error.to_string());
             match error {
-                ServeError::NotReady(_) | ServeError::State(_) => Exit::Config,
-                ServeError::Listen(_) => Exit::Unavailable,
+                ServeError::NotReady(_) | ServeError::State(_) | ServeError::Listen(_) => Exit::Config,
                 ServeError::Signals(_) => Exit::Temporary,
             }
         }

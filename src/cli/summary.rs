@@ -3,7 +3,7 @@
 use super::Globals;
 use super::style::Tone;
 use super::table::{Align, Cell, Table};
-use crate::app::runs::{Ending, Options, RecordError, Report};
+use crate::app::run::{Ending, Options, RecordError, Report};
 use crate::observe::logs::visible;
 use crate::value::id::FlowId;
 use serde_json::{Value, json};
@@ -136,7 +136,7 @@ fn of_record(error: &RecordError) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::runs::{Counts, RunError};
+    use crate::app::run::{Counts, RunError};
 
     fn report(ending: Ending, in_flight: u64, errors: u64) -> Report {
         let error = |record| RecordError {

@@ -49,11 +49,13 @@ pub struct Unreadable {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// Line and column, where the reason has a place.
+    pub at: Option<(usize, usize)>,
 }
 
 impl Unreadable {
     fn new(code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { code, message: message.into(), help: Some(help.into()) }
+        Self { code, message: message.into(), help: Some(help.into()), at: None }
     }
 }
 

@@ -142,6 +142,9 @@ impl<'a> Load<'a> {
                 if let Some(known) = known {
                     let (decoded, found) = connection::decode(&Table::root(&file, &table), known, &sources);
                     facts = found;
+                    if decoded.http.is_none() {
+                        not_silent(&file);
+                    }
                     let hash = self.settle(source, sources.named());
                     draft = id.is_some().then_some((decoded, hash));
                 }
@@ -166,8 +169,9 @@ impl<'a> Load<'a> {
                 let sources = self.sources();
                 (flow, formerly) = flow::decode(&Table::root(&file, &table), known, &sources, names);
                 let hash = self.settle(source, sources.named());
-                if let Some(flow) = &mut flow {
-                    flow.hash = hash;
+                match &mut flow {
+                    Some(flow) => flow.hash = hash,
+                    None => not_silent(&file),
                 }
             }
             files.push(FlowFile { file, flow: flow.filter(|_| id.is_some()), id, formerly });
@@ -186,9 +190,16 @@ fn open<'t>(
         Ok(source) => (File::new(path, &source.text, top), Some(source)),
         Err(why) => {
             let file = File::new(path, "", top);
-            file.report(Finding::error(why.code, why.message.clone()).help_if(why.help.clone()));
+            file.report(Finding::error(why.code, why.message.clone()).help_if(why.help.clone()).spot(why.at));
             (file, None)
         }
+    }
+}
+
+/// A file that gives nothing has said why; should a decoder forget to, the file is refused all the same.
+fn not_silent(file: &File<'_>) {
+    if !file.has_errors() {
+        file.report(Finding::error("invalid", "this file cannot be used").help("please report this file as a fault"));
     }
 }
 

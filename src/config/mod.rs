@@ -7,6 +7,8 @@ mod load;
 pub mod render;
 mod resolve;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod watch;
 

@@ -7,12 +7,19 @@ pub(super) fn nearest<'c>(written: &str, known: impl IntoIterator<Item = &'c str
         return None;
     }
     let written = written.to_lowercase();
+    let far = |candidate: &str| {
+        let (long, short) = (written.len().max(candidate.len()), written.len().min(candidate.len()));
+        // So different in length that no count of slips could make them near.
+        let distance =
+            if short * 5 < long * 3 { long } else { strsim::osa_distance(&written, &candidate.to_lowercase()) };
+        distance * 1000 / long.max(1)
+    };
     known
         .into_iter()
         .filter(|candidate| candidate.len() <= LONGEST)
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(&written, &candidate.to_lowercase()), candidate))
-        .filter(|(score, candidate)| *score >= 0.6 || is_part(&written, candidate))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|candidate| (far(candidate), candidate))
+        .filter(|(far, candidate)| *far <= 400 || is_part(&written, candidate))
+        .min_by_key(|(far, _)| *far)
         .map(|(_, candidate)| candidate)
 }
 

@@ -3,6 +3,9 @@
 use crate::value::secret::MASK;
 use std::ops::Range;
 
+/// How many bytes on either side of a place are ever shown.
+const NEAR: usize = 1024;
+
 /// Where each line of a text begins.
 pub(super) struct Lines<'t> {
     text: &'t str,
@@ -74,9 +77,16 @@ impl<'t> Lines<'t> {
     /// The line of `at`, every masked range replaced, with the marked part in characters of what is shown.
     pub(super) fn shown(&self, at: &Range<usize>, masked: &[Range<usize>]) -> Shown {
         let at = self.tame(at);
-        let line = self.range(self.index(at.start));
+        let whole = self.range(self.index(at.start));
+        // A line can be a whole megabyte, and there can be a finding at each of its words.
+        let near = self.tame(&(at.start.saturating_sub(NEAR)..at.start.saturating_add(NEAR)));
+        let line = whole.start.max(near.start)..whole.end.min(near.end).max(near.start);
         let mut text = String::new();
         let mut count = 0;
+        if line.start > whole.start {
+            text.push('…');
+            count = 1;
+        }
         let mut caret = None::<usize>;
         let mut caret_end = 0;
         let mut from = line.start;
@@ -111,6 +121,9 @@ impl<'t> Lines<'t> {
         }
         take(from..line.end, None);
         let start = caret.unwrap_or(count);
+        if line.end < whole.end {
+            text.push('…');
+        }
         Shown { text, caret: start..caret_end.max(start + 1) }
     }
 }

@@ -163,18 +163,15 @@ pub fn show_duration(duration: Duration) -> String {
         return if duration.is_zero() { "0s".to_owned() } else { "<1ms".to_owned() };
     }
     let Some(first) = PARTS.iter().position(|(length, _)| rest >= *length) else { return "0s".to_owned() };
-    let mut shown = String::new();
+    let mut shown = Vec::with_capacity(2);
     for (length, unit) in PARTS.iter().skip(first).take(2) {
         let count = rest / length;
         rest %= length;
         if count > 0 {
-            if !shown.is_empty() {
-                shown.push(' ');
-            }
-            shown.push_str(&format!("{count}{unit}"));
+            shown.push(format!("{count}{unit}"));
         }
     }
-    shown
+    shown.join(" ")
 }
 
 #[cfg(test)]
@@ -240,8 +237,8 @@ mod tests {
     async fn the_system_clock_follows_paused_time() {
         let clock = SystemClock::start();
         let before = clock.mono();
-        clock.sleep_until(before.plus(Duration::from_secs(3600))).await;
-        assert_eq!(clock.mono().since(before), Duration::from_secs(3600));
+        clock.sleep_until(before.plus(Duration::from_hours(1))).await;
+        assert_eq!(clock.mono().since(before), Duration::from_hours(1));
         assert_eq!(before.since(clock.mono()), Duration::ZERO);
     }
 

@@ -31,12 +31,23 @@ const CREDENTIALS: &[&str] = &[
     "api-key",
     "x-auth-token",
     "x-access-token",
-    "cookie",
 ];
 /// Parts of names that give a credential away even when the name is misspelt or invented.
 const TELLING: &[&str] = &["passw", "secret", "apikey", "api_key", "api-key", "credential"];
 /// Keys under `auth` whose values are plain settings.
-const PLAIN: &[&str] = &["location", "name", "scheme", "username", "path", "method", "relative_uri", "token_path"];
+const PLAIN: &[&str] = &[
+    "location",
+    "name",
+    "scheme",
+    "username",
+    "path",
+    "method",
+    "relative_uri",
+    "token_path",
+    "env",
+    "file",
+    "command",
+];
 
 /// Whether a key of this name holds a credential.
 pub(super) fn names_credential(name: &str) -> bool {
@@ -57,10 +68,10 @@ fn mask_in(file: &File<'_>, table: &DeTable<'_>, all: bool, depth: usize) {
         let here = (all && !PLAIN.contains(&name)) || names_credential(name);
         match value.get_ref() {
             DeValue::Table(inner) if depth < DEEPEST => {
-                // A source inside names where the credential is; the name itself is no secret.
+                // A source names where the credential is, which is no secret; a `default` beside it may be one.
                 let source = ["env", "file", "command"].iter().any(|name| inner.contains_key(*name));
-                let inside = (all || (depth == 0 && matches!(name, "auth" | "secrets"))) && !source;
-                mask_in(file, inner, inside, depth + 1);
+                let family = depth == 0 && matches!(name, "auth" | "secrets");
+                mask_in(file, inner, all || family || (here && source), depth + 1);
             }
             DeValue::String(text) if here && !text.contains("{{") => file.mask(value.span()),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Array(_) if here => file.mask(value.span()),

@@ -17,6 +17,8 @@ pub(in crate::config) struct Finding {
     severity: Severity,
     code: &'static str,
     at: Option<Range<usize>>,
+    /// Line and column of a file whose text is not there.
+    spot: Option<(usize, usize)>,
     key: String,
     message: String,
     help: Option<String>,
@@ -24,13 +26,25 @@ pub(in crate::config) struct Finding {
 
 impl Finding {
     pub(in crate::config) fn error(code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code, at: None, key: String::new(), message: message.into(), help: None }
+        Self {
+            severity: Severity::Error,
+            code,
+            at: None,
+            spot: None,
+            key: String::new(),
+            message: message.into(),
+            help: None,
+        }
     }
     pub(in crate::config) fn warning(code: &'static str, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
     pub(in crate::config) fn at(mut self, at: Range<usize>) -> Self {
         self.at = Some(at);
+        self
+    }
+    pub(in crate::config) fn spot(mut self, spot: Option<(usize, usize)>) -> Self {
+        self.spot = spot;
         self
     }
     pub(in crate::config) fn key(mut self, key: impl Into<String>) -> Self {
@@ -94,6 +108,11 @@ impl<'t> File<'t> {
         }
     }
 
+    /// Whether further findings are only counted.
+    pub(in crate::config) fn is_full(&self) -> bool {
+        self.findings.borrow().len() >= MOST_FINDINGS
+    }
+
     /// Hides a part of the file in every source line shown from now on and before.
     pub(in crate::config) fn mask(&self, at: Range<usize>) {
         self.masked.borrow_mut().push(at);
@@ -123,10 +142,12 @@ impl<'t> File<'t> {
 }
 
 fn place(finding: Finding, path: &Path, lines: &Lines<'_>, masked: &[Range<usize>]) -> Diagnostic {
-    let Finding { severity, code, at, key, message, help } = finding;
+    let Finding { severity, code, at, spot, key, message, help } = finding;
+    let (message, help) = (brief(message), help.map(brief));
     let file = path.to_owned();
     let Some(at) = at else {
-        let (line, column, length) = (1, 1, 1);
+        let (line, column) = spot.unwrap_or((1, 1));
+        let length = 1;
         return Diagnostic {
             severity,
             code,
@@ -157,6 +178,16 @@ fn place(finding: Finding, path: &Path, lines: &Lines<'_>, masked: &[Range<usize
         source_line: Some(source_line),
         caret,
     }
+}
+
+/// Texts quoted in messages can be as long as the file.
+fn brief(mut text: String) -> String {
+    const LONGEST: usize = 600;
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// Keeps the part of a long line around the caret.

@@ -90,7 +90,7 @@ impl Value<'_> {
             return self.expression_from(1, scope).map(Tree::Expression);
         }
         let code = if looks_like_path(text) { "bad-path" } else { "bad-template" };
-        let tree = Tree::leaf(text).map_err(|issues| self.report_issues(code, 0, issues)).ok()?;
+        let tree = Tree::leaf_at(text, scope.place).map_err(|issues| self.report_issues(code, 0, issues)).ok()?;
         self.check_references(tree.references(), 0, scope);
         Some(tree)
     }

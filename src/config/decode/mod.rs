@@ -29,11 +29,15 @@ pub(super) fn parse<'f>(file: &File<'_>, text: &'f str) -> Option<DeTable<'f>> {
     credential::mask_lines(file);
     let mut seen = std::collections::HashSet::new();
     for error in errors {
-        let at = error.span().unwrap_or(0..0);
-        if !seen.insert(file.lines().line_of(at.start)) {
+        let at = error.span();
+        if !seen.insert(file.lines().line_of(at.as_ref().map_or(0, |at| at.start))) {
             continue;
         }
-        file.report(syntax(error.message()).at(at));
+        let finding = syntax(error.message());
+        file.report(match at {
+            Some(at) => finding.at(at),
+            None => finding,
+        });
     }
     None
 }

@@ -83,11 +83,9 @@ impl Table<'_> {
     pub(in crate::config) fn fields(&self, name: &'static str, scope: &Scope<'_>) -> Vec<Field> {
         let Some(table) = self.take(name).and_then(|value| value.table()) else { return Vec::new() };
         table.report_swallowed();
-        table
-            .members()
-            .iter()
-            .filter_map(|(name, value)| value.field(name, table.key().ends_with("headers"), scope))
-            .collect()
+        let header = name == "headers";
+        let scope = scope.standing_in(if header { Place::Header } else { Place::Plain });
+        table.members().iter().filter_map(|(name, value)| value.field(name, header, &scope)).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use super::value::Value;
 use crate::config::suggest;
 use crate::value::context::{Context, Reference, Root, Slot};
 use crate::value::json::Json;
+use crate::value::template::Place;
 
 /// The names one file offers to texts: `vars` and `secrets`.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub(in crate::config) struct Scope<'a> {
     roots: Vec<Root>,
     connection: Option<&'a Facts>,
     flow: Option<&'a Facts>,
+    /// Where the templates of trees will stand.
+    pub(super) place: Place,
 }
 
 /// Roots whose tables are not built yet.
@@ -42,13 +45,18 @@ const NOT_YET: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window, Roo
 impl<'a> Scope<'a> {
     /// Texts of a connection file: `connection` and `flow.id`.
     pub(in crate::config) fn of_connection(connection: &'a Facts) -> Self {
-        Self { roots: vec![Root::Connection, Root::Flow], connection: Some(connection), flow: None }
+        Self {
+            roots: vec![Root::Connection, Root::Flow],
+            connection: Some(connection),
+            flow: None,
+            place: Place::Plain,
+        }
     }
 
     /// Texts of a flow file, on behalf of one of its connections.
     pub(in crate::config) fn of_flow(flow: &'a Facts, connection: Option<&'a Facts>) -> Self {
         let roots = vec![Root::Connection, Root::Flow, Root::Run, Root::Export, Root::Now];
-        Self { roots, connection, flow: Some(flow) }
+        Self { roots, connection, flow: Some(flow), place: Place::Plain }
     }
 
     /// Offers more.
@@ -56,6 +64,11 @@ impl<'a> Scope<'a> {
         let mut more = self.clone();
         more.roots.extend(roots.iter().filter(|root| !self.roots.contains(root)));
         more
+    }
+
+    /// For trees that stand elsewhere: a header, say.
+    pub(super) fn standing_in(&self, place: Place) -> Self {
+        Self { place, ..self.clone() }
     }
 
     /// Offers `connection` and `flow` only, for numbers computed at load.

@@ -15,12 +15,22 @@ pub(in crate::config) struct Table<'f> {
     at: Option<Range<usize>>,
     headed: bool,
     known: RefCell<Vec<&'static str>>,
+    /// Those among the known that are not built yet: understood, but not offered.
+    later: RefCell<Vec<&'static str>>,
 }
 
 impl<'f> Table<'f> {
     /// The whole document.
     pub(in crate::config) fn root(file: &'f File<'f>, inner: &'f DeTable<'f>) -> Self {
-        Self { file, inner, key: String::new(), at: None, headed: true, known: RefCell::default() }
+        Self {
+            file,
+            inner,
+            key: String::new(),
+            at: None,
+            headed: true,
+            known: RefCell::default(),
+            later: RefCell::default(),
+        }
     }
 
     /// A table inside; `at` is the place named when a key is missing.
@@ -33,6 +43,7 @@ impl<'f> Table<'f> {
             at: Some(value.key_at()),
             headed: !written.starts_with('{'),
             known: RefCell::default(),
+            later: RefCell::default(),
         }
     }
 
@@ -115,6 +126,7 @@ impl<'f> Table<'f> {
 
     /// Keys of the format that are not built yet: refused by name.
     pub(in crate::config) fn not_yet(&self, names: &[&'static str]) {
+        self.later.borrow_mut().extend(names);
         for name in names {
             if let Some(value) = self.take(name) {
                 value.not_yet();
@@ -124,10 +136,15 @@ impl<'f> Table<'f> {
 
     /// Reports every key nobody asked for.
     pub(in crate::config) fn finish(&self) {
-        let known = self.known.borrow();
+        let (known, later) = (self.known.borrow(), self.later.borrow());
+        let offered: Vec<_> = known.iter().copied().filter(|name| !later.contains(name)).collect();
         for (key, node) in self.inner {
             let name: &str = key.get_ref();
             if known.contains(&name) {
+                continue;
+            }
+            if self.file.is_full() {
+                self.file.report(Finding::error("unknown-key", String::new()));
                 continue;
             }
             let value = Value::member(self.file, join(&self.key, name), key.span(), node);
@@ -135,7 +152,7 @@ impl<'f> Table<'f> {
             let help = match near {
                 Some(word) => Some(format!("did you mean `{word}`?")),
                 None if !self.key.is_empty() && self.file.top().contains(&name) => Some(above(name, &self.key)),
-                None => suggest::one_of(&known),
+                None => suggest::one_of(&offered),
             };
             let place = if self.key.is_empty() { String::new() } else { format!(" in `{}`", self.key) };
             let finding = Finding::error("unknown-key", format!("unknown key `{name}`{place}"));
@@ -184,6 +201,12 @@ fn above(name: &str, table: &str) -> String {
 /// Joins a key path; names that are no bare keys are quoted.
 pub(super) fn join(parent: &str, name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    let shown = if bare { name.to_owned() } else { format!("{name:?}") };
+    // Any text can be a key in TOML, a whole megabyte of it too.
+    const LONGEST: usize = 100;
+    let shown = match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+        None if bare => name.to_owned(),
+        None => format!("{name:?}"),
+    };
     if parent.is_empty() { shown } else { format!("{parent}.{shown}") }
 }

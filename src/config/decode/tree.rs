@@ -5,6 +5,7 @@ use super::leaf::looks_like_path;
 use super::scope::Scope;
 use super::table::Table;
 use super::value::Value;
+use crate::config::suggest;
 use crate::value::context::Root;
 use crate::value::json::Json;
 use crate::value::tree::{Convert, Each, Pick, Tree};
@@ -121,6 +122,9 @@ impl<'f> Value<'f> {
 
 fn beside(name: &str, kind: &str) -> Finding {
     let finding = Finding::error("unknown-key", format!("`{name}` cannot stand beside `{kind}`"));
+    if let ("pick", Some(near)) = (kind, suggest::nearest(name, ["default", "optional", "as", "when"])) {
+        return finding.help(format!("did you mean `{near}`?"));
+    }
     let known = match kind {
         "pick" => "a `pick` takes `default`, `optional`, `as` and `when`",
         "each" => "an `each` takes `body`",

@@ -16,11 +16,11 @@ pub(super) fn source(path: &Path) -> Result<Source, Unreadable> {
         Err(error) => {
             let at = error.valid_up_to();
             let line = memchr::memchr_iter(b'\n', &bytes[..at]).count() + 1;
-            Err(Unreadable::new(
-                "not-utf8",
-                format!("not valid UTF-8: byte {:#04x} at offset {at}, line {line}", bytes[at]),
-                "save the file as UTF-8",
-            ))
+            let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |end| end + 1);
+            let column = String::from_utf8_lossy(&bytes[start..at]).chars().count() + 1;
+            let message = format!("not valid UTF-8: byte {:#04x} at offset {at}, line {line}", bytes[at]);
+            let unreadable = Unreadable::new("not-utf8", message, "save the file as UTF-8");
+            Err(Unreadable { at: Some((line, column)), ..unreadable })
         }
     }
 }
@@ -88,7 +88,7 @@ pub(super) fn explain(error: &io::Error) -> Unreadable {
             "let the user that runs flowgate read it, and enter every directory above it",
         ),
         _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => link_loop(),
-        _ => Unreadable { code: "unreadable", message: format!("cannot be read: {error}"), help: None },
+        _ => Unreadable { code: "unreadable", message: format!("cannot be read: {error}"), help: None, at: None },
     }
 }
 

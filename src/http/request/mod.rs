@@ -77,11 +77,25 @@ pub enum BodySpec {
 }
 
 impl RequestSpec {
-    /// Renders everything but the body's default. `ctx` must offer the client's connection (`Client::context`).
+    /// Renders the whole request. `ctx` must offer the client's connection (`Client::context`).
     pub fn prepare(&self, ctx: &Context<'_>, client: &Client) -> Result<Prepared, EvalError> {
+        let mut prepared = self.prepare_head(ctx, client)?;
+        if let Some(body) = &self.body {
+            prepared.body = body.render(ctx).map_err(|error| error.at("body"))?;
+        }
+        Ok(prepared)
+    }
+
+    /// Renders everything but the body, for a caller that writes the body itself.
+    pub fn prepare_head(&self, ctx: &Context<'_>, client: &Client) -> Result<Prepared, EvalError> {
         let settings = client.settings();
         let mut url =
             self.uri.render(ctx, &settings.base_uri, &settings.allowed_origins).map_err(|e| e.at("relative_uri"))?;
+        if !client.may_have_credentials(&url) && self.body.as_ref().is_some_and(BodySpec::is_secret) {
+            return Err(EvalError::Refused(
+                "body: holds a secret, but the request goes to another origin than the connection's".to_owned(),
+            ));
+        }
         let mut secret_query = Vec::new();
         client.add_query(&mut url, &mut secret_query, &self.query, ctx)?;
         for field in &self.query {
@@ -93,7 +107,7 @@ impl RequestSpec {
         }
         Ok(Prepared {
             method: self.method,
-            body: self.render_body(ctx, client.may_have_credentials(&url))?,
+            body: None,
             url,
             headers,
             secret_query,
@@ -101,16 +115,6 @@ impl RequestSpec {
             safe: false,
             keyed: false,
         })
-    }
-
-    fn render_body(&self, ctx: &Context<'_>, secrets_allowed: bool) -> Result<Option<Bytes>, EvalError> {
-        let Some(body) = &self.body else { return Ok(None) };
-        if !secrets_allowed && body.is_secret() {
-            return Err(EvalError::Refused(
-                "body: holds a secret, but the request goes to another origin than the connection's".to_owned(),
-            ));
-        }
-        body.render(ctx).map_err(|error| error.at("body"))
     }
 }
 

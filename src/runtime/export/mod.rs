@@ -71,7 +71,8 @@ impl<'r> Reader<'r> {
         let body = prepared.body.clone().unwrap_or_default();
         self.pager.sending(&Landed { url: prepared.url().as_str(), body: &body, headers: &headers })?;
         let flow = &self.scope.flow;
-        let permit = self.scope.queue.acquire(&self.lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
+        let permit =
+            self.scope.queue.acquire(&self.lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
         let rules = flow.export.request.response.as_ref();
         let answer = match self.lane.client.exchange(permit, &prepared, rules, true).await {
             Ok(answer) => answer,

@@ -95,13 +95,15 @@ impl<'r> Batcher<'r> {
 
     fn render(&self, items: &Items, keys: &[String], body: Vec<u8>, ctx: &Context<'_>) -> Result<Prepared, EvalError> {
         let ctx = self.lane.client.context(*ctx);
+        let prepare = |ctx: &Context<'_>| match self.body.is_written_here() {
+            true => self.import.request.prepare_head(ctx, &self.lane.client),
+            false => self.import.request.prepare(ctx, &self.lane.client),
+        };
         let mut request = if self.import.batch_size.get() == 1 {
-            let ctx = items.first().map_or(ctx, |item| with_record(&ctx, &item.record));
-            self.import.request.prepare(&ctx, &self.lane.client)?
+            prepare(&items.first().map_or(ctx, |item| with_record(&ctx, &item.record)))?
         } else {
             let records: Vec<Record> = items.iter().map(|item| item.record.clone()).collect();
-            let ctx = ctx.with(Root::Records, Slot::Records(&records));
-            self.import.request.prepare(&ctx, &self.lane.client)?
+            prepare(&ctx.with(Root::Records, Slot::Records(&records)))?
         };
         if self.body.is_written_here() && carries_body(self.import.request.method) {
             request.body = Some(body.into());

@@ -16,10 +16,10 @@ use crate::model::import::Import;
 use crate::observe::event;
 use crate::observe::meters::RecordOutcome;
 use errors::Errors;
-use feed::{Fed, Feed};
-use futures_util::FutureExt;
+use feed::{Feed, Fed};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::FutureExt;
 use report::{Ending, Report, RunError};
 use state::{ReadAhead, Resolution, RunState};
 
@@ -49,10 +49,7 @@ pub async fn run(scope: &Scope) -> Report {
 
 fn import_lane(scope: &Scope) -> Result<Option<(&Lane, &Import)>, RunError> {
     let Some(import) = &scope.flow.import else { return Ok(None) };
-    scope
-        .lane(&import.connection)
-        .map(|lane| Some((lane, import)))
-        .ok_or_else(|| no_connection(import.connection.as_str()))
+    scope.lane(&import.connection).map(|lane| Some((lane, import))).ok_or_else(|| no_connection(import.connection.as_str()))
 }
 
 fn read(mut reader: Reader<'_>) -> Read<'_> {

@@ -47,7 +47,8 @@ pub(super) enum What {
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
     Math(Math, Box<Node>, Box<Node>),
-    Concat(Box<Node>, Box<Node>),
+    /// A chain of `~`, flat: one text is written.
+    Concat(Vec<Node>),
     /// One or more comparisons in a row, each with the value before it.
     Compare(Box<Node>, Vec<(Comparison, Node)>),
     If(Box<Choice>),

@@ -71,7 +71,7 @@ impl<'c, 'a> Evaluation<'c, 'a> {
     fn computed(&self, node: &'a Node) -> Evaluated<'a> {
         match &node.what {
             What::Math(math, left, right) => self.math(node, *math, left, right),
-            What::Concat(left, right) => self.concat(left, right),
+            What::Concat(operands) => self.concat(operands),
             What::Compare(first, rest) => self.compare(node, first, rest),
             What::If(choice) => self.choose(node, choice),
             What::Not(inner) => Ok(Value::Bool(!self.value(inner)?.is_true())),
@@ -129,24 +129,21 @@ impl<'c, 'a> Evaluation<'c, 'a> {
         Err(self.mismatch(node, math.verb(), (&a, left), (&b, right)))
     }
 
-    fn concat(&self, left: &'a Node, right: &'a Node) -> Evaluated<'a> {
-        let (a, b) = (self.present(left)?.text(), self.present(right)?.text());
-        // A chain `a ~ b ~ c` grows the first text in place.
-        if let Cow::Owned(mut text) = a {
-            self.produce(b.len())?;
-            text.push_str(&b);
-            return Ok(Value::Text(Cow::Owned(text)));
+    fn concat(&self, operands: &'a [Node]) -> Evaluated<'a> {
+        // Room for most names and keys without growing.
+        let mut out = String::with_capacity(64);
+        for operand in operands {
+            let value = self.present(operand)?;
+            let text = value.text();
+            self.produce(text.len())?;
+            out.push_str(&text);
         }
-        self.joined(&a, &b)
+        Ok(Value::Text(Cow::Owned(out)))
     }
 
     fn joined(&self, a: &str, b: &str) -> Evaluated<'a> {
         self.produce(a.len() + b.len())?;
-        // Room for what usually follows in a chain.
-        let mut text = String::with_capacity(a.len() + b.len() + 16);
-        text.push_str(a);
-        text.push_str(b);
-        Ok(Value::Text(Cow::Owned(text)))
+        Ok(Value::Text(Cow::Owned([a, b].concat())))
     }
 
     fn compare(&self, node: &'a Node, first: &'a Node, rest: &'a [(Comparison, Node)]) -> Evaluated<'a> {

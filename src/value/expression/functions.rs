@@ -51,8 +51,10 @@ impl Function {
                 value => Ok(value),
             },
             (Self::Equal, [second]) => {
-                let (a, b) = (e.present(first)?, e.present(second)?);
-                Ok(Value::Bool(loosely_equal(&a, &b) || e.equal(&a, &b)?))
+                let (a, b) = (e.value(first)?, e.value(second)?);
+                let absent = |value: &Value<'_>| matches!(value, Value::Undefined) || value.is_null();
+                let equal = absent(&a) && absent(&b) || loosely_equal(&a, &b) || e.equal(&a, &b)?;
+                Ok(Value::Bool(equal))
             }
             _ => {
                 let value = e.present(first)?;

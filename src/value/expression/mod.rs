@@ -23,7 +23,7 @@ mod walk;
 pub(in crate::value) use ast::Step;
 pub(in crate::value) use functions::same_number;
 pub use value::Value;
-pub(in crate::value) use walk::{follow, missing_name, step_into};
+pub(in crate::value) use walk::{Place, follow, missing_name, step_into};
 
 use super::context::{Context, Reference};
 use super::issue::{EvalError, Issue};

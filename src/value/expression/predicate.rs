@@ -117,6 +117,7 @@ impl Predicate {
             Self::Iterable => matches!(kind, "a list" | "a map" | "text"),
             Self::Odd | Self::Even => match value {
                 Value::Int(n) => (n % 2 != 0) == (self == Self::Odd),
+                Value::Float(n) if n.fract() == 0.0 => (n % 2.0 != 0.0) == (self == Self::Odd),
                 Value::Float(_) => false,
                 other => return Err(wrong(&other)),
             },

@@ -27,35 +27,51 @@ fn visit(node: &Node, tolerant: bool, found: &mut Vec<Reference>) {
             visit(left, tolerant, found);
             visit(right, false, found);
         }
-        What::And(left, right) | What::Or(left, right) | What::Math(_, left, right) | What::Concat(left, right) => {
+        What::And(left, right) | What::Or(left, right) | What::Math(_, left, right) => {
             visit(left, false, found);
             visit(right, false, found);
         }
-        What::List(items) => items.iter().for_each(|item| visit(item, false, found)),
-        What::Map(members) => members.iter().for_each(|(key, value)| {
-            visit(key, false, found);
-            visit(value, false, found);
-        }),
+        What::List(items) | What::Concat(items) => {
+            for item in items {
+                visit(item, false, found);
+            }
+        }
+        What::Map(members) => {
+            for (key, value) in members {
+                visit(key, false, found);
+                visit(value, false, found);
+            }
+        }
         What::Compare(first, rest) => {
             visit(first, false, found);
-            rest.iter().for_each(|(_, operand)| visit(operand, false, found));
+            for (_, operand) in rest {
+                visit(operand, false, found);
+            }
         }
         What::If(choice) => {
             visit(&choice.then, tolerant, found);
             visit(&choice.test, false, found);
-            choice.otherwise.iter().for_each(|node| visit(node, tolerant, found));
+            if let Some(node) = &choice.otherwise {
+                visit(node, tolerant, found);
+            }
         }
         What::Filter(filter, input, arguments) => {
             visit(input, *filter == Filter::Default, found);
-            arguments.iter().flatten().for_each(|node| visit(node, false, found));
+            for node in arguments.iter().flatten() {
+                visit(node, false, found);
+            }
         }
         What::Is(predicate, input, arguments) => {
             visit(input, matches!(predicate, Predicate::Defined | Predicate::Undefined), found);
-            arguments.iter().for_each(|node| visit(node, false, found));
+            for node in arguments {
+                visit(node, false, found);
+            }
         }
-        What::Call(function, arguments) => arguments.iter().enumerate().for_each(|(n, argument)| {
-            visit(argument, *function == Function::Default && n == 0, found);
-        }),
+        What::Call(function, arguments) => {
+            for (n, argument) in arguments.iter().enumerate() {
+                visit(argument, *function == Function::Default && n == 0, found);
+            }
+        }
     }
 }
 

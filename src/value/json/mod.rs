@@ -165,6 +165,7 @@ impl Json {
     }
 
     /// A part of this value as a value of its own that shares the buffer. A value from elsewhere is copied.
+    #[must_use]
     pub fn share(&self, part: JsonRef<'_>) -> Self {
         let (page, text) = (self.page.as_ptr().addr(), part.0.as_ptr().addr());
         match text.checked_sub(page) {

@@ -164,8 +164,8 @@ fn document() -> impl Strategy<Value = String> {
                 String::from_utf8(out).unwrap()
             });
     let escaped = "[a-z]{1,3}".prop_map(|text| {
-        let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
-        format!("\"{units}\"")
+        let units: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+        format!("\"{}\"", units.concat())
     });
     let key = prop_oneof![4 => "[a-d]".prop_map(|k| format!("\"{k}\"")), 1 => escaped.clone(), 1 => string.clone()];
     let number = prop_oneof![

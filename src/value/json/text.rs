@@ -90,13 +90,11 @@ pub(crate) fn unescape(inner: &str) -> Cow<'_, str> {
         out.push(decoded);
         done = next + length;
         let rest = inner.get(done..).unwrap_or_default();
-        match memchr::memchr(b'\\', rest.as_bytes()) {
-            Some(found) => next = done + found,
-            None => {
-                out.push_str(rest);
-                return Cow::Owned(out);
-            }
-        }
+        let Some(found) = memchr::memchr(b'\\', rest.as_bytes()) else {
+            out.push_str(rest);
+            return Cow::Owned(out);
+        };
+        next = done + found;
     }
 }
 

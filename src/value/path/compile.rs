@@ -119,7 +119,10 @@ fn dotted(text: &str) -> Result<Path, Issue> {
             }
             Some(b'.') => end + 1,
             Some(b'[') | None => end,
-            Some(_) => return Err(Issue::new(end..end + 1, "expected `.` or `[` after `]`")),
+            Some(_) => {
+                let length = text[end..].chars().next().map_or(1, char::len_utf8);
+                return Err(Issue::new(end..end + length, "expected `.` or `[` after `]`"));
+            }
         };
     }
     Ok(path(text, segments, None))

@@ -3,6 +3,7 @@
 
 mod compile;
 mod engine;
+mod node;
 mod walk;
 
 pub(crate) use compile::looks_like_json_path;

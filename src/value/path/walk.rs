@@ -17,13 +17,11 @@ pub(super) fn singular<'a>(mut json: JsonRef<'a>, segments: &[Segment]) -> Optio
 
 /// Negative indexes count from the end.
 fn item(json: JsonRef<'_>, index: i64) -> Option<JsonRef<'_>> {
-    match usize::try_from(index) {
-        Ok(index) => json.at(index),
-        Err(_) => {
-            let back = usize::try_from(index.unsigned_abs()).ok()?;
-            json.at(json.items().count().checked_sub(back)?)
-        }
+    if let Ok(index) = usize::try_from(index) {
+        return json.at(index);
     }
+    let back = usize::try_from(index.unsigned_abs()).ok()?;
+    json.at(json.items().count().checked_sub(back)?)
 }
 
 /// All values a walk leads to, in the order of the text.

@@ -4,7 +4,7 @@ use super::Place;
 use super::ast::{Base, Operand, Part, What};
 use super::escape;
 use crate::value::context::Context;
-use crate::value::expression::{Step, Value, follow, missing_name, same_number, step_into};
+use crate::value::expression::{Place as Found, Step, Value, follow, missing_name, same_number, step_into};
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind};
 use std::borrow::Cow;
@@ -144,7 +144,7 @@ impl<'c, 'a> Rendering<'c, 'a> {
         let found = match base {
             Base::Root(root) => match follow(self.ctx, *root, steps) {
                 Some(place) => Some(place.value()),
-                None => length_of(steps, |before| follow(self.ctx, *root, before).map(|place| place.value())),
+                None => length_of(steps, |before| follow(self.ctx, *root, before).map(Found::value)),
             },
             Base::Unknown(name) => return Err(EvalError::Type(format!("`{name}` is not a known name"))),
             Base::Item(up) => {

@@ -187,7 +187,7 @@ fn mistakes_have_a_place_and_a_remedy() {
     refused("{{#compare record.a \"==\" 1}}{{/compare}}", 3..10, "helper `compare` is not supported yet", None);
     refused(
         "{{> part}}",
-        0..4,
+        0..3,
         "partials and decorators are not allowed in templates",
         Some("write the text out, or build the value in a transform step"),
     );
@@ -291,36 +291,39 @@ fn the_handlebars_crate_renders_the_same() {
     judge.register_escape_fn(handlebars::no_escape);
     judge.set_strict_mode(false);
     let data = serde_json::json!({ "record": serde_json::from_str::<serde_json::Value>(RECORD).unwrap() });
-    let inner = ["{{record.id}}", "{{{record.name}}}", "text", " ", "\n", "{{! c }}", "{{record.list.[1]}}", "\\{{x"];
+    // A comment before trailing blanks is left out: the crate keeps the blanks, the reference engine does not.
+    let inner = ["{{record.id}}", "{{{record.name}}}", "text", " ", "\n", "{{! c }}.", "{{record.list.[1]}}", "\\{{x"];
     let outer = [
-        "@",
-        "{{#if record.yes}}@{{/if}}",
-        "{{#if record.no}}@{{else}}z@{{/if}}",
-        "{{#unless record.zero}}@{{/unless}}",
-        "{{#if record.nothing}}1{{else if record.id}}@{{else}}3{{/if}}",
-        "a\n{{#if record.yes}}\n@\n{{else}}\nno\n{{/if}}\nb",
-        "  {{#if record.yes}}  \n@{{/if}}\n",
-        "x {{~#if record.yes~}} @ {{~/if~}} y",
-        "{{#each record.items}}{{sku}}{{@index}}{{@first}}{{@last}},{{#each tags}}{{this}}{{../sku}}{{/each}}{{/each}}@",
-        "{{#each record.map as |v k|}}{{k}}{{v}}{{@key}}{{/each}}@",
-        "{{#each record.nothing}}x{{else}}@{{/each}}",
-        "{{#with record.obj}}{{first}}{{/with}}@",
-        "{{#with record.obj as |o|}}{{o.first}}{{/with}}@",
+        "§",
+        "{{#if record.yes}}§{{/if}}",
+        "{{#if record.no}}§{{else}}z§{{/if}}",
+        "{{#unless record.zero}}§{{/unless}}",
+        "{{#if record.nothing}}1{{else if record.id}}§{{else}}3{{/if}}",
+        "a\n{{#if record.yes}}\n§\n{{else}}\nno\n{{/if}}\nb",
+        "  {{#if record.yes}}  \n§{{/if}}\n",
+        "x {{~#if record.yes~}} § {{~/if~}} y",
+        "{{#each record.items}}{{sku}}{{@index}}{{@first}}{{@last}},{{#each tags}}{{this}}{{../sku}}{{/each}}{{/each}}§",
+        "{{#each record.map as |v k|}}{{k}}{{v}}{{@key}}{{/each}}§",
+        "{{#each record.nothing}}x{{else}}§{{/each}}",
+        "{{#with record.obj}}{{name}}{{/with}}§",
+        "{{#with record.obj as |o|}}{{o.first}}{{/with}}§",
     ];
-    let mut seen = 0;
+    let (mut seen, mut differ) = (0, Vec::new());
     for frame in outer {
         for a in inner {
             for b in inner {
-                let text = frame.replacen('@', &format!("{a}{b}"), 1);
-                if text.contains("{{first}}") {
-                    continue;
-                }
+                let text = frame.replacen('§', &format!("{a}{b}"), 1);
                 let Ok(wanted) = judge.render_template(&text, &data) else { continue };
-                assert_eq!(render(&text, Place::Plain).as_deref(), Ok(wanted.as_str()), "{text:?}");
-                seen += 1;
+                let ours = render(&text, Place::Plain);
+                if ours.as_deref() == Ok(wanted.as_str()) {
+                    seen += 1;
+                } else {
+                    differ.push(format!("{text:?}: {ours:?} against {wanted:?}"));
+                }
             }
         }
     }
+    assert!(differ.is_empty(), "{seen} agree, {} differ: {differ:#?}", differ.len());
     assert!(seen > 600, "{seen}");
 }
 

@@ -29,7 +29,8 @@ fn step(value: &Value<'_>, index: usize, scope: &Scope<'_>, names: &mut Vec<Stri
     let table = value.table()?;
     let name = name(&table, index, names);
     let when = table.take("when").map(|value| value.condition(scope));
-    let given: Vec<_> = ACTIONS.into_iter().filter_map(|name| Some((name, table.peek(name)?))).collect();
+    let mut given: Vec<_> = ACTIONS.into_iter().filter_map(|name| Some((name, table.peek(name)?))).collect();
+    given.sort_by_key(|(_, value)| value.key_at().start);
     match &given[..] {
         [] => {
             let finding = Finding::error("missing-key", format!("step `{name}` does nothing")).key(table.key());

@@ -1,0 +1,93 @@
+//! Standard output as data: an export-only flow's records and a dry run's requests, one JSON value a line.
+
+use crate::app::run::{Output, Prepared};
+use crate::value::json::{Json, JsonRef, write_string};
+use std::io::{self, BufWriter, Stdout as Raw, Write};
+use std::sync::{Mutex, PoisonError};
+
+/// Buffered standard output; a reader that went away ends the run instead of panicking.
+pub struct Stdout(Mutex<BufWriter<Raw>>);
+
+impl Stdout {
+    /// Takes standard output.
+    pub fn new() -> Self {
+        Self(Mutex::new(BufWriter::with_capacity(64 << 10, io::stdout())))
+    }
+
+    /// Writes what is still buffered.
+    pub fn finish(&self) -> io::Result<()> {
+        self.with(BufWriter::flush)
+    }
+
+    fn with<T>(&self, write: impl FnOnce(&mut BufWriter<Raw>) -> T) -> T {
+        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Default for Stdout {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Output for Stdout {
+    fn record(&self, record: &Json) -> io::Result<()> {
+        let mut line = Vec::with_capacity(record.text().len() + 1);
+        write_on_one_line(record.text(), &mut line);
+        line.push(b'\n');
+        self.with(|out| out.write_all(&line))
+    }
+
+    fn request(&self, request: &Prepared) -> io::Result<()> {
+        let mut line = b"{\"method\":".to_vec();
+        write_string(&mut line, request.method.name());
+        line.extend_from_slice(b",\"url\":");
+        write_string(&mut line, request.url().as_str());
+        line.extend_from_slice(b",\"headers\":{");
+        for (at, (name, value)) in request.header_pairs().iter().enumerate() {
+            if at > 0 {
+                line.push(b',');
+            }
+            write_string(&mut line, name);
+            line.push(b':');
+            write_string(&mut line, value);
+        }
+        line.push(b'}');
+        if let Some(body) = &request.body {
+            line.extend_from_slice(b",\"body\":");
+            match std::str::from_utf8(body) {
+                Ok(text) => write_on_one_line(JsonRef::trusted(text).text(), &mut line),
+                Err(_) => line.extend_from_slice(b"null"),
+            }
+        }
+        line.extend_from_slice(b"}\n");
+        self.with(|out| out.write_all(&line))
+    }
+}
+
+/// Copies checked JSON without the white space between its tokens, so that a pretty-printed record stays one line.
+fn write_on_one_line(json: &str, out: &mut Vec<u8>) {
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b' ' | b'\n' | b'\r' | b'\t' if !quoted => continue,
+            _ => {}
+        }
+        out.push(byte);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_on_one_line;
+
+    #[test]
+    fn white_space_goes_but_for_that_inside_strings() {
+        let mut out = Vec::new();
+        write_on_one_line("{ \"a b\" :\n [1,\r\n\t\"x \\\" \\\\\" , 2] }", &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "{\"a b\":[1,\"x \\\" \\\\\",2]}");
+    }
+}

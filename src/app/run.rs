@@ -1,0 +1,103 @@
+//! Flows run once, side by side, to their end: what `run` and `demo` do.
+
+use super::{Signal, Signals};
+use crate::observe::event;
+use crate::observe::meters::TriggerKind;
+use crate::value::id::FlowId;
+use std::sync::Arc;
+use std::time::Duration;
+
+// What commands may know of runs: names from below, so that `cli` stands on `app` alone.
+pub use crate::http::request::Prepared;
+pub use crate::runtime::run::report::{Ending, Progress, RecordError, Report, RunError};
+pub use crate::runtime::run::state::Counts;
+pub use crate::runtime::scope::Output;
+pub use crate::runtime::supervisor::{Options, Refused, Started, Supervisor};
+
+/// How runs were stopped from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// By a signal; everything in flight finished.
+    Whole(Signal),
+    /// By a signal; requests in flight were cut short.
+    Cut,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// Reports of runs, in the order the flows were named. Cut runs have none.
+    pub reports: Vec<Report>,
+    /// Whether a flow could not start.
+    pub refused: bool,
+    /// Whether a signal ended it.
+    pub stopped: Option<Stopped>,
+}
+
+/// Starts the flows and waits for all of them. The first signal drains, the second ends at once.
+pub async fn to_the_end(
+    supervisor: &Supervisor,
+    ids: &[FlowId],
+    options: Options,
+    timeout: Duration,
+    watch: impl Fn(&FlowId, Arc<Progress>),
+) -> std::io::Result<Finished> {
+    let mut signals = Signals::listen()?;
+    let mut finished = Finished::default();
+    let mut refusals = Vec::new();
+    let mut waiting = Vec::new();
+    for id in ids {
+        match supervisor.start(id, TriggerKind::Manual, options) {
+            Ok(Started { progress, report }) => {
+                watch(id, progress);
+                waiting.push(report);
+            }
+            Err(refused) => refusals.push(refusal(id, &refused)),
+        }
+    }
+    finished.refused = !refusals.is_empty();
+    let ended = async {
+        let mut reports = refusals;
+        for report in waiting {
+            reports.extend(report.await);
+        }
+        reports
+    };
+    tokio::pin!(ended);
+    let signal = tokio::select! {
+        reports = &mut ended => {
+            finished.reports = reports;
+            return Ok(finished);
+        }
+        signal = signals.ending() => signal,
+    };
+    event::drain_started(signal.name(), *supervisor.running().borrow(), timeout);
+    let whole = tokio::select! {
+        whole = supervisor.drain(timeout) => whole,
+        second = signals.ending() => {
+            event::second_signal(second.name());
+            false
+        }
+    };
+    event::drain_finished(whole);
+    if whole {
+        finished.reports = ended.await;
+    }
+    finished.stopped = Some(if whole { Stopped::Whole(signal) } else { Stopped::Cut });
+    Ok(finished)
+}
+
+/// A flow that did not start is part of the account too.
+fn refusal(id: &FlowId, refused: &Refused) -> Report {
+    let cause = RunError { place: "start".to_owned(), text: refused.to_string() };
+    Report {
+        flow: id.clone(),
+        run: String::new(),
+        ending: Ending::ExportFailed(cause),
+        counts: Counts::default(),
+        pages: 0,
+        requests: 0,
+        took: Duration::ZERO,
+        errors: Vec::new(),
+    }
+}

@@ -1,0 +1,185 @@
+//! The filters of expressions, `x | name(…)`: minijinja's names and arguments, strict about types.
+
+mod apply;
+
+use super::ast::Node;
+use super::eval::Evaluation;
+use super::parse::Argument;
+use super::value::Value;
+use crate::value::issue::{EvalError, Issue};
+use crate::value::template::names;
+use apply::Call;
+use std::ops::Range;
+
+/// A known filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filter {
+    Abs,
+    Default,
+    First,
+    Float,
+    Int,
+    Join,
+    Last,
+    Length,
+    Lower,
+    Replace,
+    Round,
+    Split,
+    Str,
+    Sum,
+    Trim,
+    Upper,
+}
+
+/// Name, filter, parameters, how many of them are required.
+const KNOWN: &[(&str, Filter, &[&str], usize)] = &[
+    ("abs", Filter::Abs, &[], 0),
+    ("default", Filter::Default, &["default_value", "boolean"], 0),
+    ("d", Filter::Default, &["default_value", "boolean"], 0),
+    ("first", Filter::First, &[], 0),
+    ("float", Filter::Float, &["default"], 0),
+    ("int", Filter::Int, &["default"], 0),
+    ("join", Filter::Join, &["d"], 0),
+    ("last", Filter::Last, &[], 0),
+    ("length", Filter::Length, &[], 0),
+    ("count", Filter::Length, &[], 0),
+    ("lower", Filter::Lower, &[], 0),
+    ("replace", Filter::Replace, &["old", "new"], 2),
+    ("round", Filter::Round, &["precision"], 0),
+    ("split", Filter::Split, &["sep"], 0),
+    ("string", Filter::Str, &[], 0),
+    ("sum", Filter::Sum, &[], 0),
+    ("trim", Filter::Trim, &["chars"], 0),
+    ("upper", Filter::Upper, &[], 0),
+];
+
+/// Filters of the engine people know that are not built here.
+const LATER: &[&str] = &[
+    "batch",
+    "bool",
+    "capitalize",
+    "chain",
+    "dictsort",
+    "escape",
+    "format",
+    "groupby",
+    "indent",
+    "items",
+    "lines",
+    "list",
+    "map",
+    "max",
+    "min",
+    "pprint",
+    "reject",
+    "rejectattr",
+    "reverse",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "title",
+    "tojson",
+    "unique",
+    "urlencode",
+    "zip",
+];
+
+/// Most decimals `round` takes.
+const MAX_PRECISION: i128 = 300;
+
+type Evaluated<'a> = Result<Value<'a>, EvalError>;
+
+impl Filter {
+    /// Finds a filter and puts its arguments in order.
+    pub(super) fn bind(
+        name: &str,
+        at: Range<usize>,
+        span: Range<usize>,
+        arguments: Vec<Argument>,
+    ) -> Result<(Self, Vec<Option<Node>>), Issue> {
+        let Some((_, filter, parameters, required)) = KNOWN.iter().find(|known| known.0 == name) else {
+            let known = KNOWN.iter().map(|known| known.0);
+            if name == "tojson" {
+                return Err(Issue::new(at, "filter `tojson` is not supported yet").help("write `json(x)`"));
+            }
+            if LATER.contains(&name) {
+                return Err(Issue::new(at, format!("filter `{name}` is not supported yet")));
+            }
+            let issue = Issue::new(at, format!("unknown filter `{name}`"));
+            return Err(names::did_you_mean(issue, name, known));
+        };
+        let slots = bind(name, span, arguments, parameters, *required)?;
+        Ok((*filter, slots))
+    }
+
+    /// Applies the filter.
+    pub(super) fn apply<'a>(
+        self,
+        e: &Evaluation<'_, 'a>,
+        node: &'a Node,
+        input: &'a Node,
+        arguments: &'a [Option<Node>],
+    ) -> Evaluated<'a> {
+        let call = Call { e, node, input, arguments };
+        match self {
+            Self::Default => call.default(),
+            Self::Length => call.length(),
+            Self::Float => call.float(),
+            Self::Int => call.int(),
+            Self::Abs => call.abs(),
+            Self::Round => call.round(),
+            Self::Str => match e.present(input)? {
+                text @ Value::Text(_) => Ok(text),
+                other => {
+                    let text = other.text();
+                    e.produce(text.len())?;
+                    Ok(Value::Text(text))
+                }
+            },
+            Self::Lower => call.recased(str::to_lowercase),
+            Self::Upper => call.recased(str::to_uppercase),
+            Self::Trim => call.trim(),
+            Self::Replace => call.replace(),
+            Self::Split => call.split(),
+            Self::Join => call.join(),
+            Self::First => call.end(true),
+            Self::Last => call.end(false),
+            Self::Sum => call.sum(),
+        }
+    }
+}
+
+/// Puts named and unnamed arguments into the order of the parameters.
+fn bind(
+    name: &str,
+    span: Range<usize>,
+    arguments: Vec<Argument>,
+    parameters: &[&str],
+    required: usize,
+) -> Result<Vec<Option<Node>>, Issue> {
+    let mut slots: Vec<Option<Node>> = parameters.iter().map(|_| None).collect();
+    for (n, (named, node)) in arguments.into_iter().enumerate() {
+        let slot = match named {
+            None => n,
+            Some((parameter, at)) => parameters.iter().position(|p| *p == parameter).ok_or_else(|| {
+                let issue = Issue::new(at, format!("filter `{name}` has no argument `{parameter}`"));
+                names::did_you_mean(issue, &parameter, parameters.iter().copied())
+            })?,
+        };
+        let at = node.at.clone();
+        match slots.get_mut(slot) {
+            Some(empty @ None) => *empty = Some(node),
+            Some(Some(_)) => return Err(Issue::new(at, format!("this argument of filter `{name}` is given twice"))),
+            None => {
+                return Err(Issue::new(at, format!("filter `{name}` takes at most {} arguments", parameters.len())));
+            }
+        }
+    }
+    match slots.iter().take(required).position(Option::is_none) {
+        Some(n) => Err(Issue::new(span, format!("filter `{name}` lacks its argument `{}`", parameters[n]))),
+        None => Ok(slots),
+    }
+}
