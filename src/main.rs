@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    flowgate::cli::run(std::env::args_os()).into()
+    ExitCode::from(flowgate::cli::main().code())
 }

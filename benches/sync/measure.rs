@@ -7,7 +7,7 @@
 use super::Failure;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// The unit of times in /proc: the same on every Linux in use.
@@ -28,13 +28,13 @@ pub fn run(command: &mut Command, patience: Duration) -> Result<Cost, Failure> {
     let begin = now();
     let mut child = command.spawn()?;
     let pid = Pid::from_child(&child);
-    let is_over = AtomicBool::new(false);
+    let (over, is_over) = channel::<()>();
     let (wall, peak_rss_kib) = std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| watch(pid, &is_over, begin, patience));
+        let watcher = scope.spawn(move || watch(pid, &is_over, begin, patience));
         // Not reaped yet: the process's times can still be read, and its id is not given to another.
         let waited = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
         let wall = now() - begin;
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         let peak = watcher.join().unwrap_or(0);
         waited.map(|_| (wall, peak))
     })?;
@@ -45,10 +45,10 @@ pub fn run(command: &mut Command, patience: Duration) -> Result<Cost, Failure> {
 }
 
 /// Reads the peak of its memory until it is over; ends it when its time is up.
-fn watch(pid: Pid, is_over: &AtomicBool, begin: Instant, patience: Duration) -> u64 {
+fn watch(pid: Pid, is_over: &Receiver<()>, begin: Instant, patience: Duration) -> u64 {
     let path = format!("/proc/{}/status", pid.as_raw_nonzero());
     let mut peak = 0;
-    while !is_over.load(Ordering::Relaxed) {
+    loop {
         let status = std::fs::read_to_string(&path).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).and_then(|n| n.trim().parse().ok());
@@ -57,9 +57,10 @@ fn watch(pid: Pid, is_over: &AtomicBool, begin: Instant, patience: Duration) -> 
             // It may just have ended by itself.
             let _ = kill_process(pid, Signal::KILL);
         }
-        std::thread::sleep(EVERY);
+        if is_over.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+            return peak;
+        }
     }
-    peak
 }
 
 /// User and system seconds of a process and the children it waited for, from /proc/<pid>/stat. The second

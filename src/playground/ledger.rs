@@ -167,12 +167,16 @@ impl Ledger {
 
     /// Waits until `found` is true of the book, for at most `patience`; the last copy either way.
     /// The copies carry counts, not the lists of instants.
-    pub(super) fn wait_until(&self, patience: Duration, found: impl Fn(&Report) -> bool) -> Result<Report, Report> {
+    pub(super) fn wait_until(
+        &self,
+        patience: Duration,
+        found: impl Fn(&Report) -> bool,
+    ) -> Result<Report, Box<Report>> {
         let guard = self.book();
         let waited = self.changed.wait_timeout_while(guard, patience, |book| !found(&book.report(Traffic::counts)));
         let (book, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let last = book.report(Traffic::counts);
-        if found(&last) { Ok(last) } else { Err(last) }
+        if found(&last) { Ok(last) } else { Err(Box::new(last)) }
     }
 }
 

@@ -96,7 +96,7 @@ impl Playground {
     /// Blocks until `found` is true of the ledger; looks after each arrival and answer, for at most `patience`.
     /// The error is the ledger as it last stood. Neither copy carries the lists of instants.
     pub fn wait_until(&self, patience: Duration, found: impl Fn(&Report) -> bool) -> Result<Report, Box<Report>> {
-        self.shared.ledger.wait_until(patience, found).map_err(Box::new)
+        self.shared.ledger.wait_until(patience, found)
     }
 
     /// Forgets everything seen and goes on with these settings (the port stays).

@@ -216,7 +216,7 @@ async fn from_source(
     let settings = shared.settings();
     let flight = Flight::begin(shared, Side::Source, now);
     if let Some((answered, answer)) = flight.obstacle(&settings, &settings.source, &head.headers) {
-        return flight.land(settings.source.latency, answered, answer).await;
+        return flight.land(obstacle_latency(answered, settings.source.latency), answered, answer).await;
     }
     let shelf = match shop {
         None => Shelf::All(&settings),
@@ -248,7 +248,7 @@ async fn to_sink(shared: &Shared, side: Side, kind: Kind, headers: &HeaderMap, b
         }
     };
     if let Some((answered, answer)) = flight.obstacle(&settings, &settings.sink, headers) {
-        return flight.land(settings.sink.latency, answered, answer).await;
+        return flight.land(obstacle_latency(answered, settings.sink.latency), answered, answer).await;
     }
     let taken = shared.ledger.tally(flight.arrived, |tally, known| sink::take(&settings, kind, &body, tally, known));
     let answer = match taken {
@@ -256,6 +256,11 @@ async fn to_sink(shared: &Shared, side: Side, kind: Kind, headers: &HeaderMap, b
         None => refuse(StatusCode::CONFLICT, "the playground was reset under this request"),
     };
     flight.land(settings.sink.latency, Answered::Normally, answer).await
+}
+
+/// Who is turned away at the door is turned away at once; what breaks has taken its time.
+fn obstacle_latency(answered: Answered, latency: Duration) -> Duration {
+    if answered == Answered::Failed { latency } else { Duration::ZERO }
 }
 
 /// The name the sender knows this server by, when it can stand in a URL.

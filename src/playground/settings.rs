@@ -42,7 +42,7 @@ pub struct Settings {
 /// How one side misbehaves. Requests are counted from 1; a refused one counts too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
-    /// Time from a request's arrival to its answer, at least.
+    /// Time from a request's arrival to its answer, at least; 401 and 429 come at once.
     pub latency: Duration,
     /// Every k-th request is answered 429; 0 never.
     pub limit_every: u64,

@@ -89,18 +89,25 @@ fn a_credential_is_demanded_of_both_sides() {
     assert_eq!(call(&playground, "GET", "/page", "authorization: Basic YW5uOnB3\r\n", "").0, 200);
 }
 
+/// Sends a record and stays there, its answer unread.
+fn stay(at: &Playground, path: &str, id: u64) -> TcpStream {
+    let mut stream = TcpStream::connect(at.addr()).unwrap();
+    write!(stream, "POST {path} HTTP/1.1\r\nhost: h\r\ncontent-length: 12\r\n\r\n{{\"ext_id\":{id}}}").unwrap();
+    stream
+}
+
+/// A destination whose answers no test waits for.
+fn endless() -> Settings {
+    Settings { sink: Faults { latency: Duration::from_hours(1), ..Faults::default() }, ..ids_only() }
+}
+
 #[test]
 fn requests_at_once_are_counted_over_all_destinations_and_judged_by_the_limit() {
-    // The latency is only an upper bound on how long the four stay: the ledger says when they are all there.
-    let sink = Faults { latency: Duration::from_secs(2), ..Faults::default() };
-    let playground = Playground::start(Settings { sink, limit: Some(3), ..ids_only() }).unwrap();
-    std::thread::scope(|scope| {
-        for (id, path) in [(1, "/sink/a"), (2, "/sink/a"), (3, "/sink/b"), (4, "/sink/b")] {
-            let playground = &playground;
-            scope.spawn(move || call(playground, "POST", path, "", &format!("{{\"ext_id\":{id}}}")));
-        }
-        playground.wait_until(PATIENCE, |seen| seen.sinks.in_flight == 4).unwrap();
-    });
+    let playground = Playground::start(Settings { limit: Some(3), ..endless() }).unwrap();
+    let sent = [(1, "/sink/a"), (2, "/sink/a"), (3, "/sink/b"), (4, "/sink/b")];
+    let streams = sent.map(|(id, path)| stay(&playground, path, id));
+    playground.wait_until(PATIENCE, |seen| seen.sinks.in_flight == 4).unwrap();
+    drop(streams);
     let seen = playground.stop();
     assert_eq!((seen.sinks.most_in_flight, seen.over_limit), (4, 1));
     assert_eq!(seen.destination("a").traffic.most_in_flight, 2);
@@ -109,24 +116,16 @@ fn requests_at_once_are_counted_over_all_destinations_and_judged_by_the_limit() 
 
 #[test]
 fn above_the_limit_a_strict_destination_refuses() {
-    let sink = Faults { latency: Duration::from_secs(2), ..Faults::default() };
-    let settings = Settings { sink, limit: Some(1), refuse_over_limit: true, ..ids_only() };
-    let playground = Playground::start(settings).unwrap();
-    let statuses = std::thread::scope(|scope| {
-        let first = scope.spawn(|| deliver(&playground, 1));
-        playground.wait_until(PATIENCE, |seen| seen.sinks.in_flight == 1).unwrap();
-        let second = scope.spawn(|| deliver(&playground, 2));
-        [first.join().unwrap(), second.join().unwrap()]
-    });
-    assert_eq!(statuses, [201, 429]);
+    let playground = Playground::start(Settings { limit: Some(1), refuse_over_limit: true, ..endless() }).unwrap();
+    let _first = stay(&playground, "/orders", 1);
+    playground.wait_until(PATIENCE, |seen| seen.sinks.in_flight == 1).unwrap();
+    assert_eq!(deliver(&playground, 2), 429);
 }
 
 #[test]
 fn a_sender_that_goes_away_is_no_longer_in_flight() {
-    let sink = Faults { latency: Duration::from_secs(600), ..Faults::default() };
-    let playground = Playground::start(Settings { sink, ..ids_only() }).unwrap();
-    let mut stream = TcpStream::connect(playground.addr()).unwrap();
-    write!(stream, "POST /orders HTTP/1.1\r\nhost: h\r\ncontent-length: 12\r\n\r\n{{\"ext_id\":1}}").unwrap();
+    let playground = Playground::start(endless()).unwrap();
+    let stream = stay(&playground, "/orders", 1);
     playground.wait_until(PATIENCE, |seen| seen.sinks.in_flight == 1).unwrap();
     drop(stream);
     playground.wait_until(PATIENCE, |seen| seen.sinks.in_flight == 0).unwrap();

@@ -31,7 +31,7 @@ impl Customer {
         Self { id, spread: spread(id ^ 0x00c5_0000_0000) }
     }
     fn newsletter(self) -> bool {
-        self.spread & 3 == 0
+        self.spread.is_multiple_of(4)
     }
     fn names(self) -> (&'static str, usize) {
         (FIRST[index(self.spread, 21)], index(self.spread, 25))

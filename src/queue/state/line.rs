@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) class: Class,
-    /// Turn of its flow under the fair order; always 0 under `fifo`.
+    /// Turn of its flow under the fair order; 0 under `fifo` and for tickets that were sent before.
     pub(super) rank: u64,
     pub(super) ticket: Ticket,
 }
@@ -31,9 +31,9 @@ impl Place {
         Self { class: Class::Limited, ..self }
     }
 
-    /// Where it stands by its age.
-    pub(super) fn back(self) -> Self {
-        Self { class: Class::Usual, ..self }
+    /// Where it stands once it has been sent: by its age alone, and before those whose first turn is still to come.
+    pub(super) fn sent(self) -> Self {
+        Self::fresh(0, self.ticket)
     }
 }
 

@@ -271,7 +271,7 @@ impl QueueState {
         pool.start(now, (!entry.started_before).then_some(place));
         line.in_flight += 1;
         let waited = now.since(entry.since);
-        entry.place = place.back();
+        entry.place = place.sent();
         entry.started_before = true;
         entry.limited = None;
         entry.phase = Phase::InFlight { pools: SmallVec::from_elem(pool_key, 1), waited };

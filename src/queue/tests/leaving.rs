@@ -1,0 +1,192 @@
+//! Every way out gives the permit back, once.
+
+use super::*;
+use crate::value::time::{Clock, Mono};
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_waiting_future_leaves_the_line() {
+    let mut bench = Bench::new(&[("a", fixed(1))]);
+    let held = bench.acquire("a").await;
+    let mut waiting = Box::pin(bench.acquire("a"));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    assert_eq!(bench.depth("a"), (1, 1));
+    drop(waiting);
+    assert_eq!(bench.depth("a"), (0, 1));
+    bench.send("a", "next", Duration::ZERO).await;
+    drop(held);
+    assert_eq!(bench.labels(1).await, ["next"]);
+    bench.turn().await;
+    assert_eq!(bench.depth("a"), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_races_with_the_drop_is_given_back() {
+    let mut bench = Bench::new(&[("a", fixed(1))]);
+    let held = bench.acquire("a").await;
+    let mut waiting = Box::pin(bench.acquire("a"));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    bench.send("a", "next", Duration::ZERO).await;
+    drop(held);
+    assert_eq!(bench.depth("a"), (1, 1), "granted, but nobody has looked");
+    drop(waiting);
+    assert_eq!(bench.labels(1).await, ["next"]);
+    bench.turn().await;
+    assert_eq!(bench.depth("a"), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_is_cancelled_gives_everything_back() {
+    let bench = Bench::new(&[("a", fixed(1))]);
+    drop(bench.acquire("a").await.again(millis(100)));
+    assert_eq!(bench.depth("a"), (0, 0), "never polled");
+    let mut waiting = Box::pin(bench.acquire("a").await.again(millis(100)));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    assert_eq!(bench.depth("a"), (1, 0));
+    drop(waiting);
+    assert_eq!(bench.depth("a"), (0, 0));
+    assert!(bench.acquire("a").now_or_never().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_gives_the_permit_back() {
+    let bench = Bench::new(&[("a", fixed(1))]);
+    let queue = bench.queue.clone();
+    let failed = task::spawn("request", async move {
+        let _permit = queue.acquire(&line("a"), &FlowId::parse("f").unwrap(), NonZeroU32::MIN).await;
+        panic!("in flight");
+    });
+    assert!(failed.await.is_err());
+    assert!(bench.acquire("a").now_or_never().is_some());
+}
+
+struct BrokenClock {
+    inner: SharedClock,
+    broken: AtomicBool,
+}
+
+impl Clock for BrokenClock {
+    fn mono(&self) -> Mono {
+        assert!(!self.broken.swap(false, Ordering::Relaxed), "the clock is broken");
+        self.inner.mono()
+    }
+    fn utc(&self) -> DateTime<Utc> {
+        self.inner.utc()
+    }
+    fn sleep_until(&self, at: Mono) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.inner.sleep_until(at)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_under_the_lock_fails_one_request_only() {
+    let clock = Arc::new(BrokenClock { inner: SystemClock::start(), broken: AtomicBool::new(false) });
+    let bench = Bench { queue: Queue::start(clock.clone()), clock: clock.clone(), sent: unbounded_channel() };
+    bench.apply(&[("a", fixed(1))]);
+    bench.turn().await;
+    clock.broken.store(true, Ordering::Relaxed);
+    let queue = bench.queue.clone();
+    let failed = task::spawn("request", async move {
+        queue.acquire(&line("a"), &FlowId::parse("f").unwrap(), NonZeroU32::MIN).await
+    });
+    assert!(failed.await.is_err());
+    assert!(bench.acquire("a").now_or_never().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_queue_sends_everybody_away() {
+    let bench = Bench::new(&[("a", fixed(1))]);
+    let held = bench.acquire("a").await;
+    let queue = bench.queue.clone();
+    let waiting = task::spawn("request", async move {
+        queue.acquire(&line("a"), &FlowId::parse("f").unwrap(), NonZeroU32::MIN).await.map(drop)
+    });
+    bench.turn().await;
+    bench.queue.close();
+    assert_eq!(waiting.await.unwrap(), Err(QueueClosed));
+    assert_eq!(held.again(millis(1)).await.map(drop), Err(QueueClosed));
+    assert_eq!(bench.try_acquire("a").await.map(drop), Err(QueueClosed));
+    assert_eq!(bench.depth("a"), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_line_closes_when_it_is_empty() {
+    let mut bench = Bench::new(&[("a", fixed(1))]);
+    let held = bench.acquire("a").await;
+    bench.send("a", "waiting", millis(10)).await;
+    bench.apply(&[]);
+    drop(held.again(Duration::ZERO).await.unwrap());
+    assert_eq!(bench.labels(1).await, ["waiting"]);
+    assert!(bench.queue.view()[0].lines[0].closing);
+    bench.turn().await;
+    let clock = bench.clock.clone();
+    clock.sleep_until(clock.mono().plus(millis(10))).await;
+    bench.turn().await;
+    assert_eq!(bench.queue.view(), []);
+    assert_eq!(bench.try_acquire("a").await.map(drop), Err(QueueClosed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_stays_open_for_a_run_that_keeps_it() {
+    let bench = Bench::new(&[("a", fixed(1))]);
+    let kept = bench.queue.keep_open(&line("a")).unwrap();
+    bench.apply(&[]);
+    drop(bench.acquire("a").await);
+    drop(bench.acquire("a").await);
+    drop(kept);
+    assert_eq!(bench.try_acquire("a").await.map(drop), Err(QueueClosed));
+    assert!(bench.queue.keep_open(&line("a")).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_waker_task_ends_with_the_queue() {
+    let Bench { queue, clock, sent } = Bench::new(&[("a", fixed(1))]);
+    tokio::task::yield_now().await;
+    drop((queue, sent));
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(Arc::strong_count(&clock), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_level_holds_and_no_permit_is_lost_among_threads() {
+    let bench = Bench::new(&[("a", fixed(3)), ("b", borrow("a"))]);
+    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let request = |turn: usize| {
+        let (queue, now, most) = (bench.queue.clone(), now.clone(), most.clone());
+        let name = line(if turn.is_multiple_of(3) { "b" } else { "a" });
+        async move {
+            let flow = FlowId::parse("f").unwrap();
+            for round in 0..50 {
+                let mut acquire = Box::pin(queue.acquire(&name, &flow, NonZeroU32::MIN));
+                if (turn + round) % 5 == 0 {
+                    // Looks once and goes away, with or without a permit that nobody has taken.
+                    tokio::task::yield_now().await;
+                    drop(acquire.as_mut().now_or_never());
+                    continue;
+                }
+                let mut permit = acquire.await.unwrap();
+                for _ in 0..(round % 3) {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    permit = permit.again(Duration::ZERO).await.unwrap();
+                }
+            }
+        }
+    };
+    let tasks: Vec<_> = (0..64).map(|turn| task::spawn("request", request(turn))).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(most.load(Ordering::SeqCst) <= 3);
+    assert_eq!((bench.depth("a"), bench.depth("b")), ((0, 0), (0, 0)));
+    let held = [bench.acquire("a").await, bench.acquire("b").await, bench.acquire("a").await];
+    assert!(bench.acquire("a").now_or_never().is_none());
+    drop(held);
+}

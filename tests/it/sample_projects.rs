@@ -1,0 +1,51 @@
+//! The projects in this repository do what their comments say.
+
+use crate::support::PATIENCE;
+use crate::support::command::{finish, flowgate, run};
+use flowgate::playground::{Order, Playground, Settings};
+use std::path::{Path, PathBuf};
+
+fn repository(below: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(below)
+}
+
+/// The program in a sample project, with its state elsewhere and the playground's address in the environment.
+fn sample(below: &str, state: &Path, playground: &Playground) -> std::process::Command {
+    let mut command = flowgate(&repository(below));
+    command.arg("--state").arg(state).env("FLOWGATE_PLAYGROUND", playground.base_uri());
+    command
+}
+
+#[test]
+fn the_top_level_project_delivers_everything_once_within_the_limit() {
+    let (state, playground) = (tempfile::tempdir().unwrap(), Playground::start(Settings::demo()).unwrap());
+    let mut command = sample("", state.path(), &playground);
+    command.args(["run", "orders", "customers"]);
+    finish(command, PATIENCE).expect_code(0);
+    let seen = playground.stop();
+    assert!(seen.verdict().holds(), "{seen}");
+    assert_eq!(seen.destination("orders").records.once, 1_200);
+    assert_eq!(seen.destination("customers").records.once, 300);
+    assert_eq!(seen.sinks.most_in_flight, 4);
+}
+
+#[test]
+fn hello_world_prints_what_it_kept() {
+    let (state, playground) = (tempfile::tempdir().unwrap(), Playground::start(Settings::demo()).unwrap());
+    let mut command = sample("examples/hello-world", state.path(), &playground);
+    command.args(["run", "hello"]);
+    let ended = finish(command, PATIENCE).expect_code(0);
+    let kept = (1..=1_200).filter(|id| Order::of(*id).qty() > 6).count();
+    assert_eq!(ended.stdout.lines().count(), kept);
+    for line in ended.stdout.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line["greeting"].as_str().unwrap().starts_with("Hello, ") && line["pieces"].as_u64() > Some(6));
+    }
+}
+
+#[test]
+fn check_finds_nothing_wrong_with_them() {
+    for below in ["", "examples/hello-world"] {
+        run(&repository(below), &["check"]).expect_code(0);
+    }
+}
