@@ -15,6 +15,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `[server] token`
     pub token: Option<Secret>,
+    /// Why `[server] token` did not resolve: a token was asked for, so `serve` must not start without it.
+    pub token_missing: Option<String>,
     /// `[server] public`
     pub public: Vec<Public>,
     /// `[server] hosts`

@@ -23,6 +23,7 @@ pub(in crate::config) fn defaults(root: &Path) -> Settings {
         state: root.join("state"),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9380)),
         token: None,
+        token_missing: None,
         public: Vec::new(),
         hosts: Vec::new(),
         log_format: LogFormat::Auto,
@@ -82,7 +83,11 @@ fn server(table: &Table<'_>, sources: &Sources<'_>, settings: &mut Settings) {
         settings.listen = address;
     }
     let token = table.take("token");
-    settings.token = token.as_ref().and_then(|value| value.secret(sources)).and_then(Result::ok);
+    match token.as_ref().and_then(|value| value.secret(sources)) {
+        Some(Ok(token)) => settings.token = Some(token),
+        Some(Err(reason)) => settings.token_missing = Some(reason),
+        None => {}
+    }
     if let Some(value) = listen.filter(|_| elsewhere && token.is_none()) {
         let finding = Finding::error("unsafe-listen", "an address that other machines reach needs a token");
         value.report(
