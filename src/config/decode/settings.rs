@@ -82,7 +82,7 @@ fn server(table: &Table<'_>, sources: &Sources<'_>, settings: &mut Settings) {
         settings.listen = address;
     }
     let token = table.take("token");
-    settings.token = token.as_ref().and_then(|value| value.secret(sources)).and_then(Result::ok);
+    settings.token = token.as_ref().and_then(|value| value.secret(sources));
     if let Some(value) = listen.filter(|_| elsewhere && token.is_none()) {
         let finding = Finding::error("unsafe-listen", "an address that other machines reach needs a token");
         value.report(
