@@ -80,7 +80,7 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let state = StateDir::own(&setup.state, clock.utc())?;
     let recorder = recorder::install(&clock);
     ProcessMeters::started(clock.utc());
-    let door = Server::bind(Doors::from(setup.snapshot.settings.as_ref())).await?;
+    let door = Server::bind(Doors::try_from(setup.snapshot.settings.as_ref())?).await?;
     let socket = OwnerSocket::bind(&state)?;
     event::serving(&setup.host.root.display().to_string(), &state.path().display().to_string());
     let timeout = setup.snapshot.settings.shutdown_timeout;

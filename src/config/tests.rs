@@ -123,8 +123,8 @@ fn an_unresolved_source_is_a_warning_and_the_connection_knows_why_it_is_offline(
 fn a_server_token_that_does_not_resolve_is_not_the_same_as_none() {
     let settings = |text| load(&tree(&[("flowgate.toml", text)]), &NOTHING).snapshot.unwrap().settings;
     let asked = settings("[server]\nlisten = '0.0.0.0:1'\ntoken = { env = 'T' }");
-    assert!(asked.token.is_none() && asked.token_missing.is_some());
-    assert_eq!(settings("").token_missing, None);
+    assert!(matches!(asked.token, Some(Err(_))));
+    assert!(settings("").token.is_none());
 }
 
 #[test]

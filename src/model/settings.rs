@@ -13,10 +13,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// `[server] listen`
     pub listen: SocketAddr,
-    /// `[server] token`
-    pub token: Option<Secret>,
-    /// Why `[server] token` did not resolve: a token was asked for, so `serve` must not start without it.
-    pub token_missing: Option<String>,
+    /// `[server] token`; an unresolved one carries the reason: it must never mean an open door.
+    pub token: Option<Result<Secret, String>>,
     /// `[server] public`
     pub public: Vec<Public>,
     /// `[server] hosts`

@@ -23,7 +23,6 @@ pub(in crate::config) fn defaults(root: &Path) -> Settings {
         state: root.join("state"),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9380)),
         token: None,
-        token_missing: None,
         public: Vec::new(),
         hosts: Vec::new(),
         log_format: LogFormat::Auto,
@@ -83,11 +82,7 @@ fn server(table: &Table<'_>, sources: &Sources<'_>, settings: &mut Settings) {
         settings.listen = address;
     }
     let token = table.take("token");
-    match token.as_ref().and_then(|value| value.secret(sources)) {
-        Some(Ok(token)) => settings.token = Some(token),
-        Some(Err(reason)) => settings.token_missing = Some(reason),
-        None => {}
-    }
+    settings.token = token.as_ref().and_then(|value| value.secret(sources));
     if let Some(value) = listen.filter(|_| elsewhere && token.is_none()) {
         let finding = Finding::error("unsafe-listen", "an address that other machines reach needs a token");
         value.report(
