@@ -4,7 +4,10 @@
 
 mod bad_answers;
 mod borrowing;
+mod exit_codes;
 mod level;
 mod pace;
+mod reload;
 mod sample_projects;
+mod schedule;
 mod support;
