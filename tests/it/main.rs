@@ -2,9 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod auth;
 mod bad_answers;
 mod borrowing;
+mod config_hostile;
+mod dry_run;
+mod engine;
+mod hostile;
+mod isolation;
 mod level;
 mod pace;
+mod paging;
 mod sample_projects;
 mod support;
