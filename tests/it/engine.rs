@@ -93,7 +93,7 @@ whole_qty  = { pick = "$.qty", as = "string" }
 absent     = { pick = "$.nowhere", default = "-" }
 nothing    = { pick = "$.none", default = 1 }
 left_out   = { pick = "$.nowhere", optional = true }
-literal    = { literal = { pick = "$.id", each = "{{x}}" } }
+lit        = { literal = { pick = "$.id", each = "{{x}}" } }
 joined     = { concat = ["$.tags[*]", ["c"], { each = "$.lines[*]", body = "$.sku" }] }
 '\pick'    = "a field of that name"
 [import.body.lines]
@@ -104,7 +104,7 @@ body = { sku = "$.sku", n = { pick = "$.n", as = "integer", default = 1 }, order
         "path": 7, "dotted": "Köln", "template": "Order 7 for Ann \"A\"", "typed": 37.5, "text": "7",
         "constant": "shop", "number": 5, "yes": true, "list": ["first", 3, 4], "whole": {"city": "Köln"},
         "wildcard": ["x", "y"], "deep": {"a": {"b": [7, {"c": "3"}]}}, "picked": 12.5, "whole_qty": "3",
-        "absent": "-", "nothing": 1, "literal": {"pick": "$.id", "each": "{{x}}"},
+        "absent": "-", "nothing": 1, "lit": {"pick": "$.id", "each": "{{x}}"},
         "joined": ["a", "b", "c", "x", "y"], "pick": "a field of that name",
         "lines": [{"sku": "x", "n": 2, "order": 7, "at": 0}, {"sku": "y", "n": 1, "order": 7, "at": 1}],
     });
@@ -116,17 +116,17 @@ fn the_first_helpers_render() {
     let record = r#"{"a":"x","list":[{"n":1},{"n":2}],"in":{"k":"v"},"no":false,"text":"q\"uo"}"#;
     let tree = r#"
 [import.body]
-default = "{{default record.nowhere 'none'}}{{default record.a 'none'}}"
-json    = "{{json record.in}}"
-if      = "{{#if record.no}}yes{{else}}no{{/if}}{{#if record.nowhere}}yes{{/if}}"
+h_default = "{{default record.nowhere 'none'}}{{default record.a 'none'}}"
+h_json    = "{{json record.in}}"
+h_if      = "{{#if record.no}}yes{{else}}no{{/if}}{{#if record.nowhere}}yes{{/if}}"
 unless  = "{{#unless record.no}}off{{/unless}}"
-each    = "{{#each record.list}}{{@index}}:{{n}};{{/each}}"
-with    = "{{#with record.in}}{{k}}{{/with}}"
-eq      = "{{#if (eq record.a 'x')}}same{{else}}other{{/if}}"
+h_each    = "{{#each record.list}}{{@index}}:{{n}};{{/each}}"
+h_with    = "{{#with record.in}}{{k}}{{/with}}"
+h_eq      = "{{#if (eq record.a 'x')}}same{{else}}other{{/if}}"
 "#;
     let expected = json!({
-        "default": "nonex", "json": "{\"k\":\"v\"}", "if": "no", "unless": "off", "each": "0:1;1:2;", "with": "v",
-        "eq": "same",
+        "h_default": "nonex", "h_json": "{\"k\":\"v\"}", "h_if": "no", "h_unless": "off", "h_each": "0:1;1:2;", "h_with": "v",
+        "h_eq": "same",
     });
     assert_eq!(mapped(record, tree), expected);
 }

@@ -17,7 +17,7 @@ use paging::{Ask, In, Landed, Next, Pager, PagingError, Received};
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The request failed.
-    #[error("{}", .0.message)]
+    #[error("{0}")]
     Request(Box<Failure>),
     /// Paging cannot go on.
     #[error("{0}")]

@@ -191,7 +191,7 @@ impl<'r> Run<'r> {
             }
             Err(failure) if failure.class == FailureClass::Cancelled => self.scope.stop.drain.cancel(),
             Err(failure) if failure.class == FailureClass::Auth => {
-                let text = failure.message;
+                let text = failure.to_string();
                 self.failed = Some(Ending::Offline(RunError { place: "import".to_owned(), text }));
             }
             Err(failure) => {
