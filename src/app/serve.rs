@@ -220,7 +220,9 @@ impl Answers for Face {
         Box::pin(async move {
             Ok(match ask {
                 Ask::Status => status::document(&self.supervisor, &self.config.get(), self.started, self.is_draining()),
-                Ask::Reload if self.is_draining() => return Err("draining: files are not looked at any more".to_owned()),
+                Ask::Reload if self.is_draining() => {
+                    return Err("draining: files are not looked at any more".to_owned());
+                }
                 Ask::Reload => self.reload().await,
             })
         })

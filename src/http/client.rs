@@ -20,6 +20,7 @@ use crate::value::secret::{Redactor, Secret};
 use crate::value::time::{SharedClock, SharedRng};
 use crate::value::uri::{OriginPattern, credentials_may_go};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -168,6 +169,11 @@ impl Client {
     /// A text of any origin made fit to be shown: secrets masked, then cut, control characters escaped.
     pub fn clean(&self, text: &str) -> String {
         excerpt::fit(&self.redactor.redact(text))
+    }
+
+    /// A text with its secrets masked and nothing else changed.
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.redactor.redact(text)
     }
 
     /// `POST https://host/path`: never the query, never a secret.
