@@ -56,12 +56,7 @@ pub(super) async fn keep_time(supervisor: Supervisor, stop: CancellationToken) {
 
 type Snapshots = tokio::sync::watch::Receiver<Option<std::sync::Arc<crate::model::snapshot::Snapshot>>>;
 
-fn follow(
-    snapshots: &mut Snapshots,
-    heap: &mut Heap,
-    series: &mut HashMap<FlowId, Series>,
-    supervisor: &Supervisor,
-) {
+fn follow(snapshots: &mut Snapshots, heap: &mut Heap, series: &mut HashMap<FlowId, Series>, supervisor: &Supervisor) {
     let Some(snapshot) = snapshots.borrow_and_update().clone() else { return };
     let scheduled: Vec<(FlowId, Schedule)> = snapshot
         .flows

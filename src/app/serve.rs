@@ -82,7 +82,7 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let state = StateDir::own(&setup.state, clock.utc())?;
     let recorder = recorder::install(&clock);
     ProcessMeters::started(clock.utc());
-    let door = Server::bind(Doors::from(setup.snapshot.settings.as_ref())).await?;
+    let door = Server::bind(Doors::try_from(setup.snapshot.settings.as_ref())?).await?;
     let socket = OwnerSocket::bind(&state)?;
     event::serving(&setup.host.root.display().to_string(), &state.path().display().to_string());
     let timeout = setup.snapshot.settings.shutdown_timeout;
@@ -104,7 +104,12 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     Ok(ended)
 }
 
-async fn finish(server: ServerHandle, answers: JoinHandle<()>, upkeep: JoinHandle<()>, clock: &crate::value::time::SharedClock) {
+async fn finish(
+    server: ServerHandle,
+    answers: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
+    clock: &crate::value::time::SharedClock,
+) {
     server.stop(clock, SERVER_GRACE).await;
     answers.abort();
     upkeep.abort();
@@ -215,7 +220,9 @@ impl Answers for Face {
         Box::pin(async move {
             Ok(match ask {
                 Ask::Status => status::document(&self.supervisor, &self.config.get(), self.started, self.is_draining()),
-                Ask::Reload if self.is_draining() => return Err("draining: files are not looked at any more".to_owned()),
+                Ask::Reload if self.is_draining() => {
+                    return Err("draining: files are not looked at any more".to_owned());
+                }
                 Ask::Reload => self.reload().await,
             })
         })

@@ -104,8 +104,7 @@ fn refused_credentials_are_77_wherever_they_are_refused() {
 #[test]
 fn a_secret_that_does_not_resolve_is_77_and_named() {
     let (api, project) = copying(Reply::json(200, TWO), Reply::json(201, "{}"));
-    let auth =
-        "[secrets]\ntoken = { env = \"SHOP_TOKEN_X\" }\n[auth.token]\ntoken = \"{{connection.secrets.token}}\"";
+    let auth = "[secrets]\ntoken = { env = \"SHOP_TOKEN_X\" }\n[auth.token]\ntoken = \"{{connection.secrets.token}}\"";
     project.connection("api", &api.base(), auth);
     run(project.dir(), &["check"]).expect_code(0);
     says(&run(project.dir(), &["run", "copy"]).expect_code(77), &["api", "SHOP_TOKEN_X"]);
@@ -135,8 +134,7 @@ fn configuration_with_errors_is_78_for_every_command_that_needs_it() {
 #[test]
 fn warnings_are_78_only_when_denied() {
     let (api, project) = copying(Reply::json(200, TWO), Reply::json(201, "{}"));
-    let auth =
-        "[secrets]\ntoken = { env = \"SHOP_TOKEN_X\" }\n[auth.token]\ntoken = \"{{connection.secrets.token}}\"";
+    let auth = "[secrets]\ntoken = { env = \"SHOP_TOKEN_X\" }\n[auth.token]\ntoken = \"{{connection.secrets.token}}\"";
     project.connection("api", &api.base(), auth);
     assert!(run(project.dir(), &["check"]).expect_code(0).stdout.contains("SHOP_TOKEN_X"));
     run(project.dir(), &["check", "--deny-warnings"]).expect_code(78);

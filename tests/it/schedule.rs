@@ -45,7 +45,9 @@ fn each_second_is_a_run_of_its_own_and_never_two() {
     let taken = api.requests_to("/taken");
     assert!(taken[3].arrived - taken[0].arrived >= Duration::from_secs(2), "no faster than the clock");
     assert_eq!(serving.sample("flowgate_flow_runs_total{flow=\"copy\",outcome=\"failed\",trigger=\"schedule\"}"), 0.0);
-    assert!(serving.sample("flowgate_flow_runs_total{flow=\"copy\",outcome=\"succeeded\",trigger=\"schedule\"}") >= 4.0);
+    assert!(
+        serving.sample("flowgate_flow_runs_total{flow=\"copy\",outcome=\"succeeded\",trigger=\"schedule\"}") >= 4.0
+    );
     let next = serving.sample("flowgate_flow_next_run_timestamp_seconds{flow=\"copy\"}");
     assert!(next >= serving.sample("flowgate_flow_last_success_timestamp_seconds{flow=\"copy\"}"), "{next}");
 }

@@ -38,13 +38,7 @@ impl<'r> Body<'r> {
             Some(BodySpec::Tree(tree)) => Kind::Tree(tree),
             Some(BodySpec::Text(_)) => Kind::Text,
         };
-        Self {
-            kind,
-            list: import.batch_size.get() > 1,
-            wrap: import.wrap.as_deref(),
-            out: Vec::new(),
-            size_hint: 256,
-        }
+        Self { kind, list: import.batch_size.get() > 1, wrap: import.wrap.as_deref(), out: Vec::new(), size_hint: 256 }
     }
 
     /// Whether the body is written here rather than with the rest of the request.

@@ -5,6 +5,7 @@
 mod errors;
 mod feed;
 pub mod report;
+mod shown;
 pub mod state;
 
 use super::export::page::Page;
@@ -16,10 +17,10 @@ use crate::model::import::Import;
 use crate::observe::event;
 use crate::observe::meters::RecordOutcome;
 use errors::Errors;
-use feed::{Feed, Fed};
+use feed::{Fed, Feed};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use futures_util::FutureExt;
 use report::{Ending, Report, RunError};
 use state::{ReadAhead, Resolution, RunState};
 
@@ -49,7 +50,10 @@ pub async fn run(scope: &Scope) -> Report {
 
 fn import_lane(scope: &Scope) -> Result<Option<(&Lane, &Import)>, RunError> {
     let Some(import) = &scope.flow.import else { return Ok(None) };
-    scope.lane(&import.connection).map(|lane| Some((lane, import))).ok_or_else(|| no_connection(import.connection.as_str()))
+    scope
+        .lane(&import.connection)
+        .map(|lane| Some((lane, import)))
+        .ok_or_else(|| no_connection(import.connection.as_str()))
 }
 
 fn read(mut reader: Reader<'_>) -> Read<'_> {
@@ -88,7 +92,7 @@ impl<'r> Run<'r> {
         Self {
             scope,
             state: RunState::new(ReadAhead::default()),
-            errors: Errors::default(),
+            errors: Errors::new(scope),
             deliveries: FuturesUnordered::new(),
             waiting_bytes: 0,
             pages: 0,
@@ -187,7 +191,7 @@ impl<'r> Run<'r> {
             }
             Err(failure) if failure.class == FailureClass::Cancelled => self.scope.stop.drain.cancel(),
             Err(failure) if failure.class == FailureClass::Auth => {
-                let text = failure.message;
+                let text = failure.to_string();
                 self.failed = Some(Ending::Offline(RunError { place: "import".to_owned(), text }));
             }
             Err(failure) => {
@@ -217,7 +221,8 @@ impl<'r> Run<'r> {
             }
             Err(error) => {
                 self.state.exhausted();
-                let cause = RunError { place: format!("export page {}", self.pages + 1), text: error.to_string() };
+                let text = self.errors.masked(&error.to_string());
+                let cause = RunError { place: format!("export page {}", self.pages + 1), text };
                 let ending = if error.is_auth() { Ending::Offline } else { Ending::ExportFailed };
                 self.failed.get_or_insert(ending(cause));
                 None

@@ -97,13 +97,7 @@ pub struct RecordError {
 impl RecordError {
     /// What the log says of it: everything but the record itself.
     pub fn summary(&self) -> RecordFailure<'_> {
-        RecordFailure {
-            step: &self.step,
-            page: self.page,
-            record: self.record,
-            class: self.class,
-            text: &self.text,
-        }
+        RecordFailure { step: &self.step, page: self.page, record: self.record, class: self.class, text: &self.text }
     }
 }
 

@@ -46,6 +46,7 @@ pub struct Reply {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     cut: Option<usize>,
+    stalls: bool,
     gate: Option<Gate>,
 }
 
@@ -68,6 +69,13 @@ impl Reply {
     #[must_use]
     pub fn cut_after(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
+        self
+    }
+    /// Announces the whole body, sends this many bytes of it, and then nothing, with the connection held open.
+    #[must_use]
+    pub fn stall_after(mut self, bytes: usize) -> Self {
+        self.cut = Some(bytes);
+        self.stalls = true;
         self
     }
     /// Answers once the gate is open.
@@ -251,6 +259,10 @@ impl Shared {
             }
             self.note_answer(request.number);
             write(stream, &reply)?;
+            if reply.stalls {
+                // Until the client goes away, or the API ends.
+                reader.read_to_end(&mut Vec::new())?;
+            }
             if closes || reply.status == 0 || reply.cut.is_some() {
                 stream.shutdown(Shutdown::Both)?;
                 break;

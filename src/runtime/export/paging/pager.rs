@@ -354,12 +354,7 @@ mod tests {
     }
 
     fn params(name: &str) -> Params {
-        Params {
-            param: Some(name.to_owned()),
-            size_param: Some("size".to_owned()),
-            size: Some(2),
-            place: In::Query,
-        }
+        Params { param: Some(name.to_owned()), size_param: Some("size".to_owned()), size: Some(2), place: In::Query }
     }
 
     fn counted(start: u64, first: bool) -> Counted {
@@ -478,10 +473,7 @@ mod tests {
         assert_eq!(receive(&mut pager, r#"{"next":"a"}"#, 1), Ok(Next::Page));
         assert_eq!(pager.sending(&landed("http://a.test/2")), Ok(()));
         assert_eq!(pager.landed(b"[1]"), Err(PagingError::SameBody { page: 2, earlier: 1 }));
-        assert_eq!(
-            pager.sending(&landed("http://a.test/1")),
-            Err(PagingError::SameRequest { page: 2, earlier: 1 })
-        );
+        assert_eq!(pager.sending(&landed("http://a.test/1")), Err(PagingError::SameRequest { page: 2, earlier: 1 }));
     }
 
     #[test]
