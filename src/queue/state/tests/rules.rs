@@ -359,6 +359,28 @@ fn a_flow_that_was_silent_saves_nothing_up() {
 }
 
 #[test]
+fn a_turn_that_was_held_back_does_not_set_the_clock_of_turns_back() {
+    let mut state = state(&[("a", Limits { order: Order::Fair, ..fixed(1) }), ("b", borrow("a"))]);
+    let holder = join_as(&mut state, "b", "held", 1, 0);
+    assert_eq!(grant(&mut state, 0), [holder]);
+    state.pause(holder, at(100), PauseScope::Connection);
+    let held = join_as(&mut state, "b", "held", 1, 0);
+    state.leave(holder, at(0));
+    for _ in 0..50 {
+        let ticket = join_as(&mut state, "a", "busy", 1, 0);
+        assert_eq!(grant(&mut state, 0), [ticket]);
+        state.leave(ticket, at(0));
+    }
+    assert_eq!(grant(&mut state, 100), [held]);
+    let busy = join_as(&mut state, "a", "busy", 1, 100);
+    let new: Vec<Ticket> = (0..3).map(|_| join_as(&mut state, "a", "new", 1, 100)).collect();
+    state.leave(held, at(100));
+    assert_eq!(grant(&mut state, 100), new[..1]);
+    state.leave(new[0], at(100));
+    assert_eq!(grant(&mut state, 100), [busy], "the new flow has had its turn");
+}
+
+#[test]
 fn flows_that_always_have_two_tickets_waiting_share_by_weight() {
     let mut state = state(&[("a", Limits { order: Order::Fair, ..fixed(1) })]);
     let mut flows = HashMap::new();
