@@ -1,7 +1,7 @@
 //! Standard output as data: an export-only flow's records and a dry run's requests, one JSON value a line.
 
-use crate::app::run::{Output, Prepared};
-use crate::value::json::{Json, JsonRef, write_string};
+use crate::app::run::Output;
+use crate::value::json::Json;
 use std::io::{self, BufWriter, Stdout as Raw, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -19,6 +19,13 @@ impl Stdout {
         self.with(BufWriter::flush)
     }
 
+    fn line(&self, json: &str) -> io::Result<()> {
+        let mut line = Vec::with_capacity(json.len() + 1);
+        write_on_one_line(json, &mut line);
+        line.push(b'\n');
+        self.with(|out| out.write_all(&line))
+    }
+
     fn with<T>(&self, write: impl FnOnce(&mut BufWriter<Raw>) -> T) -> T {
         write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -32,36 +39,11 @@ impl Default for Stdout {
 
 impl Output for Stdout {
     fn record(&self, record: &Json) -> io::Result<()> {
-        let mut line = Vec::with_capacity(record.text().len() + 1);
-        write_on_one_line(record.text(), &mut line);
-        line.push(b'\n');
-        self.with(|out| out.write_all(&line))
+        self.line(record.text())
     }
 
-    fn request(&self, request: &Prepared) -> io::Result<()> {
-        let mut line = b"{\"method\":".to_vec();
-        write_string(&mut line, request.method.name());
-        line.extend_from_slice(b",\"url\":");
-        write_string(&mut line, request.url().as_str());
-        line.extend_from_slice(b",\"headers\":{");
-        for (at, (name, value)) in request.header_pairs().iter().enumerate() {
-            if at > 0 {
-                line.push(b',');
-            }
-            write_string(&mut line, name);
-            line.push(b':');
-            write_string(&mut line, value);
-        }
-        line.push(b'}');
-        if let Some(body) = &request.body {
-            line.extend_from_slice(b",\"body\":");
-            match std::str::from_utf8(body) {
-                Ok(text) => write_on_one_line(JsonRef::trusted(text).text(), &mut line),
-                Err(_) => line.extend_from_slice(b"null"),
-            }
-        }
-        line.extend_from_slice(b"}\n");
-        self.with(|out| out.write_all(&line))
+    fn request(&self, shown: &str) -> io::Result<()> {
+        self.line(shown)
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 // What commands may know of runs: names from below, so that `cli` stands on `app` alone.
-pub use crate::http::request::Prepared;
 pub use crate::runtime::run::report::{Ending, Progress, RecordError, Report, RunError};
 pub use crate::runtime::run::state::Counts;
 pub use crate::runtime::scope::Output;

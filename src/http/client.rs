@@ -20,6 +20,7 @@ use crate::value::secret::{Redactor, Secret};
 use crate::value::time::{SharedClock, SharedRng};
 use crate::value::uri::{OriginPattern, credentials_may_go};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -57,6 +58,8 @@ pub struct ClientSettings {
     pub level: u32,
     /// `connection.vars` as one JSON object.
     pub vars: Json,
+    /// Other sources without a value (key path and reason): nothing is sent while there are any.
+    pub unresolved: Vec<String>,
     /// `connection.secrets`, by name; an unresolved one carries the reason.
     pub secrets: Vec<(String, Result<Secret, String>)>,
 }
@@ -168,6 +171,11 @@ impl Client {
         excerpt::fit(&self.redactor.redact(text))
     }
 
+    /// A text with its secrets masked and nothing else changed.
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.redactor.redact(text)
+    }
+
     /// `POST https://host/path`: never the query, never a secret.
     pub fn describe(&self, method: Method, url: &Url) -> String {
         self.clean(&format!("{} {}", method.name(), place(url)))
@@ -256,6 +264,7 @@ fn unresolved(settings: &ClientSettings) -> Option<String> {
         .secrets
         .iter()
         .filter_map(|(name, secret)| Some(format!("secret `{name}` has no value: {}", secret.as_ref().err()?)))
+        .chain(settings.unresolved.iter().map(|reason| format!("`{reason}`")))
         .collect();
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }

@@ -2,7 +2,6 @@
 
 use super::run::report::Progress;
 use crate::http::client::Client;
-use crate::http::request::Prepared;
 use crate::model::flow::Flow;
 use crate::observe::meters::{FlowMeters, TriggerKind};
 use crate::queue::{KeepOpen, Queue};
@@ -39,8 +38,8 @@ pub struct Stop {
 pub trait Output: Send + Sync {
     /// One record.
     fn record(&self, record: &Json) -> std::io::Result<()>;
-    /// One request that was rendered but not sent.
-    fn request(&self, request: &Prepared) -> std::io::Result<()>;
+    /// One request that was rendered but not sent, as a JSON object fit to be shown.
+    fn request(&self, shown: &str) -> std::io::Result<()>;
 }
 
 /// What a run pins.

@@ -268,7 +268,10 @@ impl Supervisor {
                 Ok(report) => report,
                 Err(_) => ended_early(&scope, Ending::ExportFailed(panicked())),
             },
-            None => ended_early(&scope, Ending::Cancelled),
+            None => {
+                event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger);
+                ended_early(&scope, Ending::Cancelled)
+            }
         };
         drop(slot);
         self.finished(&report);

@@ -15,6 +15,9 @@ pub const MASK: &str = "[secret]";
 /// length away. They are still never printed by their type.
 pub const SHORTEST: usize = 4;
 
+/// How often a text is looked for inside JSON inside JSON: a body quoted in an error quoted in a log line.
+const MOST_LEVELS: u32 = 4;
+
 /// A value that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
@@ -128,7 +131,7 @@ impl Form {
         if !self.spelled {
             return plain;
         }
-        let walk = |spelling: fn(&[u8], char) -> Option<usize>| {
+        let walk = |spelling: &dyn Fn(&[u8], char) -> Option<usize>| {
             self.text.chars().try_fold(at, |at, c| {
                 let rest = text.get(at..)?;
                 let mut buffer = [0; 4];
@@ -137,7 +140,8 @@ impl Form {
                 Some(at + length?)
             })
         };
-        plain.into_iter().chain(walk(percent_spelling)).chain(walk(json_spelling)).max()
+        let in_json = (1..=MOST_LEVELS).filter_map(|level| walk(&|text, c| json_spelling(text, c, level)));
+        plain.into_iter().chain(walk(&percent_spelling)).chain(in_json).max()
     }
 }
 
@@ -154,11 +158,22 @@ fn percent_spelling(text: &[u8], c: char) -> Option<usize> {
     })
 }
 
-/// The length of a character's escape in a JSON string at the front of a text.
-fn json_spelling(text: &[u8], c: char) -> Option<usize> {
-    if text.first() != Some(&b'\\') {
-        return None;
+/// The length of a character's escape at the front of a text that is a JSON string within JSON strings, `level` of
+/// them. Quotes and backslashes must be escaped at every level; other characters may be from any level on.
+fn json_spelling(text: &[u8], c: char, level: u32) -> Option<usize> {
+    let slashes = text.iter().take_while(|byte| **byte == b'\\').count();
+    let whole = 1_usize << level;
+    match c {
+        '\\' => return (slashes >= whole).then_some(whole),
+        '"' => return (slashes + 1 == whole && text.get(slashes) == Some(&b'"')).then_some(whole),
+        _ => {}
     }
+    (0..level).map(|above| 1 << above).find_map(|slashes| escape(text, c, slashes))
+}
+
+/// The length of an escape with so many backslashes in place of one.
+fn escape(text: &[u8], c: char, slashes: usize) -> Option<usize> {
+    let rest = text.get(slashes..).filter(|_| text[..slashes].iter().all(|byte| *byte == b'\\'))?;
     let short = match c {
         '\n' => 'n',
         '\r' => 'r',
@@ -167,15 +182,20 @@ fn json_spelling(text: &[u8], c: char) -> Option<usize> {
         '\u{c}' => 'f',
         other => other,
     };
-    if text.get(1).copied().map(char::from) == Some(short) && (short != c || !c.is_alphanumeric()) {
-        return Some(2);
+    if rest.first().copied().map(char::from) == Some(short) && (short != c || !c.is_alphanumeric()) {
+        return Some(slashes + 1);
     }
     let mut units = [0; 2];
-    let units = c.encode_utf16(&mut units);
-    units.iter().enumerate().try_fold(0, |at, (index, unit)| {
-        let escape = text.get(6 * index..6 * index + 6)?;
-        (escape.starts_with(br"\u") && hex(&escape[2..])? == u32::from(*unit)).then_some(at + 6)
-    })
+    let mut at = 0;
+    for unit in c.encode_utf16(&mut units) {
+        let escape = text.get(at..at + slashes + 5)?;
+        let digits = escape.strip_prefix(&text[..slashes])?.strip_prefix(b"u")?;
+        if hex(digits)? != u32::from(*unit) {
+            return None;
+        }
+        at += slashes + 5;
+    }
+    Some(at)
 }
 
 fn hex(digits: &[u8]) -> Option<u32> {
@@ -246,6 +266,21 @@ mod tests {
                 assert!(!redacted.contains(part), "{text} -> {redacted}");
             }
         }
+    }
+
+    #[test]
+    fn a_secret_is_found_in_json_quoted_in_json() {
+        for secret in [SECRET, r"a\n\\b", "\"\"\\\\\n😀/", r"\u0041"] {
+            let redactor = Redactor::new([secret]);
+            let mut text = secret.to_owned();
+            for level in 1..=MOST_LEVELS {
+                text = serde_json::to_string(&text).unwrap();
+                let inner = text.trim_matches('"').trim_end_matches('\\');
+                assert!(redactor.redact(&format!("x {text} y")).contains(MASK), "{secret} at level {level}: {inner}");
+            }
+        }
+        let redactor = Redactor::new(["naïve"]);
+        assert_eq!(redactor.redact(r"a na\\u00efve b na\\\\u00efve c"), "a [secret] b [secret] c");
     }
 
     #[test]

@@ -2,9 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod auth;
 mod bad_answers;
 mod borrowing;
+mod config_hostile;
+mod dry_run;
+mod engine;
+mod exit_codes;
+mod hostile;
+mod isolation;
 mod level;
 mod pace;
+mod paging;
+mod reload;
 mod sample_projects;
+mod schedule;
 mod support;

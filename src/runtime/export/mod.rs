@@ -17,7 +17,7 @@ use paging::{Ask, In, Landed, Next, Pager, PagingError, Received};
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The request failed.
-    #[error("{}", .0.message)]
+    #[error("{0}")]
     Request(Box<Failure>),
     /// Paging cannot go on.
     #[error("{0}")]
@@ -46,6 +46,8 @@ pub struct Reader<'r> {
     pager: Pager<'r>,
     previous: Option<Page>,
     left: Option<u64>,
+    /// Why no page can follow the last one.
+    stuck: Option<PagingError>,
     ended: bool,
 }
 
@@ -57,13 +59,24 @@ impl<'r> Reader<'r> {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        Self { scope, lane, pager: Pager::new(&export.paging), previous: None, left, ended: left == Some(0) }
+        Self {
+            scope,
+            lane,
+            pager: Pager::new(&export.paging),
+            previous: None,
+            left,
+            stuck: None,
+            ended: left == Some(0),
+        }
     }
 
     /// The next page; none when the export ended by itself.
     pub async fn next(&mut self) -> Result<Option<Page>, ReadError> {
         if self.ended {
             return Ok(None);
+        }
+        if let Some(error) = self.stuck.take() {
+            return Err(error.into());
         }
         let ask = self.pager.ask();
         let prepared = self.prepare(&ask)?;
@@ -74,6 +87,10 @@ impl<'r> Reader<'r> {
         let permit = self.scope.queue.acquire(&self.lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
         let rules = flow.export.request.response.as_ref();
         let answer = match self.lane.client.exchange(permit, &prepared, rules, true).await {
+            Ok(answer) if self.pager.ends_at(answer.status) => {
+                self.ended = true;
+                return Ok(None);
+            }
             Ok(answer) => answer,
             Err(failure) if failure.status.is_some_and(|status| self.pager.ends_at(status)) => {
                 self.ended = true;
@@ -90,7 +107,9 @@ impl<'r> Reader<'r> {
         if let Some(json) = &answer.json {
             self.pager.landed(json.text().as_bytes())?;
         }
-        let records = records::split(answer.json.as_ref(), export.records.as_ref(), export.records_optional)?;
+        let records = records::split(answer.json.as_ref(), export.records.as_ref(), export.records_optional, |text| {
+            self.lane.client.clean(text)
+        })?;
         let headers = answer.header_pairs();
         let mut page = Page {
             number: ask.page,
@@ -104,8 +123,11 @@ impl<'r> Reader<'r> {
         if let Some(total) = self.pager.total(page.body.as_ref().map(Json::as_ref)) {
             self.scope.progress.expect_total(self.left.map_or(total, |left| left.min(total)));
         }
-        let next = self.decide(&page)?;
-        self.ended = next == Next::End;
+        // A page that leads nowhere is a page all the same: what stopped the paging is told after it.
+        match self.decide(&page) {
+            Ok(next) => self.ended = next == Next::End,
+            Err(error) => self.stuck = Some(error),
+        }
         if let Some(left) = &mut self.left {
             page.records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
             *left -= page.records.len() as u64;
@@ -115,7 +137,7 @@ impl<'r> Reader<'r> {
         Ok(page)
     }
 
-    fn decide(&mut self, page: &Page) -> Result<Next, ReadError> {
+    fn decide(&mut self, page: &Page) -> Result<Next, PagingError> {
         let got = Received {
             body: page.body.as_ref().map(Json::as_ref),
             records: page.records.len() as u64,
@@ -125,7 +147,7 @@ impl<'r> Reader<'r> {
         let (scope, lane, pager) = (self.scope, self.lane, &mut self.pager);
         let now = scope.now();
         let ctx = lane.client.context(scope.context(&now));
-        page.as_previous(ctx, |ctx| pager.received(&got, ctx)).map_err(ReadError::from)
+        page.as_previous(ctx, |ctx| pager.received(&got, ctx))
     }
 
     fn prepare(&self, ask: &Ask) -> Result<Prepared, ReadError> {

@@ -6,9 +6,17 @@ use crate::value::json::{Json, JsonRef, Kind};
 use crate::value::path::{Path, Selection};
 use crate::value::record::Record;
 
+/// Most bytes of an answer that are made fit to be shown.
+const LOOKED_AT: usize = 4096;
+
 /// The records of a body. An absent path is an error unless `optional`: an API that changes its envelope must
-/// not look like an API without news.
-pub fn split(body: Option<&Json>, path: Option<&Path>, optional: bool) -> Result<Vec<Record>, EvalError> {
+/// not look like an API without news. `clean` masks secrets: the error shows how the answer begins.
+pub fn split(
+    body: Option<&Json>,
+    path: Option<&Path>,
+    optional: bool,
+    clean: impl Fn(&str) -> String,
+) -> Result<Vec<Record>, EvalError> {
     let Some(body) = body else {
         return match path {
             Some(path) if !optional => Err(EvalError::Missing(format!(
@@ -24,7 +32,7 @@ pub fn split(body: Option<&Json>, path: Option<&Path>, optional: bool) -> Result
         Selection::Missing => Err(EvalError::Missing(format!(
             "records: `{}` is not in the answer, which begins {} (`records_optional = true` takes it as no records)",
             path.source(),
-            opening(body.text()),
+            opening(body.text(), clean),
         ))),
         Selection::One(value) => Ok(spread(body, value)),
         Selection::Many(values) => match values.as_slice() {
@@ -42,7 +50,9 @@ fn spread(body: &Json, value: JsonRef<'_>) -> Vec<Record> {
     }
 }
 
-fn opening(text: &str) -> String {
-    let cut: String = text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if cut.len() < text.len() { format!("`{cut}…`") } else { format!("`{cut}`") }
+/// Masked before it is cut: half a secret would not be recognised.
+fn opening(text: &str, clean: impl Fn(&str) -> String) -> String {
+    let clean = clean(&text[..text.floor_char_boundary(LOOKED_AT)]);
+    let cut: String = clean.chars().take(80).collect();
+    if cut.len() < clean.len() { format!("`{cut}…`") } else { format!("`{cut}`") }
 }

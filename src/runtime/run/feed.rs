@@ -1,6 +1,7 @@
 //! From pages to requests: takes records in order, shapes them, and fills batches. A batch never spans pages.
 
 use super::errors::Errors;
+use super::shown::shown;
 use super::state::{Resolution, RunState};
 use crate::model::import::Import;
 use crate::runtime::export::page::Page;
@@ -32,6 +33,7 @@ struct Pending {
 pub(super) struct Feed<'r> {
     scope: &'r Scope,
     lane: &'r Lane,
+    import: Option<&'r Lane>,
     batcher: Option<Batcher<'r>>,
     pages: VecDeque<Pending>,
 }
@@ -39,7 +41,7 @@ pub(super) struct Feed<'r> {
 impl<'r> Feed<'r> {
     pub(super) fn new(scope: &'r Scope, lane: &'r Lane, import: Option<(&'r Lane, &'r Import)>) -> Self {
         let batcher = import.map(|(lane, import)| Batcher::new(lane, import));
-        Self { scope, lane, batcher, pages: VecDeque::new() }
+        Self { scope, lane, import: import.map(|(lane, _)| lane), batcher, pages: VecDeque::new() }
     }
 
     pub(super) fn push(&mut self, page: Page) {
@@ -108,7 +110,8 @@ impl<'r> Feed<'r> {
         let Some(batcher) = self.batcher.as_mut().filter(|batcher| !batcher.is_empty()) else { return Fed::Progress };
         match batcher.take(base) {
             Ok(batch) if self.scope.dry_run => {
-                let closed = self.scope.output.request(&batch.request).is_err();
+                let client = &self.import.unwrap_or(self.lane).client;
+                let closed = self.scope.output.request(&shown(&batch.request, client)).is_err();
                 for item in &batch.items {
                     state.resolve(item.page, Resolution::Delivered);
                 }

@@ -5,6 +5,7 @@
 mod errors;
 mod feed;
 pub mod report;
+mod shown;
 pub mod state;
 
 use super::export::page::Page;
@@ -91,7 +92,7 @@ impl<'r> Run<'r> {
         Self {
             scope,
             state: RunState::new(ReadAhead::default()),
-            errors: Errors::default(),
+            errors: Errors::new(scope),
             deliveries: FuturesUnordered::new(),
             waiting_bytes: 0,
             pages: 0,
@@ -190,7 +191,7 @@ impl<'r> Run<'r> {
             }
             Err(failure) if failure.class == FailureClass::Cancelled => self.scope.stop.drain.cancel(),
             Err(failure) if failure.class == FailureClass::Auth => {
-                let text = failure.message;
+                let text = failure.to_string();
                 self.failed = Some(Ending::Offline(RunError { place: "import".to_owned(), text }));
             }
             Err(failure) => {
@@ -220,7 +221,8 @@ impl<'r> Run<'r> {
             }
             Err(error) => {
                 self.state.exhausted();
-                let cause = RunError { place: format!("export page {}", self.pages + 1), text: error.to_string() };
+                let text = self.errors.masked(&error.to_string());
+                let cause = RunError { place: format!("export page {}", self.pages + 1), text };
                 let ending = if error.is_auth() { Ending::Offline } else { Ending::ExportFailed };
                 self.failed.get_or_insert(ending(cause));
                 None
@@ -235,16 +237,12 @@ impl<'r> Run<'r> {
         if self.scope.dry_run {
             return;
         }
-        for (outcome, now, then) in [
-            (RecordOutcome::Exported, counts.exported, before.exported),
-            (RecordOutcome::Delivered, counts.delivered, before.delivered),
-            (RecordOutcome::Filtered, counts.filtered, before.filtered),
-            (RecordOutcome::Failed, counts.failed, before.failed),
-        ] {
-            if now > then {
-                self.scope.meters.records(outcome, now - then);
-            }
-        }
+        self.scope.meters.settle([
+            (RecordOutcome::Exported, counts.exported.saturating_sub(before.exported)),
+            (RecordOutcome::Delivered, counts.delivered.saturating_sub(before.delivered)),
+            (RecordOutcome::Filtered, counts.filtered.saturating_sub(before.filtered)),
+            (RecordOutcome::Failed, counts.failed.saturating_sub(before.failed)),
+        ]);
     }
 
     fn report(&mut self, stopped: Option<Ending>, took: std::time::Duration) -> Report {

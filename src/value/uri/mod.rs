@@ -107,6 +107,9 @@ fn from_value(text: &str, base: &Url, allowed: &[OriginPattern]) -> Result<Url, 
     if has_dot_segment(text) {
         return refuse("a path segment is `.` or `..`, which would lead to another place");
     }
+    if let Some(scheme) = foreign_scheme(text) {
+        return Err(EvalError::Refused(format!("a `{scheme}:` URI cannot be requested")));
+    }
     let mut url = parse(&join(base, text))?;
     confine(&url, base, allowed)?;
     url.set_fragment(None);
@@ -122,10 +125,7 @@ fn check_literal(text: &str, prefix: &str) -> Result<(), Issue> {
     if let Some(found) = prefix.find('#') {
         return Err(Issue::new(at(found), "a fragment (`#…`) is never sent").help("write `%23` for the character"));
     }
-    if let Some((scheme, _)) = prefix.split_once("://")
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
-        && !is_absolute(prefix)
-    {
+    if let Some(scheme) = foreign_scheme(prefix) {
         return Err(Issue::new(0..scheme.len(), "only `http` and `https` URIs can be requested"));
     }
     if prefix.len() == text.len() && has_dot_segment(text) {
@@ -152,6 +152,14 @@ fn check_text(text: &str) -> Result<(), EvalError> {
 fn is_absolute(text: &str) -> bool {
     let starts = |scheme: &str| text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
     starts("https://") || starts("http://")
+}
+
+/// The scheme of an absolute URI that is neither http nor https. Taken for a relative one, it would be asked for on
+/// the base, which nobody meant.
+fn foreign_scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once("://")?;
+    let is_scheme = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    (is_scheme && !is_absolute(text)).then_some(scheme)
 }
 
 /// Whether a parser would take a path segment for `.` or `..`, also in its encoded spellings.

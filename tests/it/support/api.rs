@@ -46,6 +46,7 @@ pub struct Reply {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     cut: Option<usize>,
+    stalls: bool,
     gate: Option<Gate>,
 }
 
@@ -68,6 +69,13 @@ impl Reply {
     #[must_use]
     pub fn cut_after(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
+        self
+    }
+    /// Announces the whole body, sends this many bytes of it, and then nothing, with the connection held open.
+    #[must_use]
+    pub fn stall_after(mut self, bytes: usize) -> Self {
+        self.cut = Some(bytes);
+        self.stalls = true;
         self
     }
     /// Answers once the gate is open.
@@ -96,6 +104,43 @@ impl Gate {
         let waited = changed.wait_timeout_while(open.lock().unwrap(), PATIENCE, |open| !*open).unwrap();
         assert!(!waited.1.timed_out(), "a gate was never opened");
     }
+}
+
+/// A gate for each answer, in the order the answers were asked for; none is open until a test says so.
+#[derive(Debug, Clone, Default)]
+pub struct Gates(Arc<Mutex<(Vec<Gate>, usize, bool)>>);
+
+impl Gates {
+    /// The gate of one more answer.
+    pub fn next(&self) -> Gate {
+        let mut inside = self.0.lock().unwrap();
+        let gate = Gate::default();
+        if inside.2 {
+            gate.open();
+        }
+        inside.0.push(gate.clone());
+        gate
+    }
+    /// Lets the oldest held answers go, so many.
+    pub fn open(&self, count: usize) {
+        let mut inside = self.0.lock().unwrap();
+        for _ in 0..count {
+            let next = inside.1;
+            inside.0[next].open();
+            inside.1 += 1;
+        }
+    }
+    /// Lets all answers go from now on.
+    pub fn open_all(&self) {
+        let mut inside = self.0.lock().unwrap();
+        inside.2 = true;
+        inside.0.iter().for_each(Gate::open);
+    }
+}
+
+/// How many of these are not answered yet.
+pub fn in_flight(requests: &[Request]) -> usize {
+    requests.iter().filter(|request| request.answered.is_none()).count()
 }
 
 type Script = Box<dyn FnMut(&Request) -> Reply + Send>;
@@ -219,6 +264,10 @@ impl Shared {
             }
             self.note_answer(request.number);
             write(stream, &reply)?;
+            if reply.stalls {
+                // Until the client goes away, or the API ends.
+                reader.read_to_end(&mut Vec::new())?;
+            }
             if closes || reply.status == 0 || reply.cut.is_some() {
                 stream.shutdown(Shutdown::Both)?;
                 break;

@@ -40,6 +40,7 @@ pub(super) fn decode(
     let auth_failure = answers::auth_failure(root, scope);
     let retry = answers::retry(root, scope);
     Some(ClientSettings {
+        unresolved: Vec::new(),
         base_uri: base_uri?,
         headers,
         query,

@@ -1,0 +1,34 @@
+//! What a dry run shows of a request it does not send: one JSON object, with every secret masked.
+
+use crate::http::client::Client;
+use crate::http::request::Prepared;
+use crate::value::json::{Json, write_string};
+
+/// `{"method", "url", "headers", "body"}`. A body that is no JSON once its secrets are masked is shown as text.
+pub(super) fn shown(request: &Prepared, client: &Client) -> String {
+    let mut line = b"{\"method\":".to_vec();
+    write_string(&mut line, request.method.name());
+    line.extend_from_slice(b",\"url\":");
+    write_string(&mut line, &client.redact(request.url().as_str()));
+    line.extend_from_slice(b",\"headers\":{");
+    for (at, (name, value)) in request.header_pairs().iter().enumerate() {
+        if at > 0 {
+            line.push(b',');
+        }
+        write_string(&mut line, name);
+        line.push(b':');
+        write_string(&mut line, &client.redact(value));
+    }
+    line.push(b'}');
+    if let Some(body) = &request.body {
+        line.extend_from_slice(b",\"body\":");
+        let body = String::from_utf8_lossy(body);
+        let masked = client.redact(&body);
+        match Json::parse(masked.clone().into_owned()) {
+            Ok(json) => line.extend_from_slice(json.text().as_bytes()),
+            Err(_) => write_string(&mut line, &masked),
+        }
+    }
+    line.push(b'}');
+    String::from_utf8_lossy(&line).into_owned()
+}
