@@ -183,7 +183,7 @@ async fn the_level_holds_and_no_permit_is_lost_among_threads() {
             let flow = FlowId::parse("f").unwrap();
             for round in 0..50 {
                 let mut acquire = Box::pin(queue.acquire(&name, &flow, NonZeroU32::MIN));
-                if (turn + round) % 5 == 0 {
+                if (turn + round).is_multiple_of(5) {
                     // Looks once and goes away, with or without a permit that nobody has taken.
                     tokio::task::yield_now().await;
                     drop(acquire.as_mut().now_or_never());
