@@ -14,6 +14,7 @@ mod isolation;
 mod level;
 mod pace;
 mod paging;
+mod readme;
 mod reload;
 mod sample_projects;
 mod schedule;
