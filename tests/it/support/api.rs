@@ -108,33 +108,28 @@ impl Gate {
 
 /// A gate for each answer, in the order the answers were asked for; none is open until a test says so.
 #[derive(Debug, Clone, Default)]
-pub struct Gates(Arc<Mutex<(Vec<Gate>, usize, bool)>>);
+pub struct Gates(Arc<Mutex<(Vec<Gate>, usize)>>);
 
 impl Gates {
     /// The gate of one more answer.
     pub fn next(&self) -> Gate {
         let mut inside = self.0.lock().unwrap();
         let gate = Gate::default();
-        if inside.2 {
+        if inside.0.len() < inside.1 {
             gate.open();
         }
         inside.0.push(gate.clone());
         gate
     }
-    /// Lets the oldest held answers go, so many.
+    /// Lets so many more answers go, the oldest first; also ones nobody has asked for yet.
     pub fn open(&self, count: usize) {
         let mut inside = self.0.lock().unwrap();
-        for _ in 0..count {
-            let next = inside.1;
-            inside.0[next].open();
-            inside.1 += 1;
-        }
+        inside.1 = inside.1.saturating_add(count);
+        inside.0.iter().take(inside.1).for_each(Gate::open);
     }
     /// Lets all answers go from now on.
     pub fn open_all(&self) {
-        let mut inside = self.0.lock().unwrap();
-        inside.2 = true;
-        inside.0.iter().for_each(Gate::open);
+        self.open(usize::MAX);
     }
 }
 

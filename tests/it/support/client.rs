@@ -17,6 +17,16 @@ pub fn get(addr: SocketAddr, target: &str) -> Got {
     send(addr, "GET", target, "", "")
 }
 
+/// The status of an answer to a request that names another host than the one it goes to.
+pub fn get_as(addr: SocketAddr, host: &str, target: &str) -> u16 {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer[9..12].parse().unwrap()
+}
+
 /// Sends a request; `headers` are whole lines, each ended by CR LF.
 pub fn send(addr: SocketAddr, method: &str, target: &str, headers: &str, body: &str) -> Got {
     let answer = exchange(addr, method, target, headers, body).unwrap();
