@@ -119,7 +119,7 @@ fn the_first_helpers_render() {
 h_default = "{{default record.nowhere 'none'}}{{default record.a 'none'}}"
 h_json    = "{{json record.in}}"
 h_if      = "{{#if record.no}}yes{{else}}no{{/if}}{{#if record.nowhere}}yes{{/if}}"
-unless  = "{{#unless record.no}}off{{/unless}}"
+h_unless = "{{#unless record.no}}off{{/unless}}"
 h_each    = "{{#each record.list}}{{@index}}:{{n}};{{/each}}"
 h_with    = "{{#with record.in}}{{k}}{{/with}}"
 h_eq      = "{{#if (eq record.a 'x')}}same{{else}}other{{/if}}"
