@@ -208,12 +208,12 @@ fn a_single_record_may_be_wrapped() {
 #[test]
 fn an_idempotency_key_is_verbatim_and_the_same_in_every_attempt() {
     let mut tries = 0;
-    let api = Api::start(move |request| match request.method.as_str() {
-        "GET" => Reply::json(200, "{\"data\":[{\"id\":\"Ä b/1\"}]}"),
-        _ => {
-            tries += 1;
-            if tries < 3 { Reply::json(503, "{}") } else { Reply::json(201, "{}") }
+    let api = Api::start(move |request| {
+        if request.method == "GET" {
+            return Reply::json(200, "{\"data\":[{\"id\":\"Ä b/1\"}]}");
         }
+        tries += 1;
+        if tries < 3 { Reply::json(503, "{}") } else { Reply::json(201, "{}") }
     });
     let flow = format!("{EXPORT}{TAKE}idempotency_key = \"k-{{{{record.id}}}}\"\n");
     copy(&api, QUICK, &flow.replace("\"k-{{", "\"k {{"), &[]).expect_code(0);
