@@ -3,6 +3,8 @@
 //! What a case must find stands in its files: `# expect: <code> <line>:<column> <key path>`, one line a finding.
 //! `expected.txt` beside them is the whole text output; `FLOWGATE_BLESS=1` writes it anew.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its corpus has failed")]
+
 use flowgate::config::diagnostic::{Diagnostic, Severity};
 use flowgate::config::{self, Env, Loaded, render};
 use std::collections::BTreeSet;

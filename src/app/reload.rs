@@ -8,9 +8,9 @@ use crate::config::files::Tree;
 use crate::config::watch::{Change, Watch, Watching};
 use crate::config::{self, Loaded};
 use crate::model::snapshot::Snapshot;
-use crate::observe::event;
 use crate::observe::event::Applied;
 use crate::observe::meters::ConfigMeters;
+use crate::observe::{event, logs};
 use crate::runtime::supervisor::Supervisor;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ pub(super) struct Reloader {
     pub(super) watch: Watch,
     pub(super) meters: ConfigMeters,
     pub(super) state: SharedConfigState,
+    pub(super) follow_log_level: bool,
 }
 
 impl Reloader {
@@ -89,6 +90,10 @@ impl Reloader {
     fn applied(&self, before: Option<&Snapshot>, snapshot: &Snapshot) {
         let now = self.host.clock.utc();
         event::reload_applied(&self.meters, &compare(before, snapshot), now);
+        if self.follow_log_level {
+            // It was checked with the rest of the file.
+            let _ = logs::set_level(&snapshot.settings.log_level);
+        }
         let restart = before.is_some_and(|before| needs_restart(before, snapshot));
         if restart {
             event::restart_needed();

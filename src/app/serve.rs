@@ -41,6 +41,8 @@ pub struct Setup {
     pub named_files: Vec<PathBuf>,
     /// The state directory.
     pub state: PathBuf,
+    /// Whether `[log] level` counts; not when the command line has the last word.
+    pub follow_log_level: bool,
     /// Where export-only flows would write; nothing is scheduled without an import.
     pub output: Arc<dyn Output>,
 }
@@ -80,15 +82,15 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let state = StateDir::own(&setup.state, clock.utc())?;
     let recorder = recorder::install(&clock);
     ProcessMeters::started(clock.utc());
-    let door = Server::bind(Doors::from(setup.snapshot.settings.as_ref())).await?;
+    let door = Server::bind(Doors::try_from(setup.snapshot.settings.as_ref())?).await?;
     let socket = OwnerSocket::bind(&state)?;
     event::serving(&setup.host.root.display().to_string(), &state.path().display().to_string());
     let timeout = setup.snapshot.settings.shutdown_timeout;
     let process = Process::start(setup, &clock)?;
     let upkeep = recorder::keep(recorder, clock.clone());
     let server = door.start(process.face.clone(), clock.clone());
-    let stop = process.stop.clone();
-    let answers = socket.serve(process.face.clone(), clock.clone(), stop.clone());
+    // Not stopped by the drain: `status` tells how that goes.
+    let answers = socket.serve(process.face.clone(), clock.clone(), CancellationToken::new());
 
     let first = loop {
         match signals.next().await {
@@ -102,7 +104,12 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     Ok(ended)
 }
 
-async fn finish(server: ServerHandle, answers: JoinHandle<()>, upkeep: JoinHandle<()>, clock: &crate::value::time::SharedClock) {
+async fn finish(
+    server: ServerHandle,
+    answers: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
+    clock: &crate::value::time::SharedClock,
+) {
     server.stop(clock, SERVER_GRACE).await;
     answers.abort();
     upkeep.abort();
@@ -117,7 +124,7 @@ struct Process {
 
 impl Process {
     fn start(setup: Setup, clock: &crate::value::time::SharedClock) -> Result<Self, ServeError> {
-        let Setup { host, snapshot, tree_hash, named_files, output, .. } = setup;
+        let Setup { host, snapshot, tree_hash, named_files, follow_log_level, output, .. } = setup;
         let supervisor = host.supervise(snapshot.clone(), output)?;
         let (meters, state) = (ConfigMeters::take(), SharedConfigState::default());
         let now = clock.utc();
@@ -136,7 +143,7 @@ impl Process {
             started: now,
             draining: AtomicBool::new(false),
         });
-        let reloader = Reloader { host, supervisor: supervisor.clone(), watch, meters, state };
+        let reloader = Reloader { host, supervisor: supervisor.clone(), watch, meters, state, follow_log_level };
         task::spawn("reload", reloader.follow(stop.clone()));
         task::spawn("schedule", keep_time(supervisor.clone(), stop.clone()));
         Ok(Self { supervisor, face, look, stop })
@@ -213,6 +220,9 @@ impl Answers for Face {
         Box::pin(async move {
             Ok(match ask {
                 Ask::Status => status::document(&self.supervisor, &self.config.get(), self.started, self.is_draining()),
+                Ask::Reload if self.is_draining() => {
+                    return Err("draining: files are not looked at any more".to_owned());
+                }
                 Ask::Reload => self.reload().await,
             })
         })

@@ -1,7 +1,8 @@
 //! What `status` tells: one JSON document, the same over the socket and for `--json`.
 
 use crate::queue::PoolView;
-use crate::runtime::supervisor::{FlowView, Supervisor};
+use crate::runtime::supervisor::Supervisor;
+use crate::runtime::view::FlowView;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -50,7 +50,7 @@ fn text(findings: &[Diagnostic], snapshot: Option<&Snapshot>, colour: bool) -> S
     let mut out = if findings.is_empty() { String::new() } else { render::text(findings, colour) };
     if let Some(snapshot) = snapshot {
         let (connections, flows) = (snapshot.connections.len(), snapshot.flows.len());
-        let _ = write!(out, "{}, {}: ok\n", count(connections, "connection"), count(flows, "flow"));
+        let _ = writeln!(out, "{}, {}: ok", count(connections, "connection"), count(flows, "flow"));
         if connections + flows == 0 {
             out.push_str("(nothing under connections/ and flows/ here; `flowgate init` writes a first project)\n");
         }

@@ -102,11 +102,14 @@ fn load(globals: &Globals, host: &Host) -> Result<Arc<Snapshot>, Exit> {
     }
 }
 
+/// Faults only: how runs end is told by the summary.
+const QUIET: &str = "error,flowgate::observe::event::run=off";
+
 /// Installs the log: `serve` says everything, one-off commands only what is wrong.
 fn install_logs(globals: &Globals, snapshot: &Snapshot, host: &Host, quiet: bool) -> Result<(), Exit> {
     let level = match &globals.log_level {
         Some(level) => level.clone(),
-        None if quiet => "error".to_owned(),
+        None if quiet => QUIET.to_owned(),
         None => snapshot.settings.log_level.clone(),
     };
     let format = match snapshot.settings.log_format {
@@ -121,5 +124,25 @@ fn install_logs(globals: &Globals, snapshot: &Snapshot, host: &Host, quiet: bool
             globals.complain(&error.to_string());
             Err(Exit::Usage)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_of_one_off_commands_is_understood() {
+        assert_eq!(logs::check_level(QUIET), Ok(()));
+    }
+
+    #[test]
+    fn refusals_end_with_the_code_for_usage() {
+        let line = |words: &[&str]| carry_out(["flowgate"].iter().chain(words).map(OsString::from));
+        assert_eq!(line(&["ping", "shop"]), Exit::Usage);
+        assert_eq!(line(&["run", "orders", "--fresh"]), Exit::Usage);
+        assert_eq!(line(&["check", "--log-level", "loud"]), Exit::Usage);
+        assert_eq!(line(&["check", "-C", "/nowhere/at/all"]), Exit::Config);
+        assert_eq!(line(&["status", "-C", "/nowhere/at/all"]), Exit::Unavailable);
     }
 }

@@ -28,6 +28,7 @@ pub async fn serve(globals: &Globals, host: &Host) -> Exit {
         tree_hash: tree.hash,
         named_files,
         state,
+        follow_log_level: globals.log_level.is_none(),
         output: Arc::new(Stdout::new()),
     };
     let exit = match app::serve::serve(setup).await {

@@ -57,7 +57,7 @@ fn head(document: &Value, colour: bool) -> String {
     if document["draining"] == true {
         out.push_str(&paint(colour, Tone::Warn, "draining: no new runs are started\n"));
     }
-    let _ = write!(out, "snapshot {} in force since {}\n", word(&config["revision"]), word(&config["since"]));
+    let _ = writeln!(out, "snapshot {} in force since {}", word(&config["revision"]), word(&config["since"]));
     if config["rejected"].is_object() {
         let rejected = &config["rejected"];
         let line = format!(
@@ -68,7 +68,7 @@ fn head(document: &Value, colour: bool) -> String {
         out.push_str(&paint(colour, Tone::Bad, line));
         out.push('\n');
         for first in rejected["first"].as_array().into_iter().flatten() {
-            let _ = write!(out, "  {}\n", word(first));
+            let _ = writeln!(out, "  {}", word(first));
         }
         out.push_str("  `flowgate check` shows all of them\n");
     }

@@ -23,9 +23,7 @@ pub enum Tone {
     Warn,
     /// It went wrong.
     Bad,
-    /// Headings.
-    Strong,
-    /// Less important.
+    /// Less important, headings.
     Dim,
 }
 
@@ -48,7 +46,6 @@ pub fn paint(on: bool, tone: Tone, text: impl Display) -> String {
         Tone::Good => "32",
         Tone::Warn => "33",
         Tone::Bad => "31",
-        Tone::Strong => "1",
         Tone::Dim => "2",
     };
     if on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }

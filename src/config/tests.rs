@@ -109,14 +109,19 @@ fn an_unresolved_source_is_a_warning_and_the_connection_knows_why_it_is_offline(
     let loaded = load(&tree(&files), &NOTHING);
     assert_eq!(codes(&loaded), ["unresolved-source"; 2]);
     let a = connection("a");
-    let found = loaded.snapshot.unwrap().connections[&a].unresolved.clone();
-    assert_eq!(
-        found,
-        ["vars.x: environment variable `X` is not set", "secrets.y: environment variable `Y` is not set"]
-    );
+    let found = loaded.snapshot.unwrap().connections[&a].http.unresolved.clone();
+    assert_eq!(found, ["vars.x: environment variable `X` is not set"], "secrets carry their own reason");
     let loaded = load(&tree(&files), &Variables(&[("X", "x"), ("Y", "y")]));
     let found = &loaded.snapshot.unwrap().connections[&a];
-    assert_eq!((found.unresolved.len(), found.http.base_uri.as_str()), (0, "https://x.example/"));
+    assert_eq!((found.http.unresolved.len(), found.http.base_uri.as_str()), (0, "https://x.example/"));
+}
+
+#[test]
+fn a_server_token_that_does_not_resolve_is_not_the_same_as_none() {
+    let settings = |text| load(&tree(&[("flowgate.toml", text)]), &NOTHING).snapshot.unwrap().settings;
+    let asked = settings("[server]\nlisten = '0.0.0.0:1'\ntoken = { env = 'T' }");
+    assert!(matches!(asked.token, Some(Err(_))));
+    assert!(settings("").token.is_none());
 }
 
 #[test]

@@ -214,7 +214,8 @@ mod tests {
         assert_eq!(shown, Shown { text: "password = [secret], zz = 1".to_owned(), caret: 11..19 });
         let later = lines.shown(&(22..24), std::slice::from_ref(&masked));
         assert_eq!(later.caret, 21..23);
-        let whole = lines.shown(&(0..8), &[0..text.len()]);
+        let all = 0..text.len();
+        let whole = lines.shown(&(0..8), std::slice::from_ref(&all));
         assert_eq!(whole, Shown { text: "[secret]".to_owned(), caret: 0..8 });
     }
 

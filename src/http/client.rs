@@ -58,6 +58,8 @@ pub struct ClientSettings {
     pub level: u32,
     /// `connection.vars` as one JSON object.
     pub vars: Json,
+    /// Other sources without a value (key path and reason): nothing is sent while there are any.
+    pub unresolved: Vec<String>,
     /// `connection.secrets`, by name; an unresolved one carries the reason.
     pub secrets: Vec<(String, Result<Secret, String>)>,
 }
@@ -262,6 +264,7 @@ fn unresolved(settings: &ClientSettings) -> Option<String> {
         .secrets
         .iter()
         .filter_map(|(name, secret)| Some(format!("secret `{name}` has no value: {}", secret.as_ref().err()?)))
+        .chain(settings.unresolved.iter().map(|reason| format!("`{reason}`")))
         .collect();
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }

@@ -149,6 +149,7 @@ pub(super) fn settings(base: &str) -> ClientSettings {
         },
         level: 4,
         vars: Json::parse("{\"account\":\"acme\"}").unwrap(),
+        unresolved: Vec::new(),
         secrets: Vec::new(),
     }
 }

@@ -18,8 +18,6 @@ pub struct Connection {
     pub limits: Limits,
     /// Requests.
     pub http: Arc<ClientSettings>,
-    /// Sources that did not resolve, key path and reason: the connection is offline while there are any.
-    pub unresolved: Vec<String>,
     /// Hash of the file's bytes and of everything it names.
     pub hash: String,
 }

@@ -13,8 +13,8 @@ pub struct Settings {
     pub state: PathBuf,
     /// `[server] listen`
     pub listen: SocketAddr,
-    /// `[server] token`
-    pub token: Option<Secret>,
+    /// `[server] token`; an unresolved one carries the reason: it must never mean an open door.
+    pub token: Option<Result<Secret, String>>,
     /// `[server] public`
     pub public: Vec<Public>,
     /// `[server] hosts`

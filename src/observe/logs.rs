@@ -82,6 +82,11 @@ type WriteLine = Box<dyn Fn(&str) + Send + Sync>;
 /// Who writes lines instead of us while bars are drawn on the terminal.
 static DETOUR: RwLock<Option<WriteLine>> = RwLock::new(None);
 
+/// Puts another level in force, once the log is installed.
+pub fn set_level(level: &str) -> Result<(), BadLevel> {
+    INSTALLED.get().map_or(Ok(()), |installed| installed.set(level))
+}
+
 /// Sends lines through `write` (which must end up at [`write_stderr`]) until called with `None`.
 pub fn detour(write: Option<WriteLine>) {
     *DETOUR.write().unwrap_or_else(PoisonError::into_inner) = write;

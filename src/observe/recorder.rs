@@ -2,7 +2,7 @@
 //!
 //! Series of removed flows and connections stay in the registry and are left out when rendering.
 
-use super::meters::ProcessMeters;
+use super::meters::{ProcessMeters, between_changes};
 use super::names::{self, Kind, Unit};
 use super::task;
 use crate::value::id::{ConnectionId, FlowId};
@@ -79,7 +79,7 @@ pub fn keep(recorder: &'static Recorder, clock: SharedClock) -> JoinHandle<()> {
 impl Recorder {
     /// The exposition text, without series of flows and connections that are not live.
     pub fn render(&self, live: &Live) -> String {
-        show(&self.handle.render(), live)
+        show(&between_changes(|| self.handle.render()), live)
     }
 
     /// Folds waiting histogram samples into their buckets.

@@ -4,11 +4,10 @@
 //! to the meters; wakers run after the lock is gone. The lock is never held across an await.
 
 use super::limits::LineId;
-use super::state::{LineKey, QueueState, Ticket};
+use super::state::{LineKey, Map, QueueState, Ticket};
 use crate::observe::meters::ConnectionMeters;
 use crate::value::time::{Mono, SharedClock};
 use smallvec::SmallVec;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
@@ -32,8 +31,8 @@ pub(super) struct Locked {
     pub(super) state: QueueState,
     pub(super) closed: bool,
     /// Tickets somebody awaits.
-    pub(super) waiting: HashMap<Ticket, Waker>,
-    meters: HashMap<LineKey, Arc<ConnectionMeters>>,
+    pub(super) waiting: Map<Ticket, Waker>,
+    meters: Map<LineKey, Arc<ConnectionMeters>>,
     woken: Wakers,
     /// Until when the waker task sleeps; `None` while it sleeps until it is told.
     armed: Option<Mono>,
@@ -44,8 +43,8 @@ impl Shared {
         let locked = Locked {
             state: QueueState::default(),
             closed: false,
-            waiting: HashMap::new(),
-            meters: HashMap::new(),
+            waiting: Map::default(),
+            meters: Map::default(),
             woken: Wakers::new(),
             armed: None,
         };

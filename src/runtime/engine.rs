@@ -104,12 +104,6 @@ impl Generation {
 }
 
 fn client(connection: &Connection, meters: &Arc<ConnectionMeters>, services: &Services) -> Result<Client, NotReady> {
-    Client::new(
-        &connection.id,
-        connection.http.clone(),
-        meters.clone(),
-        services.clock.clone(),
-        services.rng.clone(),
-    )
-    .map_err(|cause| NotReady { connection: connection.id.clone(), cause })
+    Client::new(&connection.id, connection.http.clone(), meters.clone(), services.clock.clone(), services.rng.clone())
+        .map_err(|cause| NotReady { connection: connection.id.clone(), cause })
 }

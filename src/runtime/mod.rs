@@ -9,3 +9,4 @@ pub mod schedule;
 pub mod scope;
 pub mod step;
 pub mod supervisor;
+pub mod view;

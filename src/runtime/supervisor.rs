@@ -4,8 +4,8 @@
 use super::engine::{Generation, NotReady, Services};
 use super::run::report::{Ending, Progress, Report, RunError};
 use super::run::run;
-use super::run::state::Counts;
 use super::scope::{Output, Scope, Stop};
+use super::view::{FlowView, LastRun, RunView};
 use crate::model::flow::Flow;
 use crate::model::schedule::Overlap;
 use crate::model::snapshot::Snapshot;
@@ -62,47 +62,6 @@ pub enum Refused {
     Draining,
 }
 
-/// A run in progress, for `status`.
-#[derive(Debug, Clone)]
-pub struct RunView {
-    /// Identity.
-    pub run: String,
-    /// Since when.
-    pub started: DateTime<Utc>,
-    /// Counts so far.
-    pub counts: Counts,
-    /// Pages so far.
-    pub pages: u64,
-}
-
-/// The last run that ended, for `status`.
-#[derive(Debug, Clone)]
-pub struct LastRun {
-    /// Identity.
-    pub run: String,
-    /// When it ended.
-    pub ended: DateTime<Utc>,
-    /// How.
-    pub ending: Ending,
-    /// Counts.
-    pub counts: Counts,
-}
-
-/// A flow, for `status`.
-#[derive(Debug, Clone)]
-pub struct FlowView {
-    /// Which.
-    pub id: FlowId,
-    /// The run in progress.
-    pub running: Option<RunView>,
-    /// Whether one more run waits for it.
-    pub queued: bool,
-    /// The last run that ended.
-    pub last: Option<LastRun>,
-    /// The last success.
-    pub last_success: Option<DateTime<Utc>>,
-}
-
 struct Active {
     run: String,
     started: DateTime<Utc>,
@@ -139,13 +98,8 @@ pub struct Supervisor {
 impl Supervisor {
     /// Without a snapshot yet. `max_runs` bounds the runs that work at once; more wait their turn.
     pub fn new(services: Services, output: Arc<dyn Output>, max_runs: u32) -> Self {
-        let inner = Inner {
-            generation: None,
-            active: HashMap::new(),
-            history: HashMap::new(),
-            draining: false,
-            next_run: 0,
-        };
+        let inner =
+            Inner { generation: None, active: HashMap::new(), history: HashMap::new(), draining: false, next_run: 0 };
         Self {
             services,
             output,
@@ -213,7 +167,14 @@ impl Supervisor {
         let stops: Vec<Stop> = {
             let mut inner = self.lock();
             inner.draining = true;
-            inner.active.values_mut().map(|active| { active.queued = None; active.stop.clone() }).collect()
+            inner
+                .active
+                .values_mut()
+                .map(|active| {
+                    active.queued = None;
+                    active.stop.clone()
+                })
+                .collect()
         };
         for stop in &stops {
             stop.drain.cancel();
@@ -269,7 +230,8 @@ impl Supervisor {
         let id = run_id(started, inner.next_run, self.services.rng.next_u64());
         let (progress, stop) = (Arc::new(Progress::default()), Stop::default());
         // A reload may drop a connection this run still needs: its lines stay open until the run ends.
-        let kept = flow.connections().filter_map(|id| self.services.queue.keep_open(&generation.lanes.get(id)?.line).ok());
+        let kept =
+            flow.connections().filter_map(|id| self.services.queue.keep_open(&generation.lanes.get(id)?.line).ok());
         let scope = Scope {
             kept: kept.collect(),
             lanes: generation.lanes.clone(),
@@ -306,7 +268,10 @@ impl Supervisor {
                 Ok(report) => report,
                 Err(_) => ended_early(&scope, Ending::ExportFailed(panicked())),
             },
-            None => ended_early(&scope, Ending::Cancelled),
+            None => {
+                event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger);
+                ended_early(&scope, Ending::Cancelled)
+            }
         };
         drop(slot);
         self.finished(&report);
@@ -322,12 +287,8 @@ impl Supervisor {
         if report.ending == Ending::Succeeded {
             history.last_success = Some(now);
         }
-        history.last = Some(LastRun {
-            run: report.run.clone(),
-            ended: now,
-            ending: report.ending.clone(),
-            counts: report.counts,
-        });
+        history.last =
+            Some(LastRun { run: report.run.clone(), ended: now, ending: report.ending.clone(), counts: report.counts });
         let queued = inner.active.remove(&report.flow).and_then(|active| active.queued);
         let Some(generation) = inner.generation.clone() else { return };
         if let Some(trigger) = queued.filter(|_| !inner.draining)
@@ -376,7 +337,8 @@ fn run_json(id: &str, started: DateTime<Utc>, trigger: TriggerKind) -> Json {
 fn panicked() -> RunError {
     RunError {
         place: "run".to_owned(),
-        text: "a fault inside flowgate ended this run; other flows go on (please report the log lines above)".to_owned(),
+        text: "a fault inside flowgate ended this run; other flows go on (please report the log lines above)"
+            .to_owned(),
     }
 }
 

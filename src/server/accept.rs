@@ -34,6 +34,9 @@ pub enum BindError {
     /// Open to others without a token.
     #[error("`[server] listen = \"{0}\"` is open to other machines: set `[server] token`, or listen on 127.0.0.1")]
     TokenNeeded(SocketAddr),
+    /// Configured, but its source gives nothing.
+    #[error("`[server] token` cannot be read: {0}")]
+    TokenUnreadable(String),
     /// The system said no.
     #[error("cannot listen on {address} (`[server] listen`): {source}")]
     Io {

@@ -35,14 +35,13 @@ pub struct Doors {
     pub hosts: Vec<String>,
 }
 
-impl From<&Settings> for Doors {
-    fn from(settings: &Settings) -> Self {
-        Self {
-            listen: settings.listen,
-            token: settings.token.clone(),
-            public: settings.public.clone(),
-            hosts: settings.hosts.clone(),
-        }
+impl TryFrom<&Settings> for Doors {
+    type Error = BindError;
+
+    /// A token that is asked for but cannot be read opens no door.
+    fn try_from(settings: &Settings) -> Result<Self, BindError> {
+        let token = settings.token.clone().transpose().map_err(BindError::TokenUnreadable)?;
+        Ok(Self { listen: settings.listen, token, public: settings.public.clone(), hosts: settings.hosts.clone() })
     }
 }
 

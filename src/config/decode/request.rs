@@ -33,27 +33,24 @@ pub(super) struct RequestScopes<'s, 'a> {
 impl Table<'_> {
     /// The request keys of this table.
     pub(super) fn request(&self, method: Method, scopes: &RequestScopes<'_, '_>) -> Option<RequestSpec> {
-        let given = self.take("method").map(|value| value.word(METHODS, &[]));
+        let given = self.given("method", |value| value.word(METHODS, &[]));
         let uri = match self.take("relative_uri") {
             Some(value) => value.uri(scopes.head),
             None => UriTemplate::compile("").ok(),
         };
         let headers = self.fields("headers", scopes.head);
         let query = self.fields("query", scopes.head);
-        let body = self.take("body").map(|value| value.body(scopes.body));
+        let body = self.given("body", |value| value.body(scopes.body));
         let timeout = self.positive_duration("timeout");
         let response = self.take("response").and_then(|value| value.response(scopes.body));
         self.media_types();
         self.not_yet(&["on"]);
         Some(RequestSpec {
-            method: given.unwrap_or(Some(method))?,
+            method: given.ok()?.unwrap_or(method),
             uri: uri?,
             headers,
             query,
-            body: match body {
-                Some(body) => Some(body?),
-                None => None,
-            },
+            body: body.ok()?,
             timeout,
             response,
         })
@@ -95,7 +92,7 @@ impl Value<'_> {
         if header {
             self.check_header_name(name)?;
         }
-        if names_credential(name) && self.raw_str().is_some_and(|text| !text.is_empty() && self.is_constant(text)) {
+        if names_credential(name) && self.raw_str().is_some_and(|text| !text.is_empty() && is_constant(text)) {
             self.literal_secret();
             return None;
         }
@@ -104,27 +101,15 @@ impl Value<'_> {
             self.wrong_type("one value, or a list to repeat the name");
             return None;
         }
-        let join = if leaf { self.take_join() } else { Some(None) };
+        let join = if leaf { self.table()?.given("join", |value| value.string().map(str::to_owned)) } else { Ok(None) };
         let value = self.tree_without(scope, if leaf { &["join"] } else { &[] });
         if let (true, Some(Tree::Constant(json))) = (header, &value)
-            && json.text().contains("\\n") | json.text().contains("\\r") | json.text().contains("\\u0000")
+            && json.as_ref().as_str().is_some_and(|text| text.contains(['\r', '\n', '\0']))
         {
             self.report(Finding::error("bad-header", "a header value cannot hold line ends or NUL"));
             return None;
         }
-        Some(Field { name: name.to_owned(), value: value?, join: join? })
-    }
-
-    /// A string that is neither computed nor filled in.
-    fn is_constant(&self, text: &str) -> bool {
-        !text.contains("{{") && !text.starts_with('=') && !super::leaf::looks_like_path(text)
-    }
-
-    fn take_join(&self) -> Option<Option<String>> {
-        match self.table()?.peek("join") {
-            Some(value) => value.string().map(|text| Some(text.to_owned())),
-            None => Some(None),
-        }
+        Some(Field { name: name.to_owned(), value: value?, join: join.ok()? })
     }
 
     fn check_header_name(&self, name: &str) -> Option<()> {
@@ -157,4 +142,9 @@ impl Value<'_> {
         }
         Some(BodySpec::Text(template))
     }
+}
+
+/// A string that is neither computed nor filled in.
+fn is_constant(text: &str) -> bool {
+    !text.contains("{{") && !text.starts_with('=') && !super::leaf::looks_like_path(text)
 }

@@ -96,19 +96,19 @@ impl<'a> Scope<'a> {
         then(&context)
     }
 
-    /// Checks one name.
-    fn judge(&self, reference: &Reference) -> Result<(), Finding> {
+    /// What is wrong with a name, if anything.
+    fn judge(&self, reference: &Reference) -> Option<Finding> {
         let names: Vec<_> = self.roots.iter().map(|root| root.name()).collect();
         let Some(root) = Root::by_name(&reference.root) else {
             let finding = Finding::error("unknown-variable", format!("there is no `{}`", reference.root));
-            return Err(finding.help_if(suggest::help(&reference.root, &names)));
+            return Some(finding.help_if(suggest::help(&reference.root, &names)));
         };
         if !self.roots.contains(&root) {
             if NOT_YET.contains(&root) {
-                return Err(Finding::error("not-supported-yet", format!("`{}` is not supported yet", root.name())));
+                return Some(Finding::error("not-supported-yet", format!("`{}` is not supported yet", root.name())));
             }
             let finding = Finding::error("unknown-variable", format!("`{}` is not available here", root.name()));
-            return Err(finding.help_if(self.instead_of(root).or_else(|| suggest::one_of(&names))));
+            return Some(finding.help_if(self.instead_of(root).or_else(|| suggest::one_of(&names))));
         }
         self.judge_members(root, &reference.members)
     }
@@ -131,7 +131,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn judge_members(&self, root: Root, members: &[String]) -> Result<(), Finding> {
+    fn judge_members(&self, root: Root, members: &[String]) -> Option<Finding> {
         let known: &[&str] = match root {
             Root::Connection => &["vars", "secrets"],
             Root::Flow if self.flow.is_none() => &["id"],
@@ -140,41 +140,41 @@ impl<'a> Scope<'a> {
             Root::Export => &["name"],
             Root::Page => &["number", "offset", "token", "size"],
             Root::Previous => &["body", "records", "last_record", "headers", "links", "status", "number"],
-            _ => return Ok(()),
+            _ => return None,
         };
         let Some(first) = members.first() else {
             let secret = root == Root::Connection;
             let finding = Finding::error("unknown-variable", format!("`{}` alone is no value", root.name()));
-            return if secret { Err(finding.help_if(suggest::one_of(known))) } else { Ok(()) };
+            return secret.then(|| finding.help_if(suggest::one_of(known)));
         };
         if !known.contains(&first.as_str()) {
             let finding = Finding::error("unknown-variable", format!("there is no `{}.{first}`", root.name()));
-            return Err(finding.help_if(suggest::help(first, known)));
+            return Some(finding.help_if(suggest::help(first, known)));
         }
         let facts = if root == Root::Connection { self.connection } else { self.flow };
         let names = match (root, first.as_str(), facts) {
             (Root::Connection | Root::Flow, "vars", Some(facts)) if facts.complete => &facts.vars,
             (Root::Connection, "secrets", Some(facts)) if facts.complete => &facts.secrets,
-            _ => return Ok(()),
+            _ => return None,
         };
         judge_name(root, first, members.get(1), names)
     }
 }
 
-fn judge_name(root: Root, table: &str, name: Option<&String>, known: &[String]) -> Result<(), Finding> {
+fn judge_name(root: Root, table: &str, name: Option<&String>, known: &[String]) -> Option<Finding> {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     match name {
         Some(name) if !known.contains(&name.as_str()) => {
             let message = format!("there is no `{}.{table}.{name}`", root.name());
             let none = || Some(format!("add it under `[{table}]` of the {}", root.name()));
             let help = suggest::help(name, &known).or_else(none);
-            Err(Finding::error("unknown-variable", message).help_if(help))
+            Some(Finding::error("unknown-variable", message).help_if(help))
         }
         None if table == "secrets" => {
             let message = "`connection.secrets` as a whole is never given out";
-            Err(Finding::error("unknown-variable", message).help_if(suggest::one_of(&known)))
+            Some(Finding::error("unknown-variable", message).help_if(suggest::one_of(&known)))
         }
-        _ => Ok(()),
+        _ => None,
     }
 }
 
@@ -187,7 +187,7 @@ impl Value<'_> {
         scope: &Scope<'_>,
     ) {
         for reference in references {
-            if let Err(finding) = scope.judge(reference) {
+            if let Some(finding) = scope.judge(reference) {
                 self.report_part(&(reference.at.start + shift..reference.at.end + shift), finding);
             }
         }

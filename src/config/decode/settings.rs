@@ -15,6 +15,8 @@ use std::time::Duration;
 /// The top-level keys.
 pub(in crate::config) const KEYS: &[&str] = &["state", "server", "notify", "log", "limits", "shutdown", "agents"];
 
+const PUBLIC: &[(&str, Public)] = &[("health", Public::Health), ("metrics", Public::Metrics)];
+
 /// What holds without a file.
 pub(in crate::config) fn defaults(root: &Path) -> Settings {
     Settings {
@@ -59,7 +61,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, directory: &Path, sources: &So
 
 fn state(table: &Table<'_>, directory: &Path, settings: &mut Settings) {
     let path = table.take("path");
-    if let Some(text) = path.as_ref().and_then(|value| value.string()) {
+    if let Some(text) = path.as_ref().and_then(Value::string) {
         settings.state = directory.join(text);
     }
     if let Some(value) = path.filter(|value| value.raw_str().is_some_and(|text| text.is_empty() || text.contains('\0')))
@@ -80,7 +82,7 @@ fn server(table: &Table<'_>, sources: &Sources<'_>, settings: &mut Settings) {
         settings.listen = address;
     }
     let token = table.take("token");
-    settings.token = token.as_ref().and_then(|value| value.secret(sources)).and_then(Result::ok);
+    settings.token = token.as_ref().and_then(|value| value.secret(sources));
     if let Some(value) = listen.filter(|_| elsewhere && token.is_none()) {
         let finding = Finding::error("unsafe-listen", "an address that other machines reach needs a token");
         value.report(
@@ -88,7 +90,6 @@ fn server(table: &Table<'_>, sources: &Sources<'_>, settings: &mut Settings) {
         );
     }
     settings.hosts = table.take("hosts").and_then(|value| value.strings()).unwrap_or_default();
-    const PUBLIC: &[(&str, Public)] = &[("health", Public::Health), ("metrics", Public::Metrics)];
     let public = table.take("public").and_then(|value| value.list()).unwrap_or_default();
     settings.public = public.iter().filter_map(|value| value.word(PUBLIC, &["webhooks"])).collect();
     table.not_yet(&["tls"]);

@@ -1,6 +1,7 @@
 //! Sources: values that stand outside the files, in the environment or in files of their own.
 
 use super::file::Finding;
+use super::table::Reported;
 use super::value::Value;
 use crate::config::Env;
 use crate::value::secret::Secret;
@@ -151,13 +152,13 @@ impl Value<'_> {
         })
     }
 
-    /// An entry of `[vars]`: a constant, or a source with an optional default. None inside: unresolved.
-    pub(in crate::config) fn variable(&self, sources: &Sources<'_>) -> Option<Option<serde_json::Value>> {
+    /// An entry of `[vars]`: a constant, or a source with an optional default; none when that does not resolve.
+    pub(in crate::config) fn variable(&self, sources: &Sources<'_>) -> Result<Option<serde_json::Value>, Reported> {
         let is_source = self.table_has(&["env", "file", "command"]);
         if !is_source {
-            return self.json().map(Some);
+            return self.json().map(Some).ok_or(Reported);
         }
-        Some(match self.source(sources, true)?.value {
+        Ok(match self.source(sources, true).ok_or(Reported)?.value {
             Ok(text) => Some(serde_json::Value::String(text)),
             Err(reason) => {
                 self.unresolved(sources, &reason);

@@ -7,6 +7,10 @@ use std::cell::RefCell;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
+/// What is wrong with a value has been said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) struct Reported;
+
 /// A table being decoded. Call [`Table::finish`] when every key was asked for.
 pub(in crate::config) struct Table<'f> {
     pub(super) file: &'f File<'f>,
@@ -89,6 +93,15 @@ impl<'f> Table<'f> {
 
     pub(in crate::config) fn has(&self, name: &str) -> bool {
         self.inner.contains_key(name)
+    }
+
+    /// A member that may be absent; one that is there and wrong was reported.
+    pub(in crate::config) fn given<T>(
+        &self,
+        name: &'static str,
+        read: impl FnOnce(&Value<'f>) -> Option<T>,
+    ) -> Result<Option<T>, Reported> {
+        self.take(name).map(|value| read(&value).ok_or(Reported)).transpose()
     }
 
     /// A member that must be there.
@@ -198,11 +211,12 @@ fn above(name: &str, table: &str) -> String {
     format!("everything below a table header belongs to that table: move `{name}` above the table `[{table}]`")
 }
 
+/// Any text can be a key in TOML, a whole megabyte of it too.
+const LONGEST: usize = 100;
+
 /// Joins a key path; names that are no bare keys are quoted.
 pub(super) fn join(parent: &str, name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    // Any text can be a key in TOML, a whole megabyte of it too.
-    const LONGEST: usize = 100;
     let shown = match name.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{:?}…", &name[..end]),
         None if bare => name.to_owned(),

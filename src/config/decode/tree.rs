@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 64;
 /// The keys that make a table a leaf.
 const LEAVES: [&str; 4] = ["pick", "each", "literal", "concat"];
 
-impl<'f> Value<'f> {
+impl Value<'_> {
     /// A tree.
     pub(in crate::config) fn tree(&self, scope: &Scope<'_>) -> Option<Tree> {
         self.tree_at(scope, 0)
@@ -53,7 +53,7 @@ impl<'f> Value<'f> {
         let table = self.table()?;
         let found: Vec<_> = LEAVES.into_iter().filter(|name| table.has(name)).collect();
         if let [first, second, ..] = found[..] {
-            self.report_leaf(&table, second, first);
+            table.peek(second)?.report_key(beside(second, first));
             return None;
         }
         let Some(kind) = found.first() else { return object(&table, scope, depth) };
@@ -69,12 +69,6 @@ impl<'f> Value<'f> {
             }
         }
         tree
-    }
-
-    fn report_leaf(&self, table: &Table<'f>, name: &str, kind: &str) {
-        if let Some(value) = table.peek(name) {
-            value.report_key(beside(name, kind));
-        }
     }
 
     /// The value as plain JSON, whatever its strings look like.
@@ -181,27 +175,18 @@ fn unescape(name: &str) -> &str {
 
 fn pick(table: &Table<'_>, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
     let picked = table.take("pick").and_then(|value| picked(&value, scope, depth));
-    let default = table.take("default").map(|value| value.tree_at(scope, depth + 1));
-    let optional = table.take("optional").map(|value| value.boolean());
-    let convert = table.take("as").map(|value| value.word(CONVERSIONS, &[]));
-    let when = table.take("when").map(|value| value.condition(scope));
+    let default = table.given("default", |value| value.tree_at(scope, depth + 1));
+    let optional = table.given("optional", Value::boolean);
+    let convert = table.given("as", |value| value.word(CONVERSIONS, &[]));
+    let when = table.given("when", |value| value.condition(scope));
     table.not_yet(&["table", "date"]);
     Some(Tree::Pick(Box::new(Pick {
         pick: picked?,
-        default: flat(default)?,
-        optional: flat(optional)?.unwrap_or(false),
-        convert: flat(convert)?,
-        when: flat(when)?,
+        default: default.ok()?,
+        optional: optional.ok()?.unwrap_or(false),
+        convert: convert.ok()?,
+        when: when.ok()?,
     })))
-}
-
-/// Absent is fine, present and wrong is not.
-fn flat<T>(value: Option<Option<T>>) -> Option<Option<T>> {
-    match value {
-        Some(None) => None,
-        Some(given) => Some(given),
-        None => Some(None),
-    }
 }
 
 /// What `pick` takes: a value by its look, but text without a look is a dotted path, not a constant.

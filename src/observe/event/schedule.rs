@@ -18,6 +18,13 @@ pub fn schedule_skipped(meters: &SchedulerMeters, flow: &FlowId, occurrence: Dat
     tracing::warn!(%flow, occurrence = instant(occurrence), reason = reason.label(), "schedule skipped");
 }
 
+/// Occurrences before this one passed while nobody kept time (a sleeping machine, a clock set forward); this one
+/// stands for all of them.
+pub fn schedule_missed(meters: &SchedulerMeters, flow: &FlowId, occurrence: DateTime<Utc>, missed: u64) {
+    meters.missed(missed);
+    tracing::warn!(%flow, occurrence = instant(occurrence), missed, "schedule missed");
+}
+
 /// A due occurrence follows the run that is under way (`overlap = "queue"`).
 pub fn schedule_kept(flow: &FlowId, occurrence: DateTime<Utc>) {
     tracing::info!(%flow, occurrence = instant(occurrence), "schedule kept");

@@ -1,6 +1,6 @@
 //! A flow's series: runs and records.
 
-use super::{counter, float, gauge, histogram, timestamp};
+use super::{as_one_change, counter, float, gauge, histogram, timestamp};
 use crate::observe::names;
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
@@ -94,9 +94,18 @@ impl FlowMeters {
         }
     }
 
+    /// So many records had these outcomes, as one change: no scrape sees a part of it.
+    pub fn settle(&self, outcomes: impl IntoIterator<Item = (RecordOutcome, u64)>) {
+        as_one_change(|| outcomes.into_iter().for_each(|(outcome, count)| self.add(outcome, count)));
+    }
+
     /// So many records had this outcome. Keeps the gauge of records in flight: exported ones enter it, all
     /// others leave it.
     pub fn records(&self, outcome: RecordOutcome, count: u64) {
+        self.settle([(outcome, count)]);
+    }
+
+    fn add(&self, outcome: RecordOutcome, count: u64) {
         if count == 0 {
             return;
         }

@@ -13,6 +13,22 @@ pub use process::{ConfigMeters, ProcessMeters, ReloadOutcome, SchedulerMeters, S
 use super::names::{Kind, Metric};
 use chrono::{DateTime, Utc};
 use metrics::{Counter, Gauge, Histogram, Label};
+use std::sync::{PoisonError, RwLock};
+
+/// Held shared while several series of one account change, alone while all are read: a scrape sees whole changes.
+static ACCOUNT: RwLock<()> = RwLock::new(());
+
+/// Reads all series between two changes of an account.
+pub(super) fn between_changes<T>(read: impl FnOnce() -> T) -> T {
+    let _alone = ACCOUNT.write().unwrap_or_else(PoisonError::into_inner);
+    read()
+}
+
+/// Changes series that must agree with each other in every scrape.
+fn as_one_change(change: impl FnOnce()) {
+    let _shared = ACCOUNT.read().unwrap_or_else(PoisonError::into_inner);
+    change();
+}
 
 fn labels(metric: &Metric, values: &[&str]) -> Vec<Label> {
     debug_assert_eq!(metric.labels.len(), values.len(), "{} takes other labels", metric.name);

@@ -31,6 +31,9 @@ pub struct Ticket(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LineKey(u32);
 
+/// Keys are our own numbers and names from configuration: nobody outside can choose them to collide.
+pub type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
 /// A pool goes by the key of the line that lends its level.
 type PoolKey = LineKey;
 
@@ -77,9 +80,9 @@ enum Phase {
 #[derive(Default)]
 pub struct QueueState {
     lines: BTreeMap<LineKey, Line>,
-    keys: HashMap<LineId, LineKey>,
+    keys: Map<LineId, LineKey>,
     pools: BTreeMap<PoolKey, Pool>,
-    tickets: HashMap<Ticket, Entry>,
+    tickets: Map<Ticket, Entry>,
     /// Pools to look at in the next `grant`.
     changed: Vec<PoolKey>,
     /// When a pool wants to be looked at though nothing happens to it.
@@ -258,7 +261,7 @@ impl QueueState {
         match (first, later) {
             (Some((place, line)), _) if opens <= now => Next::Start(line, place),
             (Some(_), _) => Next::Later(opens),
-            (None, Some(at)) => Next::Later(at.max(opens)),
+            (None, Some(at)) => Next::Later(at),
             (None, None) => Next::Idle,
         }
     }

@@ -3,8 +3,8 @@
 //! Each ticket gets a turn when it joins: its flow's last turn plus `1 / weight`, but never a turn that has passed
 //! already, so that a flow that was silent saves nothing up.
 
+use super::Map;
 use crate::value::id::FlowId;
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 /// One turn at weight 1. Heavier weights than this count as this.
@@ -19,13 +19,13 @@ pub(super) struct Shares {
     /// The highest turn that has started.
     now: u64,
     /// Each flow's next turn.
-    next: HashMap<FlowId, u64>,
+    next: Map<FlowId, u64>,
 }
 
 impl Default for Shares {
     /// Turn 0 stays free for tickets that have started before and only wait to be sent again.
     fn default() -> Self {
-        Self { now: 1, next: HashMap::new() }
+        Self { now: 1, next: Map::default() }
     }
 }
 

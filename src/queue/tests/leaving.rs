@@ -107,7 +107,7 @@ async fn a_closed_queue_sends_everybody_away() {
     });
     bench.turn().await;
     bench.queue.close();
-    assert_eq!(waiting.await.unwrap(), Err(QueueClosed));
+    assert_eq!(soon(waiting).await.unwrap(), Err(QueueClosed));
     assert_eq!(held.again(millis(1)).await.map(drop), Err(QueueClosed));
     assert_eq!(bench.try_acquire("a").await.map(drop), Err(QueueClosed));
     assert_eq!(bench.depth("a"), (0, 0));
@@ -119,7 +119,7 @@ async fn a_removed_line_closes_when_it_is_empty() {
     let held = bench.acquire("a").await;
     bench.send("a", "waiting", millis(10)).await;
     bench.apply(&[]);
-    drop(held.again(Duration::ZERO).await.unwrap());
+    drop(soon(held.again(Duration::ZERO)).await.unwrap());
     assert_eq!(bench.labels(1).await, ["waiting"]);
     assert!(bench.queue.view()[0].lines[0].closing);
     bench.turn().await;

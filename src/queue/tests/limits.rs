@@ -94,7 +94,7 @@ async fn at_level_one_a_retry_holds_its_line() {
     let mut bench = Bench::new(&[("a", fixed(1))]);
     let first = bench.acquire("a").await;
     bench.send("a", "second", Duration::ZERO).await;
-    let first = first.again(millis(300)).await.unwrap();
+    let first = soon(first.again(millis(300))).await.unwrap();
     assert_eq!((bench.now(), first.waited()), (millis(300), millis(300)));
     assert!(bench.sent.1.is_empty(), "nobody passed");
     drop(first);
@@ -109,7 +109,7 @@ async fn above_level_one_a_retry_is_passed_and_keeps_its_ticket() {
         bench.send("a", label, millis(200)).await;
     }
     assert_eq!(bench.next().await, ("second", Duration::ZERO));
-    let first = first.again(millis(100)).await.unwrap();
+    let first = soon(first.again(millis(100))).await.unwrap();
     assert_eq!(bench.now(), millis(200), "second and third were in flight until then");
     assert_eq!(bench.labels(1).await, ["third"]);
     drop(first);
@@ -123,7 +123,7 @@ async fn a_limited_request_goes_first_after_its_pause() {
     assert!(older.as_mut().now_or_never().is_none());
     let limited = bench.acquire("b").await;
     limited.pause(Duration::from_secs(2), PauseScope::Pool);
-    let limited = limited.again(Duration::ZERO).await.unwrap();
+    let limited = soon(limited.again(Duration::ZERO)).await.unwrap();
     assert_eq!(bench.now(), Duration::from_secs(2));
     assert!(older.as_mut().now_or_never().is_none());
     drop(limited);

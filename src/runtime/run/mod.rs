@@ -237,16 +237,12 @@ impl<'r> Run<'r> {
         if self.scope.dry_run {
             return;
         }
-        for (outcome, now, then) in [
-            (RecordOutcome::Exported, counts.exported, before.exported),
-            (RecordOutcome::Delivered, counts.delivered, before.delivered),
-            (RecordOutcome::Filtered, counts.filtered, before.filtered),
-            (RecordOutcome::Failed, counts.failed, before.failed),
-        ] {
-            if now > then {
-                self.scope.meters.records(outcome, now - then);
-            }
-        }
+        self.scope.meters.settle([
+            (RecordOutcome::Exported, counts.exported.saturating_sub(before.exported)),
+            (RecordOutcome::Delivered, counts.delivered.saturating_sub(before.delivered)),
+            (RecordOutcome::Filtered, counts.filtered.saturating_sub(before.filtered)),
+            (RecordOutcome::Failed, counts.failed.saturating_sub(before.failed)),
+        ]);
     }
 
     fn report(&mut self, stopped: Option<Ending>, took: std::time::Duration) -> Report {

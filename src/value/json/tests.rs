@@ -1,3 +1,5 @@
+//! Tests of `json`: examples, properties and an independent judge where there is one.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! Tests of `path`: examples, properties and an independent judge where there is one.
+
 use super::*;
 use crate::value::json::Json;
 use jsonpath_rust::JsonPath;

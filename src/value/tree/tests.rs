@@ -1,3 +1,5 @@
+//! Tests of `tree`: examples, properties and an independent judge where there is one.
+
 use super::*;
 use crate::value::context::{Root, Slot};
 use crate::value::record::Record;

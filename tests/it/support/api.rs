@@ -106,6 +106,43 @@ impl Gate {
     }
 }
 
+/// A gate for each answer, in the order the answers were asked for; none is open until a test says so.
+#[derive(Debug, Clone, Default)]
+pub struct Gates(Arc<Mutex<(Vec<Gate>, usize, bool)>>);
+
+impl Gates {
+    /// The gate of one more answer.
+    pub fn next(&self) -> Gate {
+        let mut inside = self.0.lock().unwrap();
+        let gate = Gate::default();
+        if inside.2 {
+            gate.open();
+        }
+        inside.0.push(gate.clone());
+        gate
+    }
+    /// Lets the oldest held answers go, so many.
+    pub fn open(&self, count: usize) {
+        let mut inside = self.0.lock().unwrap();
+        for _ in 0..count {
+            let next = inside.1;
+            inside.0[next].open();
+            inside.1 += 1;
+        }
+    }
+    /// Lets all answers go from now on.
+    pub fn open_all(&self) {
+        let mut inside = self.0.lock().unwrap();
+        inside.2 = true;
+        inside.0.iter().for_each(Gate::open);
+    }
+}
+
+/// How many of these are not answered yet.
+pub fn in_flight(requests: &[Request]) -> usize {
+    requests.iter().filter(|request| request.answered.is_none()).count()
+}
+
 type Script = Box<dyn FnMut(&Request) -> Reply + Send>;
 
 struct Shared {

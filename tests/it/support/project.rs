@@ -43,6 +43,17 @@ impl Project {
         self
     }
 
+    /// `flowgate.toml`: a free port for `serve`, and these further tables.
+    pub fn settings(&self, tables: &str) -> &Self {
+        self.write("flowgate.toml", &format!("[server]\nlisten = \"127.0.0.1:0\"\n{tables}\n"))
+    }
+
+    /// `flows/<id>.toml`: the records of `GET /records` on connection `api`, sent one by one to `POST /taken` on it;
+    /// `head` stands above the tables, `import` in `[import]` and below it.
+    pub fn copy_flow(&self, id: &str, head: &str, import: &str) -> &Self {
+        self.write(&format!("flows/{id}.toml"), &copy_flow(head, import))
+    }
+
     /// `connections/<id>.toml` with this base and these further keys.
     pub fn connection(&self, id: &str, base: &str, keys: &str) -> &Self {
         self.write(&format!("connections/{id}.toml"), &format!("base_uri = \"{base}\"\n{keys}\n"))
@@ -73,4 +84,12 @@ relative_uri = "{to}"
         );
         self.write(&format!("flows/{id}.toml"), &text)
     }
+}
+
+/// A flow that copies `GET /records` to `POST /taken`, both on connection `api`.
+pub fn copy_flow(head: &str, import: &str) -> String {
+    format!(
+        "{head}\n[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\nrecords = \"$.data[*]\"\n\n\
+         [import]\nconnection = \"api\"\nrelative_uri = \"/taken\"\n{import}\n"
+    )
 }

@@ -1,7 +1,11 @@
 //! `flowgate serve` as a child: its log lines as events, signals, and its end.
 
+use super::client;
+use super::command::{flowgate, run};
+use super::project::Project;
 use super::{PATIENCE, now};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command};
@@ -28,6 +32,87 @@ impl Serving {
         // Read to nowhere, so that a full pipe never stops the child.
         std::thread::spawn(move || std::io::copy(&mut { stdout }, &mut std::io::sink()));
         Self { child, lines, seen: Vec::new(), addr: None }
+    }
+
+    /// `flowgate serve` in a project, up and listening on a free port.
+    #[track_caller]
+    pub fn of(project: &Project) -> Self {
+        Self::with(project, &[])
+    }
+
+    /// The same with further arguments.
+    #[track_caller]
+    pub fn with(project: &Project, arguments: &[&str]) -> Self {
+        if !project.path("flowgate.toml").exists() {
+            project.settings("");
+        }
+        let mut command = flowgate(project.dir());
+        command.arg("serve").args(arguments);
+        let mut serving = Self::start(command);
+        serving.wait_until_listening();
+        serving
+    }
+
+    /// Waits for the next log line with this message; its fields.
+    #[track_caller]
+    pub fn wait_for(&mut self, message: &str) -> Value {
+        self.wait_for_one(message, |_| true)
+    }
+
+    /// Waits for the next log line with this message about this flow.
+    #[track_caller]
+    pub fn wait_for_flow(&mut self, message: &str, flow: &str) -> Value {
+        self.wait_for_one(message, |line| line["flow"] == flow)
+    }
+
+    /// Waits for the next log line with this message that `fits`.
+    #[track_caller]
+    pub fn wait_for_one(&mut self, message: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let marker = format!("\"message\":\"{message}\"");
+        loop {
+            let line = self.wait_for_line(&marker);
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if fits(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// The messages before the next line with this one.
+    #[track_caller]
+    pub fn messages_before(&mut self, message: &str) -> Vec<String> {
+        let begin = self.seen.len();
+        self.wait_for(message);
+        let lines = self.seen[begin..self.seen.len() - 1].iter();
+        let parsed = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        parsed.map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// `/metrics` now.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        let got = client::get(self.addr.unwrap(), "/metrics");
+        assert_eq!(got.status, 200, "{}", got.body);
+        got.body
+    }
+
+    /// One series of `/metrics` now.
+    #[track_caller]
+    pub fn sample(&self, series: &str) -> f64 {
+        let metrics = self.metrics();
+        client::sample(&metrics, series).unwrap_or_else(|| panic!("no {series} in\n{metrics}"))
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All log lines read so far with this message.
+    pub fn lines_of(&self, message: &str) -> Vec<Value> {
+        let marker = format!("\"message\":\"{message}\"");
+        let lines = self.seen.iter().filter(|line| line.contains(&marker));
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Waits for a log line with `marker` in it, also among those already seen since the last wait's hit.
@@ -81,6 +166,26 @@ impl Drop for Serving {
         // Both fail when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What `flowgate status --json` says of a project's running `serve`.
+#[track_caller]
+pub fn status(project: &Project) -> Value {
+    let ended = run(project.dir(), &["status", "--json"]).expect_code(0);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// Asks until `found` is true of the status; asking takes its time, so there is no other wait.
+#[track_caller]
+pub fn status_until(project: &Project, found: impl Fn(&Value) -> bool) -> Value {
+    let until = now() + PATIENCE;
+    loop {
+        let status = status(project);
+        if found(&status) {
+            return status;
+        }
+        assert!(now() < until, "it never came to that: {status:#}");
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::Scope;
 use crate::config::decode::table::Table;
+use crate::config::decode::value::Value;
 use crate::http::retry::Retry;
 use crate::http::verdict::{AuthFailure, RateLimit, RetryAfterUnit};
 use crate::queue::limits::PauseScope;
@@ -30,7 +31,7 @@ pub(super) fn rate_limit(root: &Table<'_>, scope: &Scope<'_>) -> RateLimit {
         rule: None,
         retry_after_header: None,
         retry_after_unit: RetryAfterUnit::default(),
-        max_pause: Duration::from_secs(300),
+        max_pause: Duration::from_mins(5),
         min_pause: Duration::ZERO,
         scope: PauseScope::default(),
     };
@@ -41,7 +42,7 @@ pub(super) fn rate_limit(root: &Table<'_>, scope: &Scope<'_>) -> RateLimit {
         table.take("retry_after_unit").and_then(|value| value.word(UNITS, &[])).unwrap_or_default();
     limit.max_pause = table.positive_duration("max_pause").unwrap_or(limit.max_pause);
     let min_pause = table.take("min_pause");
-    limit.min_pause = min_pause.as_ref().and_then(|value| value.duration()).unwrap_or_default();
+    limit.min_pause = min_pause.as_ref().and_then(Value::duration).unwrap_or_default();
     limit.scope = table.take("scope").and_then(|value| value.word(SCOPES, &[])).unwrap_or_default();
     if let Some(value) = min_pause.filter(|_| limit.min_pause > limit.max_pause) {
         let finding = Finding::error("conflicting-keys", "`min_pause` is longer than `max_pause`");
@@ -56,7 +57,7 @@ pub(super) fn retry(root: &Table<'_>, scope: &Scope<'_>) -> Retry {
     let default = Retry {
         max_attempts: NonZeroU32::MIN.saturating_add(3),
         initial: Duration::from_secs(1),
-        max: Duration::from_secs(60),
+        max: Duration::from_mins(1),
         unsafe_methods: false,
     };
     let Some(table) = root.take("retry").and_then(|value| value.table()) else { return default };

@@ -32,9 +32,8 @@ pub(super) fn decode(
 }
 
 fn basic(table: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &mut Secrets) -> Option<Auth> {
-    let username = table.need("username").and_then(|value| match value.is_table() {
-        true => value.credential(scope, sources, secrets),
-        false => value.text(Place::Plain, scope),
+    let username = table.need("username").and_then(|value| {
+        if value.is_table() { value.credential(scope, sources, secrets) } else { value.text(Place::Plain, scope) }
     });
     let password = table.need("password").and_then(|value| value.credential(scope, sources, secrets));
     table.finish();

@@ -40,6 +40,7 @@ pub(super) fn decode(
     let auth_failure = answers::auth_failure(root, scope);
     let retry = answers::retry(root, scope);
     Some(ClientSettings {
+        unresolved: Vec::new(),
         base_uri: base_uri?,
         headers,
         query,
@@ -64,10 +65,10 @@ impl Value<'_> {
         if self.raw_str() == Some("none") {
             return;
         }
-        self.string().map(|text| {
+        if let Some(text) = self.string() {
             let finding = Finding::error("not-supported-yet", format!("`proxy = {text:?}` is not supported yet"));
             self.report(finding.help("requests go out directly; remove `proxy` or write \"none\""));
-        });
+        }
     }
 
     fn origin(&self) -> Option<OriginPattern> {

@@ -11,6 +11,7 @@ use crate::value::time::parse_duration;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+const ORDERS: &[(&str, Order)] = &[("fifo", Order::Fifo), ("fair", Order::Fair)];
 /// Highest level anyone may ask for.
 const MOST: u64 = 10_000;
 
@@ -40,7 +41,6 @@ pub(super) fn decode(root: &Table<'_>, scope: &Scope<'_>) -> Own {
     if let Some(wait) = wait.as_ref().filter(|_| borrow.is_none()) {
         check_wait(wait, level.as_ref(), given.flatten());
     }
-    const ORDERS: &[(&str, Order)] = &[("fifo", Order::Fifo), ("fair", Order::Fair)];
     Own {
         borrow,
         level: given.flatten(),

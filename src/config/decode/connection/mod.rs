@@ -8,7 +8,7 @@ mod limits;
 use super::file::Finding;
 use super::scope::{Facts, Scope};
 use super::source::Sources;
-use super::table::Table;
+use super::table::{Reported, Table};
 use super::value::Value;
 use crate::http::client::ClientSettings;
 use crate::queue::limits::{Order, RateWindow};
@@ -137,11 +137,11 @@ pub(in crate::config) fn vars(
     table.report_swallowed();
     for (name, value) in table.members() {
         match value.variable(sources) {
-            Some(Some(found)) => {
+            Ok(Some(found)) => {
                 values.insert(name.to_owned(), found);
             }
-            Some(None) => unresolved.push(value.key.clone()),
-            None => {}
+            Ok(None) => unresolved.push(value.key.clone()),
+            Err(Reported) => {}
         }
     }
     (values, unresolved)

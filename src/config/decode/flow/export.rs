@@ -4,6 +4,7 @@ use super::{Connections, paging, step};
 use crate::config::decode::request::RequestScopes;
 use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::Table;
+use crate::config::decode::value::Value;
 use crate::http::request::{Method, RequestSpec};
 use crate::model::export::Export;
 use crate::value::context::Root;
@@ -19,33 +20,24 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     let records = scope.with(&[Root::Record]);
     let pages = if paging::has_method(table) { scope.with(&[Root::Page, Root::Previous]) } else { scope.clone() };
     let request = table.request(Method::Get, &RequestScopes { head: &pages, body: &pages });
-    let path = table.take("records").map(|value| value.path());
+    let path = table.given("records", Value::path);
     let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
-    let limit = table.take("limit").map(|value| value.number(1..=u64::MAX, &scope));
-    let keep = table.take("keep").map(|value| value.condition(&records));
-    let create = table.take("transform").map(|value| step::transform(&value, &records));
+    let limit = table.given("limit", |value| value.number(1..=u64::MAX, &scope));
+    let keep = table.given("keep", |value| value.condition(&records));
+    let create = table.given("transform", |value| step::transform(value, &records));
     let paging = paging::decode(table, &scope, request.as_ref());
     table.not_yet(NOT_YET);
     table.finish();
     Some(Export {
         connection: connection?,
         request: request?,
-        records: settled(path)?,
+        records: path.ok()?,
         records_optional,
-        limit: settled(limit)?,
+        limit: limit.ok()?,
         paging: paging?,
-        create: settled(create)?,
-        keep: settled(keep)?,
+        create: create.ok()?,
+        keep: keep.ok()?,
     })
-}
-
-/// Absent is none; present but wrong makes the whole wrong.
-#[expect(clippy::option_option, reason = "absent, wrong and right are three things")]
-pub(super) fn settled<T>(value: Option<Option<T>>) -> Option<Option<T>> {
-    match value {
-        Some(given) => given.map(Some),
-        None => Some(None),
-    }
 }
 
 /// Whether a request reads a member of `page`, so that no parameter has to be named.

@@ -1,10 +1,10 @@
 //! `[import]`: where records go.
 
 use super::Connections;
-use super::export::settled;
 use crate::config::decode::file::Finding;
 use crate::config::decode::request::RequestScopes;
 use crate::config::decode::scope::{Facts, Scope};
+use crate::config::decode::table::Reported;
 use crate::config::decode::value::Value;
 use crate::http::request::Method;
 use crate::model::import::Import;
@@ -35,30 +35,30 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
         None => (None, None),
     };
     let scope = Scope::of_flow(facts, names);
-    let batch_size = table.take("batch_size").map(|value| value.number(1..=MOST, &scope));
-    let batched = batch_size.flatten().is_some_and(|size| size > 1);
+    let batch_size = table.given("batch_size", |value| value.number(1..=MOST, &scope));
+    let batched = matches!(batch_size, Ok(Some(size)) if size > 1);
     let single = scope.with(&[Root::Record]);
     let head = if batched { scope.with(&[Root::Records]) } else { single.clone() };
     let request = table.request(Method::Post, &RequestScopes { head: &head, body: &single });
-    let wrap = table.take("wrap").map(|value| value.string().map(str::to_owned));
-    let key = table.take("idempotency_key").map(|value| value.text(Place::Header, &single));
+    let wrap = table.given("wrap", |value| value.string().map(str::to_owned));
+    let key = table.given("idempotency_key", |value| value.text(Place::Header, &single));
     let header = table.take("idempotency_header");
-    if let Some(value) = header.as_ref().filter(|_| key.is_none()) {
+    if let Some(value) = header.as_ref().filter(|_| matches!(key, Ok(None))) {
         let finding = Finding::error("missing-key", "`idempotency_header` without `idempotency_key` sends nothing");
         value.report_key(
             finding.help("add `idempotency_key`, a text that is the same whenever the record is sent again"),
         );
     }
-    let header = header.map(|value| value.string().map(str::to_owned));
+    let header = header.map(|value| value.string().map(str::to_owned).ok_or(Reported)).transpose();
     table.not_yet(NOT_YET);
     table.finish();
-    let batch_size = settled(batch_size)?.and_then(|size| u32::try_from(size).ok()).and_then(NonZeroU32::new);
+    let batch_size = batch_size.ok()?.and_then(|size| u32::try_from(size).ok()).and_then(NonZeroU32::new);
     Some(Import {
         connection: connection?,
         request: request?,
         batch_size: batch_size.unwrap_or(NonZeroU32::MIN),
-        wrap: settled(wrap)?,
-        idempotency_key: settled(key)?,
-        idempotency_header: settled(header)?.unwrap_or_else(|| "Idempotency-Key".to_owned()),
+        wrap: wrap.ok()?,
+        idempotency_key: key.ok()?,
+        idempotency_header: header.ok()?.unwrap_or_else(|| "Idempotency-Key".to_owned()),
     })
 }

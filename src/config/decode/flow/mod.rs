@@ -58,14 +58,14 @@ pub(in crate::config) fn decode(
     let plain = Scope::of_flow(&facts, None);
     let weight = root.take("weight").and_then(|value| value.number(1..=1_000, &plain));
     let weight = weight.and_then(|weight| u32::try_from(weight).ok()).and_then(NonZeroU32::new);
-    let schedule = root.take("schedule").map(|value| schedule::decode(&value));
+    let schedule = root.given("schedule", schedule::decode);
     let (export, source) = export(root, &facts, connections);
     // Outside requests `connection` is the export's.
     let scope = Scope::of_flow(&facts, source);
     let steps = step::decode(root, &scope);
-    let import = root.take("import").map(|value| import::decode(&value, &facts, connections));
+    let import = root.given("import", |value| import::decode(value, &facts, connections));
     root.finish();
-    if let (Some(value), None, true) = (root.peek("schedule"), &import, root.has("export")) {
+    if let (Some(value), false, true) = (root.peek("schedule"), root.has("import"), root.has("export")) {
         let finding =
             Finding::warning("schedule-without-import", "a flow without `[import]` is never run by its schedule");
         value.report_key(
@@ -73,48 +73,23 @@ pub(in crate::config) fn decode(
         );
     }
     let context = serde_json::json!({"id": id.as_str(), "vars": facts.values.as_ref().to_value()});
-    let flow = assemble(Parts { schedule, export, steps, import }, |schedule, export, steps, import| Flow {
-        id,
-        title,
-        formerly: formerly.iter().map(|named| named.value.clone()).collect(),
-        enabled,
-        weight: weight.unwrap_or(NonZeroU32::MIN),
-        context: Json::from_value(&context),
-        schedule,
-        export,
-        steps,
-        import,
-        hash: String::new(),
-    });
-    (flow, formerly)
-}
-
-/// Keys that are present but wrong are `Some(None)`.
-struct Parts {
-    schedule: Option<Option<crate::model::schedule::Schedule>>,
-    export: Option<Export>,
-    steps: Option<Vec<crate::model::step::Step>>,
-    import: Option<Option<crate::model::import::Import>>,
-}
-
-fn assemble(
-    parts: Parts,
-    build: impl FnOnce(
-        Option<crate::model::schedule::Schedule>,
-        Export,
-        Vec<crate::model::step::Step>,
-        Option<crate::model::import::Import>,
-    ) -> Flow,
-) -> Option<Flow> {
-    let schedule = match parts.schedule {
-        Some(schedule) => Some(schedule?),
-        None => None,
+    let former = formerly.iter().map(|named| named.value.clone()).collect();
+    let whole = move || {
+        Some(Flow {
+            id,
+            title,
+            formerly: former,
+            enabled,
+            weight: weight.unwrap_or(NonZeroU32::MIN),
+            context: Json::from_value(&context),
+            schedule: schedule.ok()?,
+            export: export?,
+            steps: steps?,
+            import: import.ok()?,
+            hash: String::new(),
+        })
     };
-    let import = match parts.import {
-        Some(import) => Some(import?),
-        None => None,
-    };
-    Some(build(schedule, parts.export?, parts.steps?, import))
+    (whole(), formerly)
 }
 
 /// Keys that are not built yet; those set to what holds anyway say nothing new and are accepted.

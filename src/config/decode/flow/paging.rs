@@ -1,9 +1,9 @@
 //! `[export.paging]`: one method and the options beside it.
 
-use super::export::{reads_page, settled};
+use super::export::reads_page;
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::Scope;
-use crate::config::decode::table::{Table, one_method};
+use crate::config::decode::table::{Reported, Table, one_method};
 use crate::config::decode::value::Value;
 use crate::http::request::RequestSpec;
 use crate::runtime::export::paging::{Counted, In, Method, Paging, Params, Token, TokenSource};
@@ -44,12 +44,12 @@ pub(super) fn decode(export: &Table<'_>, scope: &Scope<'_>, request: Option<&Req
     let method = method(&table, &after, request);
     table.not_yet(&["next"]);
     let stop_status = table.take("stop_status").map(|value| value.statuses()).unwrap_or_default();
-    let stop = table.take("stop").map(|value| value.rule(&after));
-    let stop_when = table.take("stop_when").map(|value| value.condition(&after));
-    let total_path = table.take("total_path").map(|value| value.path());
-    let pages_path = table.take("pages_path").map(|value| value.path());
+    let stop = table.given("stop", |value| value.rule(&after));
+    let stop_when = table.given("stop_when", |value| value.condition(&after));
+    let total_path = table.given("total_path", Value::path);
+    let pages_path = table.given("pages_path", Value::path);
     let short_page = table.take("short_page");
-    let max_pages = table.take("max_pages").map(|value| value.number(1..=u64::MAX, scope));
+    let max_pages = table.given("max_pages", |value| value.number(1..=u64::MAX, scope));
     table.finish();
     let stop_at_short_page = short_page.as_ref().is_some_and(|value| value.word(&[("stop", ())], &[]).is_some());
     let method = method?;
@@ -60,12 +60,12 @@ pub(super) fn decode(export: &Table<'_>, scope: &Scope<'_>, request: Option<&Req
     Some(Paging {
         method,
         stop_status,
-        stop: settled(stop)?,
-        stop_when: settled(stop_when)?,
-        total_path: settled(total_path)?,
-        pages_path: settled(pages_path)?,
+        stop: stop.ok()?,
+        stop_when: stop_when.ok()?,
+        total_path: total_path.ok()?,
+        pages_path: pages_path.ok()?,
         stop_at_short_page,
-        max_pages: settled(max_pages)?.unwrap_or(MAX_PAGES),
+        max_pages: max_pages.ok()?.unwrap_or(MAX_PAGES),
     })
 }
 
@@ -98,9 +98,9 @@ fn next_url(value: &Value<'_>) -> Option<Method> {
 
 fn link_header(value: &Value<'_>) -> Option<Method> {
     let table = value.table()?;
-    let rel = table.take("rel").map(|value| value.string().map(str::to_owned));
+    let rel = table.given("rel", |value| value.string().map(str::to_owned));
     table.finish();
-    Some(Method::LinkHeader { rel: settled(rel)?.unwrap_or_else(|| "next".to_owned()) })
+    Some(Method::LinkHeader { rel: rel.ok()?.unwrap_or_else(|| "next".to_owned()) })
 }
 
 fn counted(
@@ -141,19 +141,21 @@ fn params(table: &Table<'_>, scope: &Scope<'_>, request: Option<&RequestSpec>, m
     let place = table.take("in").map_or(Some(In::Query), |value| value.word(PLACES, &[]));
     let param = table.take("param");
     let size_param = table.take("size_param");
-    let size = table.take("size").map(|value| value.number(1..=u64::MAX, scope));
+    let size = table.given("size", |value| value.number(1..=u64::MAX, scope));
     // A request that could not be read may well use `page`.
     if param.is_none() && request.is_some_and(|request| !reads_page(request, members)) {
         let used = members.iter().map(|name| format!("`{{{{page.{name}}}}}`")).collect::<Vec<_>>().join(" or ");
         table.missing("param", Some(format!("name the parameter, or use {used} in the request")));
     }
-    if let Some(value) = size_param.as_ref().filter(|_| size.is_none()) {
+    if let Some(value) = size_param.as_ref().filter(|_| size == Ok(None)) {
         let finding = Finding::error("missing-key", "`size_param` needs `size`, the number that is sent");
         value.report_key(finding.help("add `size`, as in `size = 100`"));
     }
-    let name = |value: Option<Value<'_>>| value.map(|value| value.param(place.unwrap_or_default()));
+    let name = |value: Option<Value<'_>>| {
+        value.map(|value| value.param(place.unwrap_or_default()).ok_or(Reported)).transpose()
+    };
     let (param, size_param) = (name(param), name(size_param));
-    Some(Params { param: settled(param)?, size_param: settled(size_param)?, size: settled(size)?, place: place? })
+    Some(Params { param: param.ok()?, size_param: size_param.ok()?, size: size.ok()?, place: place? })
 }
 
 impl Value<'_> {

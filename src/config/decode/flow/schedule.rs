@@ -12,22 +12,22 @@ const FROM: DateTime<Utc> = match DateTime::from_timestamp(1_704_067_200, 0) {
     None => DateTime::UNIX_EPOCH,
 };
 
+const OVERLAPS: &[(&str, Overlap)] = &[("skip", Overlap::Skip), ("queue", Overlap::Queue)];
+
 pub(super) fn decode(value: &Value<'_>) -> Option<Schedule> {
     if !value.is_table() {
         return line(value, chrono_tz::Tz::UTC, Overlap::default());
     }
-    const OVERLAPS: &[(&str, Overlap)] = &[("skip", Overlap::Skip), ("queue", Overlap::Queue)];
     let table = value.table()?;
     let cron = table.need("cron");
-    let zone = table.take("timezone").map(|value| value.zone());
-    let overlap = table.take("overlap").map(|value| value.word(OVERLAPS, &["allow"]));
+    let zone = table.given("timezone", Value::zone);
+    let overlap = table.given("overlap", |value| value.word(OVERLAPS, &[]));
     table.not_yet(&["missed"]);
     table.finish();
-    let parsed = line(&cron?, zone.flatten().unwrap_or(chrono_tz::Tz::UTC), overlap.flatten().unwrap_or_default());
-    if zone == Some(None) || overlap == Some(None) {
-        return None;
-    }
-    parsed
+    // A zone or an overlap that is wrong does not hide what is wrong with the line.
+    let (known_zone, known_overlap) = (zone.unwrap_or_default(), overlap.unwrap_or_default());
+    let parsed = line(&cron?, known_zone.unwrap_or(chrono_tz::Tz::UTC), known_overlap.unwrap_or_default());
+    parsed.filter(|_| zone.is_ok() && overlap.is_ok())
 }
 
 fn line(value: &Value<'_>, zone: chrono_tz::Tz, overlap: Overlap) -> Option<Schedule> {

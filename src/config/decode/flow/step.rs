@@ -28,7 +28,7 @@ pub(super) fn decode(root: &Table<'_>, scope: &Scope<'_>) -> Option<Vec<Step>> {
 fn step(value: &Value<'_>, index: usize, scope: &Scope<'_>, names: &mut Vec<String>) -> Option<Step> {
     let table = value.table()?;
     let name = name(&table, index, names);
-    let when = table.take("when").map(|value| value.condition(scope));
+    let when = table.given("when", |value| value.condition(scope));
     let mut given: Vec<_> = ACTIONS.into_iter().filter_map(|name| Some((name, table.peek(name)?))).collect();
     given.sort_by_key(|(_, value)| value.key_at().start);
     match &given[..] {
@@ -46,17 +46,13 @@ fn step(value: &Value<'_>, index: usize, scope: &Scope<'_>, names: &mut Vec<Stri
     let create = table.take("transform").map(|value| transform(&value, scope).map(Action::Create));
     table.not_yet(&["lookup", "import", "route", "branch", "many", "on_error"]);
     table.finish();
-    let when = match when {
-        Some(when) => Some(when?),
-        None => None,
-    };
-    Some(Step { name, when, action: keep.or(create)?? })
+    Some(Step { name, when: when.ok()?, action: keep.or(create)?? })
 }
 
 /// The step's name, or its position.
 fn name(table: &Table<'_>, index: usize, names: &mut Vec<String>) -> String {
     let given = table.take("name");
-    let name = given.as_ref().and_then(|value| value.string()).map_or_else(|| (index + 1).to_string(), str::to_owned);
+    let name = given.as_ref().and_then(Value::string).map_or_else(|| (index + 1).to_string(), str::to_owned);
     if let Some(value) = given {
         if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
             value.report(Finding::error("bad-id", "a step's name has 1 to 100 plain characters"));

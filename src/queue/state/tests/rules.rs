@@ -345,6 +345,24 @@ fn a_flow_that_was_silent_saves_nothing_up() {
 }
 
 #[test]
+fn flows_that_always_have_two_tickets_waiting_share_by_weight() {
+    let mut state = state(&[("a", Limits { order: Order::Fair, ..fixed(1) })]);
+    let mut flows = HashMap::new();
+    let mut heavy = 0;
+    for (name, weight) in [("heavy", 4), ("heavy", 4), ("light", 1), ("light", 1)] {
+        flows.insert(join_as(&mut state, "a", name, weight, 0), (name, weight));
+    }
+    for _ in 0..500 {
+        let granted = grant(&mut state, 0)[0];
+        let (name, weight) = flows[&granted];
+        heavy += u32::from(name == "heavy");
+        flows.insert(join_as(&mut state, "a", name, weight, 0), (name, weight));
+        state.leave(granted, at(0));
+    }
+    assert!(heavy.abs_diff(400) <= 2, "{heavy}");
+}
+
+#[test]
 fn cancelled_tickets_cost_their_flow_nothing() {
     let mut state = state(&[("a", Limits { order: Order::Fair, ..fixed(1) })]);
     let holder = join_as(&mut state, "a", "other", 1, 0);
