@@ -95,9 +95,9 @@ impl<'r> Batcher<'r> {
 
     fn render(&self, items: &Items, keys: &[String], body: Vec<u8>, ctx: &Context<'_>) -> Result<Prepared, EvalError> {
         let ctx = self.lane.client.context(*ctx);
-        let prepare = |ctx: &Context<'_>| match self.body.is_written_here() {
-            true => self.import.request.prepare_head(ctx, &self.lane.client),
-            false => self.import.request.prepare(ctx, &self.lane.client),
+        let (spec, client) = (&self.import.request, &self.lane.client);
+        let prepare = |ctx: &Context<'_>| {
+            if self.body.is_written_here() { spec.prepare_head(ctx, client) } else { spec.prepare(ctx, client) }
         };
         let mut request = if self.import.batch_size.get() == 1 {
             prepare(&items.first().map_or(ctx, |item| with_record(&ctx, &item.record)))?

@@ -14,6 +14,7 @@ use crate::value::record::Record;
 use std::collections::VecDeque;
 
 /// What the feed did.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
 pub(super) enum Fed {
     /// A request is ready to be sent.
     Batch(Batch),
@@ -61,22 +62,19 @@ impl<'r> Feed<'r> {
             };
             state.taken(item.page);
             let Some(item) = self.shaped(item, &outer, state, errors) else { continue };
-            match &mut self.batcher {
-                Some(batcher) => {
-                    let (page, position, record) = (item.page, item.position, item.record.clone());
-                    if let Err(error) = batcher.add(item, &base) {
-                        errors.add_eval(self.scope, &Item { page, position, record }, "import", &error);
-                        state.resolve(page, Resolution::Failed);
-                    } else if batcher.is_full() {
-                        return Some(self.close(&base, state, errors));
-                    }
+            let Some(batcher) = &mut self.batcher else {
+                if self.scope.output.record(item.record.json()).is_err() {
+                    return Some(Fed::OutputClosed);
                 }
-                None => {
-                    if self.scope.output.record(item.record.json()).is_err() {
-                        return Some(Fed::OutputClosed);
-                    }
-                    state.resolve(item.page, Resolution::Delivered);
-                }
+                state.resolve(item.page, Resolution::Delivered);
+                continue;
+            };
+            let (page, position, record) = (item.page, item.position, item.record.clone());
+            if let Err(error) = batcher.add(item, &base) {
+                errors.add_eval(self.scope, &Item { page, position, record }, "import", &error);
+                state.resolve(page, Resolution::Failed);
+            } else if batcher.is_full() {
+                return Some(self.close(&base, state, errors));
             }
         }
     }
