@@ -4,6 +4,7 @@
 
 mod auth;
 mod bad_answers;
+mod bodies;
 mod borrowing;
 mod config_hostile;
 mod dry_run;

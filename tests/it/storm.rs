@@ -92,7 +92,8 @@ fn three_hundred_changes_of_one_file_under_load_lose_nothing_double_nothing_exce
     assert!(seen.verdict().holds(), "{seen}");
     assert_eq!((seen.over_limit, seen.sinks.most_in_flight), (0, LEVEL));
     assert!(seen.sinks.requests >= 2_000, "there was load all the while: {seen}");
-    let delivered = format!("flowgate_flow_records_total{{flow=\"orders\",outcome=\"delivered\"}} {}", seen.sinks.requests);
+    let delivered =
+        format!("flowgate_flow_records_total{{flow=\"orders\",outcome=\"delivered\"}} {}", seen.sinks.requests);
     assert!(metrics.contains(&delivered), "{delivered}\n{metrics}");
     assert!(now() - begun < PATIENCE, "{:?}", now() - begun);
 }
