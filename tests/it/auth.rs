@@ -72,8 +72,11 @@ fn echoing(status: u16) -> Api {
     })
 }
 
+/// Keys of the connection, and whether a request carries what they say.
+type Method = (&'static str, fn(&Request) -> bool);
+
 /// Each way to authenticate, and what must have arrived.
-fn methods() -> Vec<(&'static str, fn(&Request) -> bool)> {
+fn methods() -> Vec<Method> {
     vec![
         ("[auth.basic]\nusername = \"me\"\npassword = { env = \"CANARY\" }", |r| {
             r.header("authorization") == Some(&format!("Basic {}", STANDARD.encode(format!("me:{CANARY}"))))

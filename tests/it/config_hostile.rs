@@ -83,7 +83,7 @@ fn links_that_lead_nowhere_away_or_in_circles_are_refused_without_showing_what_i
 fn an_unreadable_file_is_named() {
     let project = sound();
     project.write("flows/locked.toml", FLOW);
-    std::fs::set_permissions(project.path("flows/locked.toml"), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(project.path("flows/locked.toml"), PermissionsExt::from_mode(0o0)).unwrap();
     if File::open(project.path("flows/locked.toml")).is_ok() {
         // Nothing is locked to the superuser.
         return;

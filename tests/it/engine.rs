@@ -119,7 +119,7 @@ fn the_first_helpers_render() {
 h_default = "{{default record.nowhere 'none'}}{{default record.a 'none'}}"
 h_json    = "{{json record.in}}"
 h_if      = "{{#if record.no}}yes{{else}}no{{/if}}{{#if record.nowhere}}yes{{/if}}"
-unless  = "{{#unless record.no}}off{{/unless}}"
+h_unless = "{{#unless record.no}}off{{/unless}}"
 h_each    = "{{#each record.list}}{{@index}}:{{n}};{{/each}}"
 h_with    = "{{#with record.in}}{{k}}{{/with}}"
 h_eq      = "{{#if (eq record.a 'x')}}same{{else}}other{{/if}}"
@@ -208,12 +208,12 @@ fn a_single_record_may_be_wrapped() {
 #[test]
 fn an_idempotency_key_is_verbatim_and_the_same_in_every_attempt() {
     let mut tries = 0;
-    let api = Api::start(move |request| match request.method.as_str() {
-        "GET" => Reply::json(200, "{\"data\":[{\"id\":\"Ä b/1\"}]}"),
-        _ => {
-            tries += 1;
-            if tries < 3 { Reply::json(503, "{}") } else { Reply::json(201, "{}") }
+    let api = Api::start(move |request| {
+        if request.method == "GET" {
+            return Reply::json(200, "{\"data\":[{\"id\":\"Ä b/1\"}]}");
         }
+        tries += 1;
+        if tries < 3 { Reply::json(503, "{}") } else { Reply::json(201, "{}") }
     });
     let flow = format!("{EXPORT}{TAKE}idempotency_key = \"k-{{{{record.id}}}}\"\n");
     copy(&api, QUICK, &flow.replace("\"k-{{", "\"k {{"), &[]).expect_code(0);

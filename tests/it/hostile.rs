@@ -1,8 +1,9 @@
 //! APIs and data that mean harm: every one ends in a bounded time, with an error that says what and where.
 
 use crate::support::api::{Api, Gate, Reply, Request};
-use crate::support::command::{flowgate, run};
+use crate::support::command::{Ended, flowgate, run};
 use crate::support::flow::{QUICK, TAKE, account, copy, ids, lines, project, taken};
+use crate::support::now;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
@@ -357,6 +358,86 @@ fn a_page_of_a_hundred_thousand_records_goes_through() {
     let flow = format!("{EXPORT}keep = \"record.id != 7\"\n");
     let ended = copy(&api, "", &flow, &[]).expect_code(0);
     assert_eq!(ended.stdout.lines().count(), 99_999);
+}
+
+/// Runs the flow over this one answer; it must end soon, with one of these codes and without a flood.
+#[track_caller]
+fn expect_bounded(body: String, flow: &str, codes: &[i32]) -> Ended {
+    let api = Api::start(move |request| match request.method.as_str() {
+        "GET" => Reply::json(200, body.clone()),
+        _ => Reply::json(201, "{}"),
+    });
+    let begun = now();
+    let ended = copy(&api, QUICK, flow, &[]);
+    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
+    assert!(ended.code.is_some_and(|code| codes.contains(&code)), "{:?} {}", ended.code, ended.stderr);
+    assert!(!ended.stderr.contains("panicked") && ended.stderr.len() < 100_000, "{}", ended.stderr);
+    ended
+}
+
+#[test]
+fn paths_that_would_visit_everything_again_and_again_are_stopped() {
+    let nested = (0..100).fold("1".to_owned(), |inner, _| format!("{{\"a\":[{inner},2,3]}}"));
+    for path in [
+        "$..*..*..*..*",
+        "$..[*]..[*]..[?@..a]",
+        "$..*[?@..* == $..*]",
+        "$..[?$..[?$..[?@.a]]]",
+        "$..[*,*,*,*][*,*,*,*]",
+    ] {
+        let flow = format!("{EXPORT}records = \"{path}\"\n");
+        expect_bounded(nested.clone(), &flow, &[0, 69, 78]);
+    }
+}
+
+#[test]
+fn templates_and_expressions_that_would_grow_without_end_fail_their_record() {
+    let list: Vec<String> = (0..200).map(|n| n.to_string()).collect();
+    let body = format!("[{{\"id\":1,\"l\":[{}]}}]", list.join(","));
+    let template = "{{#each @root.record.l}}".repeat(6) + "xxxxxxxx" + &"{{/each}}".repeat(6);
+    let flow = format!("{EXPORT}{TAKE}[import.body]\nx = \"{template}\"\n");
+    let ended = expect_bounded(body.clone(), &flow, &[1]);
+    assert!(ended.stderr.contains("page 1 record 1: import"), "{}", ended.stderr);
+    // Rendered and thrown away, it costs as much.
+    let template = "{{#each @root.record.l}}".repeat(6) + &"{{/each}}".repeat(6);
+    let flow = format!("{EXPORT}{TAKE}[import.body]\nx = \"{template}\"\n");
+    expect_bounded(body.clone(), &flow, &[1]);
+    for list in ["$.l[*]", "record.l"] {
+        let tree = "{ each = \"$.l[*]\", body = ".to_owned()
+            + &format!("{{ each = \"{list}\", body = ").repeat(5)
+            + "\"= record.l\""
+            + &" }".repeat(6);
+        expect_bounded(body.clone(), &format!("{EXPORT}{TAKE}[import.body]\nx = {tree}\n"), &[0, 1]);
+    }
+    let expression = "record.l | join('') ~ ".repeat(200) + "'x'";
+    let expression = format!("({expression}) ~ ({expression})");
+    expect_bounded(body, &format!("{EXPORT}{TAKE}[import.body]\nx = \"= {expression}\"\n"), &[0, 1, 78]);
+}
+
+#[test]
+fn absurd_numbers_cost_neither_time_nor_the_process() {
+    for number in ["1e999999999", "-1e-999999999", &"9".repeat(1_000_000), &format!("0.{}1", "0".repeat(500_000))] {
+        let body = format!("[{{\"id\":1,\"n\":{number}}},{{\"id\":2,\"n\":1}}]");
+        for value in [
+            "record.n + 1",
+            "record.n * record.n",
+            "record.n | int",
+            "record.n | float | round(2)",
+            "record.n | string",
+            "record.n // 1",
+        ] {
+            let flow = format!("{EXPORT}{TAKE}[import.body]\nx = \"= {value}\"\n");
+            expect_bounded(body.clone(), &flow, &[0, 1]);
+        }
+        expect_bounded(body.clone(), &format!("{EXPORT}keep = \"record.n > 0\"\n"), &[0, 1]);
+    }
+}
+
+#[test]
+fn halves_of_characters_and_names_given_twice_are_no_way_in() {
+    let body = r#"[{"id":1,"id":2,"x":"\ud800"},{"id":3,"x":"\udc00\ud800 ok"},{"id":4,"x":"fine"}]"#.to_owned();
+    let flow = format!("{EXPORT}{TAKE}[import.body]\nid = \"$.id\"\nx = \"{{{{record.x}}}}\"\n");
+    expect_bounded(body, &flow, &[0, 1, 69]);
 }
 
 #[test]

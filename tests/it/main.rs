@@ -5,6 +5,7 @@
 
 mod auth;
 mod bad_answers;
+mod bodies;
 mod borrowing;
 mod config_hostile;
 mod dry_run;
@@ -16,6 +17,7 @@ mod level;
 mod metrics;
 mod pace;
 mod paging;
+mod readme;
 mod reload;
 mod sample_projects;
 mod schedule;

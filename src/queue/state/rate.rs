@@ -100,10 +100,10 @@ mod tests {
     }
 
     /// Starts as early as the window allows, `tries` times, with pauses that differ; returns the starts.
-    fn greedy(window: &mut Window, tries: u64) -> Vec<Mono> {
+    fn greedy(window: &mut Window, tries: u64, pauses: u64) -> Vec<Mono> {
         let (mut now, mut starts) = (at(0), Vec::new());
         for turn in 0..tries {
-            now = now.max(window.opens(now)).plus(Duration::from_micros(turn * turn % 1700));
+            now = now.max(window.opens(now)).plus(Duration::from_micros(turn * turn % pauses));
             assert!(window.opens(now) <= now, "a window that is open stays open");
             window.start(now);
             starts.push(now);
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn no_window_of_the_length_holds_more_than_the_count() {
         for (count, per) in [(1, 10), (3, 10), (10, 1000)] {
-            let starts = greedy(&mut window(count, Duration::from_millis(per)), 500);
+            let starts = greedy(&mut window(count, Duration::from_millis(per)), 500, 1700);
             for pair in starts.windows(count as usize + 1) {
                 assert!(pair[count as usize].since(pair[0]) >= Duration::from_millis(per), "{count} in {per}");
             }
@@ -136,9 +136,19 @@ mod tests {
     fn a_huge_count_keeps_few_slots_and_is_never_exceeded() {
         let per = Duration::from_secs(1);
         let mut window = window(100_000, per);
-        let starts = greedy(&mut window, 250_000);
+        let starts = greedy(&mut window, 250_000, 7);
         assert!(window.slots.len() <= 2 * SLOTS as usize + 1, "{}", window.slots.len());
         assert!(starts.windows(100_001).all(|pair| pair[100_000].since(pair[0]) >= per));
+    }
+
+    #[test]
+    fn starts_far_apart_are_not_counted_together() {
+        let mut window = window(8192, Duration::from_secs(8192));
+        window.start(at(0));
+        for _ in 1..8192 {
+            window.start(at(8_000_000));
+        }
+        assert!(window.opens(at(8_000_000)) <= at(8_194_000), "the first start has left by then");
     }
 
     #[test]

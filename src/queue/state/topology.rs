@@ -46,10 +46,12 @@ impl QueueState {
         for key in reordered {
             self.reorder(key);
         }
-        let (lines, pools): (Vec<_>, Vec<_>) =
-            (self.lines.keys().copied().collect(), self.pools.keys().copied().collect());
-        lines.into_iter().for_each(|key| self.sweep_line(key));
-        pools.into_iter().for_each(|key| self.sweep_pool(key));
+        for key in self.lines.keys().copied().collect::<Vec<_>>() {
+            self.sweep_line(key);
+        }
+        for key in self.pools.keys().copied().collect::<Vec<_>>() {
+            self.sweep_pool(key);
+        }
     }
 
     /// The line of this name.

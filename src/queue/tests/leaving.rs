@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Wake};
 
 #[tokio::test(start_paused = true)]
 async fn dropping_a_waiting_future_leaves_the_line() {
@@ -22,6 +23,24 @@ async fn dropping_a_waiting_future_leaves_the_line() {
     assert_eq!(bench.labels(1).await, ["next"]);
     bench.turn().await;
     assert_eq!(bench.depth("a"), (0, 0));
+}
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_kept_of_a_future_that_was_dropped() {
+    let bench = Bench::new(&[("a", fixed(1))]);
+    let _held = bench.acquire("a").await;
+    let nobody = Arc::new(Nobody);
+    let mut waiting = Box::pin(bench.acquire("a"));
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&nobody.clone().into())).is_pending());
+    assert!(Arc::strong_count(&nobody) > 1);
+    drop(waiting);
+    assert_eq!(Arc::strong_count(&nobody), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +127,7 @@ async fn a_closed_queue_sends_everybody_away() {
     bench.turn().await;
     bench.queue.close();
     assert_eq!(soon(waiting).await.unwrap(), Err(QueueClosed));
-    assert_eq!(held.again(millis(1)).await.map(drop), Err(QueueClosed));
+    assert_eq!(held.again(Duration::ZERO).await.map(drop), Err(QueueClosed));
     assert_eq!(bench.try_acquire("a").await.map(drop), Err(QueueClosed));
     assert_eq!(bench.depth("a"), (0, 0));
 }
@@ -164,7 +183,7 @@ async fn the_level_holds_and_no_permit_is_lost_among_threads() {
             let flow = FlowId::parse("f").unwrap();
             for round in 0..50 {
                 let mut acquire = Box::pin(queue.acquire(&name, &flow, NonZeroU32::MIN));
-                if (turn + round) % 5 == 0 {
+                if (turn + round).is_multiple_of(5) {
                     // Looks once and goes away, with or without a permit that nobody has taken.
                     tokio::task::yield_now().await;
                     drop(acquire.as_mut().now_or_never());

@@ -41,11 +41,14 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_hours(10_000), future).await.expect("nothing will ever happen")
 }
 
+/// The label of a request, and when it was sent.
+type Sent = (&'static str, Duration);
+
 /// A queue, its clock, and the order in which requests were sent.
 struct Bench {
     queue: Queue,
     clock: SharedClock,
-    sent: (UnboundedSender<(&'static str, Duration)>, UnboundedReceiver<(&'static str, Duration)>),
+    sent: (UnboundedSender<Sent>, UnboundedReceiver<Sent>),
 }
 
 impl Bench {
@@ -101,7 +104,7 @@ impl Bench {
         }
     }
 
-    async fn next(&mut self) -> (&'static str, Duration) {
+    async fn next(&mut self) -> Sent {
         soon(self.sent.1.recv()).await.unwrap()
     }
 

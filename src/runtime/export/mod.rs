@@ -46,6 +46,7 @@ pub struct Reader<'r> {
     pager: Pager<'r>,
     previous: Option<Page>,
     left: Option<u64>,
+    taken: u64,
     /// Why no page can follow the last one.
     stuck: Option<PagingError>,
     ended: bool,
@@ -65,6 +66,7 @@ impl<'r> Reader<'r> {
             pager: Pager::new(&export.paging),
             previous: None,
             left,
+            taken: 0,
             stuck: None,
             ended: left == Some(0),
         }
@@ -107,40 +109,47 @@ impl<'r> Reader<'r> {
         if let Some(json) = &answer.json {
             self.pager.landed(json.text().as_bytes())?;
         }
-        let records = records::split(answer.json.as_ref(), export.records.as_ref(), export.records_optional, |text| {
-            self.lane.client.clean(text)
-        })?;
+        let mut records =
+            records::split(answer.json.as_ref(), export.records.as_ref(), export.records_optional, |text| {
+                self.lane.client.clean(text)
+            })?;
+        let found = records.len() as u64;
+        if let Some(left) = &mut self.left {
+            records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+            *left -= records.len() as u64;
+        }
         let headers = answer.header_pairs();
-        let mut page = Page {
+        let page = Page {
             number: ask.page,
             body: answer.json,
-            records,
+            records: records.into(),
             status: answer.status,
             headers,
             url: answer.url,
             bytes,
         };
         if let Some(total) = self.pager.total(page.body.as_ref().map(Json::as_ref)) {
-            self.scope.progress.expect_total(self.left.map_or(total, |left| left.min(total)));
+            let wanted = self.left.map_or(u64::MAX, |left| left + self.taken + page.records.len() as u64);
+            self.scope.progress.expect_total(total.min(wanted));
         }
-        // A page that leads nowhere is a page all the same: what stopped the paging is told after it.
-        match self.decide(&page) {
-            Ok(next) => self.ended = next == Next::End,
-            Err(error) => self.stuck = Some(error),
-        }
-        if let Some(left) = &mut self.left {
-            page.records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
-            *left -= page.records.len() as u64;
-            self.ended |= *left == 0;
+        self.taken += page.records.len() as u64;
+        // The limit is asked first: what follows its last page is nobody's business.
+        self.ended = self.left == Some(0);
+        if !self.ended {
+            // A page that leads nowhere is a page all the same: what stopped the paging is told after it.
+            match self.decide(&page, found) {
+                Ok(next) => self.ended = next == Next::End,
+                Err(error) => self.stuck = Some(error),
+            }
         }
         self.previous = (!self.ended).then(|| page.clone());
         Ok(page)
     }
 
-    fn decide(&mut self, page: &Page) -> Result<Next, PagingError> {
+    fn decide(&mut self, page: &Page, found: u64) -> Result<Next, PagingError> {
         let got = Received {
             body: page.body.as_ref().map(Json::as_ref),
-            records: page.records.len() as u64,
+            records: found,
             status: page.status,
             headers: &page.headers,
         };

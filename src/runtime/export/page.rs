@@ -4,6 +4,7 @@ use super::paging::links;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::json::Json;
 use crate::value::record::Record;
+use std::sync::Arc;
 use url::Url;
 
 /// One answer and its records. Cheap to clone: records share the body's buffer.
@@ -13,8 +14,8 @@ pub struct Page {
     pub number: u64,
     /// The body, when there was one.
     pub body: Option<Json>,
-    /// Its records.
-    pub records: Vec<Record>,
+    /// Its records, shared by whoever works on them and the next request.
+    pub records: Arc<[Record]>,
     /// Status.
     pub status: u16,
     /// Response headers, names in lower case.

@@ -9,6 +9,9 @@ use crate::value::record::Record;
 /// Most bytes of an answer that are made fit to be shown.
 const LOOKED_AT: usize = 4096;
 
+/// Most records of one page: what is kept of each costs more than a short record's text.
+const MOST_RECORDS: usize = 500_000;
+
 /// The records of a body. An absent path is an error unless `optional`: an API that changes its envelope must
 /// not look like an API without news. `clean` masks secrets: the error shows how the answer begins.
 pub fn split(
@@ -26,7 +29,7 @@ pub fn split(
             _ => Ok(Vec::new()),
         };
     };
-    let Some(path) = path else { return Ok(spread(body, body.as_ref())) };
+    let Some(path) = path else { return spread(body, body.as_ref()) };
     match path.select(body.as_ref())? {
         Selection::Missing if optional => Ok(Vec::new()),
         Selection::Missing => Err(EvalError::Missing(format!(
@@ -34,20 +37,30 @@ pub fn split(
             path.source(),
             opening(body.text(), clean),
         ))),
-        Selection::One(value) => Ok(spread(body, value)),
+        Selection::One(value) => spread(body, value),
         Selection::Many(values) => match values.as_slice() {
-            [one] if one.kind() == Kind::Array => Ok(spread(body, *one)),
-            all => Ok(all.iter().map(|value| Record::new(body.share(*value))).collect()),
+            [one] if one.kind() == Kind::Array => spread(body, *one),
+            all => collect(body, all.iter().copied()),
         },
     }
 }
 
-fn spread(body: &Json, value: JsonRef<'_>) -> Vec<Record> {
+fn spread(body: &Json, value: JsonRef<'_>) -> Result<Vec<Record>, EvalError> {
     match value.kind() {
-        Kind::Array => value.items().map(|item| Record::new(body.share(item))).collect(),
-        Kind::Null => Vec::new(),
-        _ => vec![Record::new(body.share(value))],
+        Kind::Array => collect(body, value.items()),
+        Kind::Null => Ok(Vec::new()),
+        _ => Ok(vec![Record::new(body.share(value))]),
     }
+}
+
+fn collect<'a>(body: &Json, values: impl Iterator<Item = JsonRef<'a>>) -> Result<Vec<Record>, EvalError> {
+    let records: Vec<Record> = values.take(MOST_RECORDS + 1).map(|value| Record::new(body.share(value))).collect();
+    if records.len() > MOST_RECORDS {
+        return Err(EvalError::Limit(format!(
+            "records: the page holds more than {MOST_RECORDS} records; ask for smaller pages (`size`)"
+        )));
+    }
+    Ok(records)
 }
 
 /// Masked before it is cut: half a secret would not be recognised.
@@ -55,4 +68,37 @@ fn opening(text: &str, clean: impl Fn(&str) -> String) -> String {
     let clean = clean(&text[..text.floor_char_boundary(LOOKED_AT)]);
     let cut: String = clean.chars().take(80).collect();
     if cut.len() < clean.len() { format!("`{cut}…`") } else { format!("`{cut}`") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(body: &str, path: Option<&str>, optional: bool) -> Result<usize, EvalError> {
+        let json = Json::parse(body.to_owned()).unwrap();
+        let path = path.map(|path| Path::compile(path).unwrap());
+        split(Some(&json), path.as_ref(), optional, str::to_owned).map(|records| records.len())
+    }
+
+    #[test]
+    fn one_array_is_spread_and_one_object_is_one_record() {
+        assert_eq!(count("[1,2,3]", None, false), Ok(3));
+        assert_eq!(count("{\"a\":1}", None, false), Ok(1));
+        assert_eq!(count("{\"d\":[1,2]}", Some("d"), false), Ok(2));
+        assert_eq!(count("{\"d\":[1,2]}", Some("$.d[*]"), false), Ok(2));
+        assert_eq!(count("{\"d\":{\"e\":[1,2]}}", Some("$..e"), false), Ok(2));
+        assert_eq!(count("{\"d\":null}", Some("d"), false), Ok(0));
+    }
+
+    #[test]
+    fn an_absent_path_is_an_error_unless_optional() {
+        assert!(matches!(count("{\"x\":[]}", Some("d"), false), Err(EvalError::Missing(_))));
+        assert_eq!(count("{\"x\":[]}", Some("d"), true), Ok(0));
+    }
+
+    #[test]
+    fn a_page_of_too_many_records_is_refused_before_it_fills_memory() {
+        let body = format!("[{}0]", "0,".repeat(MOST_RECORDS));
+        assert!(matches!(count(&body, None, false), Err(EvalError::Limit(_))));
+    }
 }

@@ -4,8 +4,9 @@ use crate::http::request::BodySpec;
 use crate::model::import::Import;
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
-use crate::value::json::write_string;
+use crate::value::json::{Json, write_string};
 use crate::value::record::Record;
+use crate::value::template::Template;
 use crate::value::tree::{Tree, Written};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -27,8 +28,8 @@ enum Kind<'r> {
     Record,
     /// A tree per record.
     Tree(&'r Tree),
-    /// Text is rendered with the request, not here.
-    Text,
+    /// Text per record; it must be JSON once rendered.
+    Text(&'r Template),
 }
 
 impl<'r> Body<'r> {
@@ -36,14 +37,9 @@ impl<'r> Body<'r> {
         let kind = match &import.request.body {
             None => Kind::Record,
             Some(BodySpec::Tree(tree)) => Kind::Tree(tree),
-            Some(BodySpec::Text(_)) => Kind::Text,
+            Some(BodySpec::Text(template)) => Kind::Text(template),
         };
         Self { kind, list: import.batch_size.get() > 1, wrap: import.wrap.as_deref(), out: Vec::new(), size_hint: 256 }
-    }
-
-    /// Whether the body is written here rather than with the rest of the request.
-    pub(super) fn is_written_here(&self) -> bool {
-        !matches!(self.kind, Kind::Text)
     }
 
     /// Appends one record; on error the bytes are as before.
@@ -64,7 +60,7 @@ impl<'r> Body<'r> {
                 Ok(Written::Absent) => Err(EvalError::Missing("body: the value is absent".to_owned())),
                 Err(error) => Err(error.at("body")),
             },
-            Kind::Text => Ok(()),
+            Kind::Text(template) => text(template, ctx, &mut self.out).map_err(|error| error.at("body")),
         };
         let result = result.and_then(|()| {
             if self.out.len() > MAX_BODY {
@@ -103,6 +99,15 @@ impl<'r> Body<'r> {
     }
 }
 
+fn text(template: &Template, ctx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
+    let mut text = String::new();
+    template.render(ctx, &mut text)?;
+    let json =
+        Json::parse(text).map_err(|error| EvalError::Refused(format!("the rendered text is not JSON: {error}")))?;
+    out.extend_from_slice(json.text().as_bytes());
+    Ok(())
+}
+
 /// The idempotency key of a request: a single record's verbatim, a batch's derived from all of its records'
 /// keys. Lengths go into the digest so that ("ab", "c") and ("a", "bc") differ.
 pub(super) fn request_key(keys: &[String]) -> Option<String> {
@@ -126,7 +131,11 @@ pub(super) fn request_key(keys: &[String]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::request_key;
+    use super::{Body, request_key, text};
+    use crate::value::context::{Context, Root, Slot};
+    use crate::value::json::Json;
+    use crate::value::record::Record;
+    use crate::value::template::{Place, Template};
 
     fn key(keys: &[&str]) -> Option<String> {
         request_key(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>())
@@ -141,5 +150,24 @@ mod tests {
     fn batch_keys_have_no_delimiter_ambiguity() {
         assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
         assert_eq!(key(&["ab", "c"]), key(&["ab", "c"]));
+    }
+
+    #[test]
+    fn a_text_body_is_rendered_for_each_record_and_must_be_json() {
+        let template = Template::compile("{\"n\": {{record.id}}}", Place::Json).unwrap();
+        let mut body = Body {
+            kind: super::Kind::Text(&template),
+            list: true,
+            wrap: Some("orders"),
+            out: Vec::new(),
+            size_hint: 16,
+        };
+        for id in [1, 2] {
+            let record = Record::new(Json::parse(format!("{{\"id\":{id}}}")).unwrap());
+            body.add(&record, &Context::new().with(Root::Record, Slot::Record(&record))).unwrap();
+        }
+        assert_eq!(String::from_utf8(body.take()).unwrap(), "{\"orders\":[{\"n\": 1},{\"n\": 2}]}");
+        let broken = Template::compile("{\"n\": ", Place::Json).unwrap();
+        assert!(text(&broken, &Context::new(), &mut Vec::new()).is_err());
     }
 }

@@ -95,17 +95,14 @@ impl<'r> Batcher<'r> {
 
     fn render(&self, items: &Items, keys: &[String], body: Vec<u8>, ctx: &Context<'_>) -> Result<Prepared, EvalError> {
         let ctx = self.lane.client.context(*ctx);
-        let prepare = |ctx: &Context<'_>| match self.body.is_written_here() {
-            true => self.import.request.prepare_head(ctx, &self.lane.client),
-            false => self.import.request.prepare(ctx, &self.lane.client),
-        };
+        let (spec, client) = (&self.import.request, &self.lane.client);
         let mut request = if self.import.batch_size.get() == 1 {
-            prepare(&items.first().map_or(ctx, |item| with_record(&ctx, &item.record)))?
+            spec.prepare_head(&items.first().map_or(ctx, |item| with_record(&ctx, &item.record)), client)?
         } else {
             let records: Vec<Record> = items.iter().map(|item| item.record.clone()).collect();
-            prepare(&ctx.with(Root::Records, Slot::Records(&records)))?
+            spec.prepare_head(&ctx.with(Root::Records, Slot::Records(&records)), client)?
         };
-        if self.body.is_written_here() && carries_body(self.import.request.method) {
+        if spec.body.is_some() || carries_body(spec.method) {
             request.body = Some(body.into());
         }
         if let Some(key) = body::request_key(keys) {
@@ -116,6 +113,7 @@ impl<'r> Batcher<'r> {
     }
 }
 
+/// Whether the record itself is sent when no `body` is configured.
 fn carries_body(method: Method) -> bool {
     matches!(method, Method::Post | Method::Put | Method::Patch)
 }

@@ -3,6 +3,7 @@
 use super::errors::Errors;
 use super::shown::shown;
 use super::state::{Resolution, RunState};
+use crate::http::client::Client;
 use crate::model::import::Import;
 use crate::runtime::export::page::Page;
 use crate::runtime::import::{Batch, Batcher, Item, Items};
@@ -12,8 +13,10 @@ use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::record::Record;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// What the feed did.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
 pub(super) enum Fed {
     /// A request is ready to be sent.
     Batch(Batch),
@@ -23,10 +26,13 @@ pub(super) enum Fed {
     OutputClosed,
 }
 
+/// Records worked on before others get a turn.
+const STRETCH: usize = 1_000;
+
 struct Pending {
     number: u64,
     position: u64,
-    records: std::vec::IntoIter<Record>,
+    records: Arc<[Record]>,
 }
 
 /// The pages waiting to be worked on.
@@ -45,45 +51,48 @@ impl<'r> Feed<'r> {
     }
 
     pub(super) fn push(&mut self, page: Page) {
-        self.pages.push_back(Pending { number: page.number, position: 0, records: page.records.into_iter() });
+        self.pages.push_back(Pending { number: page.number, position: 0, records: page.records });
     }
 
-    /// Works on records until a request is full, its page is over, or nothing is left.
+    /// Whether records wait for work.
+    pub(super) fn has_more(&self) -> bool {
+        !self.pages.is_empty()
+    }
+
+    /// Works on records until a request is full, its page is over, a stretch of work is done, or nothing is left.
     pub(super) fn next(&mut self, state: &mut RunState, errors: &mut Errors) -> Option<Fed> {
         self.pages.front()?;
         let now = self.scope.now();
         let base = self.scope.context(&now);
         let outer = self.lane.client.context(base);
-        loop {
+        for _ in 0..STRETCH {
             let Some(item) = self.next_item() else {
                 self.pages.pop_front();
                 return Some(self.close(&base, state, errors));
             };
             state.taken(item.page);
             let Some(item) = self.shaped(item, &outer, state, errors) else { continue };
-            match &mut self.batcher {
-                Some(batcher) => {
-                    let (page, position, record) = (item.page, item.position, item.record.clone());
-                    if let Err(error) = batcher.add(item, &base) {
-                        errors.add_eval(self.scope, &Item { page, position, record }, "import", &error);
-                        state.resolve(page, Resolution::Failed);
-                    } else if batcher.is_full() {
-                        return Some(self.close(&base, state, errors));
-                    }
+            let Some(batcher) = &mut self.batcher else {
+                if self.scope.output.record(item.record.json()).is_err() {
+                    return Some(Fed::OutputClosed);
                 }
-                None => {
-                    if self.scope.output.record(item.record.json()).is_err() {
-                        return Some(Fed::OutputClosed);
-                    }
-                    state.resolve(item.page, Resolution::Delivered);
-                }
+                state.resolve(item.page, Resolution::Delivered);
+                continue;
+            };
+            let (page, position, record) = (item.page, item.position, item.record.clone());
+            if let Err(error) = batcher.add(item, &base) {
+                errors.add_eval(self.scope, &Item { page, position, record }, "import", &error);
+                state.resolve(page, Resolution::Failed);
+            } else if batcher.is_full() {
+                return Some(self.close(&base, state, errors));
             }
         }
+        Some(Fed::Progress)
     }
 
     fn next_item(&mut self) -> Option<Item> {
         let page = self.pages.front_mut()?;
-        let record = page.records.next()?;
+        let record = page.records.get(usize::try_from(page.position).ok()?)?.clone();
         page.position += 1;
         Some(Item { page: page.number, position: page.position, record })
     }
@@ -110,8 +119,9 @@ impl<'r> Feed<'r> {
         let Some(batcher) = self.batcher.as_mut().filter(|batcher| !batcher.is_empty()) else { return Fed::Progress };
         match batcher.take(base) {
             Ok(batch) if self.scope.dry_run => {
-                let client = &self.import.unwrap_or(self.lane).client;
-                let closed = self.scope.output.request(&shown(&batch.request, client)).is_err();
+                let clients: Vec<&Client> =
+                    [Some(self.lane), self.import].into_iter().flatten().map(|lane| lane.client.as_ref()).collect();
+                let closed = self.scope.output.request(&shown(&batch.request, &clients)).is_err();
                 for item in &batch.items {
                     state.resolve(item.page, Resolution::Delivered);
                 }

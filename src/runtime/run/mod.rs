@@ -111,10 +111,11 @@ impl<'r> Run<'r> {
         loop {
             let draining = scope.stop.drain.is_cancelled();
             let stopping = draining || matches!(self.failed, Some(Ending::Offline(_)));
+            let mut more = false;
             if stopping {
                 reading = None;
             } else {
-                self.fill(&mut feed, import);
+                more = self.fill(&mut feed, import);
                 if self.state.may_read()
                     && let Some(reader) = idle.take()
                 {
@@ -144,18 +145,24 @@ impl<'r> Run<'r> {
                 () = scope.stop.drain.cancelled(), if !draining => {}
                 // A raised level wants more tickets in line at once, not after the next answer.
                 Ok(()) = reloads.changed() => {}
+                () = tokio::task::yield_now(), if more => {}
             }
         }
     }
 
-    /// Starts deliveries until the pool's level has enough tickets in line or nothing is left to send.
-    fn fill(&mut self, feed: &mut Feed<'r>, import: Option<(&'r Lane, &'r Import)>) {
+    /// Starts deliveries until the pool's level has enough tickets in line or nothing is left to send. True when
+    /// it stopped only to give others a turn.
+    fn fill(&mut self, feed: &mut Feed<'r>, import: Option<(&'r Lane, &'r Import)>) -> bool {
+        let mut more = false;
         let width = import.map_or(1, |(lane, _)| self.width(lane));
         while self.deliveries.len() < width && (self.waiting_bytes < WAITING_BODIES || self.deliveries.is_empty()) {
             let Some(fed) = feed.next(&mut self.state, &mut self.errors) else { break };
             match (fed, import) {
                 (Fed::Batch(batch), Some((lane, import))) => self.start(batch, lane, import),
-                (Fed::Batch(_) | Fed::Progress, _) => {}
+                (Fed::Batch(_) | Fed::Progress, _) => {
+                    more = feed.has_more();
+                    break;
+                }
                 (Fed::OutputClosed, _) => {
                     self.scope.stop.drain.cancel();
                     break;
@@ -163,6 +170,7 @@ impl<'r> Run<'r> {
             }
         }
         self.publish();
+        more
     }
 
     fn start(&mut self, batch: Batch, lane: &'r Lane, import: &'r Import) {

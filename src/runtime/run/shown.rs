@@ -5,11 +5,14 @@ use crate::http::request::Prepared;
 use crate::value::json::{Json, write_string};
 
 /// `{"method", "url", "headers", "body"}`. A body that is no JSON once its secrets are masked is shown as text.
-pub(super) fn shown(request: &Prepared, client: &Client) -> String {
+///
+/// Records may hold what a transform took from the export's connection: both connections' secrets are masked.
+pub(super) fn shown(request: &Prepared, clients: &[&Client]) -> String {
+    let masked = |text: &str| clients.iter().fold(text.to_owned(), |text, client| client.redact(&text).into_owned());
     let mut line = b"{\"method\":".to_vec();
     write_string(&mut line, request.method.name());
     line.extend_from_slice(b",\"url\":");
-    write_string(&mut line, &client.redact(request.url().as_str()));
+    write_string(&mut line, &masked(request.url().as_str()));
     line.extend_from_slice(b",\"headers\":{");
     for (at, (name, value)) in request.header_pairs().iter().enumerate() {
         if at > 0 {
@@ -17,14 +20,14 @@ pub(super) fn shown(request: &Prepared, client: &Client) -> String {
         }
         write_string(&mut line, name);
         line.push(b':');
-        write_string(&mut line, &client.redact(value));
+        write_string(&mut line, &masked(value));
     }
     line.push(b'}');
     if let Some(body) = &request.body {
         line.extend_from_slice(b",\"body\":");
         let body = String::from_utf8_lossy(body);
-        let masked = client.redact(&body);
-        match Json::parse(masked.clone().into_owned()) {
+        let masked = masked(&body);
+        match Json::parse(masked.clone()) {
             Ok(json) => line.extend_from_slice(json.text().as_bytes()),
             Err(_) => write_string(&mut line, &masked),
         }

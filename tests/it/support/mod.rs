@@ -4,7 +4,6 @@
 //! process that ended) and has an end, [`PATIENCE`], after which the test fails with what was seen.
 
 // Each test file uses its own part of this.
-#![expect(dead_code, reason = "support is wider than what the present tests use")]
 
 pub mod api;
 pub mod client;

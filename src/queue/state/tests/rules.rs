@@ -91,6 +91,17 @@ fn all_rate_windows_have_to_grant() {
 }
 
 #[test]
+fn a_changed_rate_remembers_what_was_sent() {
+    let limited = |count| Limits { rate: vec![window(count, 1000)], ..fixed(9) };
+    let mut state = state(&[("a", limited(4))]);
+    let tickets: Vec<Ticket> = (0..6).map(|_| join(&mut state, "a", 0)).collect();
+    assert_eq!(grant(&mut state, 0), tickets[..4]);
+    apply(&mut state, &[("a", limited(5))], 10);
+    assert_eq!(grant(&mut state, 10), tickets[4..5]);
+    assert_eq!(state.next_wake(), Some(at(1000)));
+}
+
+#[test]
 fn the_longer_pause_wins_in_either_order() {
     for pauses in [[500, 100], [100, 500]] {
         let mut state = state(&[("a", fixed(2)), ("b", borrow("a"))]);
@@ -328,6 +339,9 @@ fn fair_order_shares_starts_by_weight() {
 #[test]
 fn a_flow_that_was_silent_saves_nothing_up() {
     let mut state = state(&[("a", Limits { order: Order::Fair, ..fixed(1) })]);
+    let early = join_as(&mut state, "a", "silent", 1, 0);
+    assert_eq!(grant(&mut state, 0), [early]);
+    state.leave(early, at(0));
     for _ in 0..100 {
         let ticket = join_as(&mut state, "a", "busy", 1, 0);
         assert_eq!(grant(&mut state, 0), [ticket]);
@@ -342,6 +356,28 @@ fn a_flow_that_was_silent_saves_nothing_up() {
         state.leave(granted[0], at(0));
     }
     assert!((5..=6).contains(&silent), "{silent}");
+}
+
+#[test]
+fn a_turn_that_was_held_back_does_not_set_the_clock_of_turns_back() {
+    let mut state = state(&[("a", Limits { order: Order::Fair, ..fixed(1) }), ("b", borrow("a"))]);
+    let holder = join_as(&mut state, "b", "held", 1, 0);
+    assert_eq!(grant(&mut state, 0), [holder]);
+    state.pause(holder, at(100), PauseScope::Connection);
+    let held = join_as(&mut state, "b", "held", 1, 0);
+    state.leave(holder, at(0));
+    for _ in 0..50 {
+        let ticket = join_as(&mut state, "a", "busy", 1, 0);
+        assert_eq!(grant(&mut state, 0), [ticket]);
+        state.leave(ticket, at(0));
+    }
+    assert_eq!(grant(&mut state, 100), [held]);
+    let busy = join_as(&mut state, "a", "busy", 1, 100);
+    let new: Vec<Ticket> = (0..3).map(|_| join_as(&mut state, "a", "new", 1, 100)).collect();
+    state.leave(held, at(100));
+    assert_eq!(grant(&mut state, 100), new[..1]);
+    state.leave(new[0], at(100));
+    assert_eq!(grant(&mut state, 100), [busy], "the new flow has had its turn");
 }
 
 #[test]

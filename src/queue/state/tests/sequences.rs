@@ -177,13 +177,12 @@ impl Pair {
     /// Everybody is sent and answered in the end, led by alarms alone; nothing remains.
     fn drain(&mut self) {
         while let Some(row) = self.model.present().first().copied() {
-            match self.model.sent().first() {
-                Some(row) => self.leave(*row),
-                None => {
-                    let wake = self.state.next_wake();
-                    assert!(wake.is_some(), "{row} waits for ever");
-                    self.now = u64::try_from(wake.unwrap().0.as_millis()).unwrap();
-                }
+            if let Some(row) = self.model.sent().first() {
+                self.leave(*row);
+            } else {
+                let wake = self.state.next_wake();
+                assert!(wake.is_some(), "{row} waits for ever");
+                self.now = u64::try_from(wake.unwrap().0.as_millis()).unwrap();
             }
             self.model.forget_pools();
             self.compare();
