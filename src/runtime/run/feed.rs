@@ -68,17 +68,16 @@ impl<'r> Feed<'r> {
         let base = self.scope.context(&now);
         let outer = self.lane.client.context(base);
         for _ in 0..STRETCH {
-            let item = match self.held.take() {
-                Some(shaped) => shaped,
-                None => {
-                    let Some(item) = self.next_item() else {
-                        self.pages.pop_front();
-                        return Some(self.close(&base, state, errors));
-                    };
-                    state.taken(item.page);
-                    let Some(item) = self.shaped(item, &outer, state, errors) else { continue };
-                    item
-                }
+            let item = if let Some(shaped) = self.held.take() {
+                shaped
+            } else {
+                let Some(item) = self.next_item() else {
+                    self.pages.pop_front();
+                    return Some(self.close(&base, state, errors));
+                };
+                state.taken(item.page);
+                let Some(item) = self.shaped(item, &outer, state, errors) else { continue };
+                item
             };
             let Some(batcher) = &mut self.batcher else {
                 if self.scope.output.record(item.record.json()).is_err() {
