@@ -70,7 +70,9 @@ pub async fn to_the_end(
         }
         signal = signals.ending() => signal,
     };
-    event::drain_started(signal.name(), *supervisor.running().borrow(), timeout);
+    let runs = *supervisor.running().borrow();
+    supervisor.begin_drain();
+    event::drain_started(signal.name(), runs, timeout);
     let whole = tokio::select! {
         whole = supervisor.drain(timeout) => whole,
         second = signals.ending() => {

@@ -12,7 +12,7 @@ use crate::observe::{event, task};
 use crate::runtime::engine::NotReady;
 use crate::runtime::scope::Output;
 use crate::runtime::supervisor::Supervisor;
-use crate::server::{BindError, Doors, Readiness, Server, ServerHandle, StatusSource};
+use crate::server::{BindError, Doors, Readiness, Server, StatusSource};
 use crate::store::socket::{Answers, Ask, OwnerSocket};
 use crate::store::{StateDir, StateError};
 use chrono::{DateTime, Utc};
@@ -23,7 +23,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Time for answers under way when the process ends.
@@ -89,8 +88,9 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let process = Process::start(setup, &clock)?;
     let upkeep = recorder::keep(recorder, clock.clone());
     let server = door.start(process.face.clone(), clock.clone());
-    // Not stopped by the drain: `status` tells how that goes.
-    let answers = socket.serve(process.face.clone(), clock.clone(), CancellationToken::new());
+    // Outlives the drain: `status` tells how that goes.
+    let silence = CancellationToken::new();
+    let answers = socket.serve(process.face.clone(), clock.clone(), silence.clone());
 
     let first = loop {
         match signals.next().await {
@@ -99,20 +99,13 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
         }
     };
     let ended = process.end(first, timeout, &mut signals).await;
-    finish(server, answers, upkeep, &clock).await;
+    server.stop(&clock, SERVER_GRACE).await;
+    silence.cancel();
+    // Waited for, so that the socket's file is gone before the directory is free for the next owner.
+    let _ = answers.await;
+    upkeep.abort();
     drop(state);
     Ok(ended)
-}
-
-async fn finish(
-    server: ServerHandle,
-    answers: JoinHandle<()>,
-    upkeep: JoinHandle<()>,
-    clock: &crate::value::time::SharedClock,
-) {
-    server.stop(clock, SERVER_GRACE).await;
-    answers.abort();
-    upkeep.abort();
 }
 
 struct Process {
@@ -153,6 +146,7 @@ impl Process {
     async fn end(&self, signal: Signal, timeout: Duration, signals: &mut Signals) -> Ended {
         self.face.draining.store(true, Ordering::Relaxed);
         let runs = *self.supervisor.running().borrow();
+        self.supervisor.begin_drain();
         event::drain_started(signal.name(), runs, timeout);
         self.stop.cancel();
         let ended = tokio::select! {

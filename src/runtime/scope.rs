@@ -3,6 +3,7 @@
 use super::run::report::Progress;
 use crate::http::client::Client;
 use crate::model::flow::Flow;
+use crate::model::snapshot::Snapshot;
 use crate::observe::meters::{FlowMeters, TriggerKind};
 use crate::queue::{KeepOpen, Queue};
 use crate::value::context::{Context, Root, Slot};
@@ -11,6 +12,7 @@ use crate::value::json::{Json, JsonRef};
 use crate::value::time::SharedClock;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// A connection's client and the line its requests stand in.
@@ -72,6 +74,8 @@ pub struct Scope {
     pub kept: Vec<KeepOpen>,
     /// How to stop.
     pub stop: Stop,
+    /// Changes when another snapshot came in force: this run keeps its own, but limits may be others now.
+    pub reloads: watch::Receiver<Option<Arc<Snapshot>>>,
 }
 
 impl Scope {

@@ -158,28 +158,26 @@ impl Supervisor {
                 Refused::Kept(flow.id.clone())
             });
         }
-        Ok(self.launch(&mut inner, &generation, flow.clone(), trigger, options))
+        Ok(self.launch(&mut inner, &generation, flow, trigger, options))
+    }
+
+    /// From here on nothing new is read, started or sent; what is in flight goes on.
+    pub fn begin_drain(&self) {
+        let mut inner = self.lock();
+        inner.draining = true;
+        for active in inner.active.values_mut() {
+            active.queued = None;
+            active.stop.drain.cancel();
+        }
+        drop(inner);
+        self.services.queue.close();
     }
 
     /// Reads and starts nothing new, lets requests in flight finish, cuts them short after `timeout`. True when
     /// everything in flight finished by itself.
     pub async fn drain(&self, timeout: Duration) -> bool {
-        let stops: Vec<Stop> = {
-            let mut inner = self.lock();
-            inner.draining = true;
-            inner
-                .active
-                .values_mut()
-                .map(|active| {
-                    active.queued = None;
-                    active.stop.clone()
-                })
-                .collect()
-        };
-        for stop in &stops {
-            stop.drain.cancel();
-        }
-        self.services.queue.close();
+        self.begin_drain();
+        let stops: Vec<Stop> = self.lock().active.values().map(|active| active.stop.clone()).collect();
         let deadline = self.services.clock.mono().plus(timeout);
         let mut running = self.running.subscribe();
         let finished = tokio::select! {
@@ -221,7 +219,7 @@ impl Supervisor {
         &self,
         inner: &mut Inner,
         generation: &Arc<Generation>,
-        flow: Arc<Flow>,
+        flow: &Arc<Flow>,
         trigger: TriggerKind,
         options: Options,
     ) -> Started {
@@ -246,6 +244,7 @@ impl Supervisor {
             progress: progress.clone(),
             meters: generation.meters(&flow.id),
             stop: stop.clone(),
+            reloads: self.snapshots.subscribe(),
             flow: flow.clone(),
         };
         let active = Active { run: id, started, progress: progress.clone(), stop, queued: None };
@@ -263,15 +262,12 @@ impl Supervisor {
             slot = self.slots.clone().acquire_owned() => slot.ok(),
             () = scope.stop.drain.cancelled() => None,
         };
-        let report = match slot {
-            Some(_) => match AssertUnwindSafe(run(&scope)).catch_unwind().await {
-                Ok(report) => report,
-                Err(_) => ended_early(&scope, Ending::ExportFailed(panicked())),
-            },
-            None => {
-                event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger);
-                ended_early(&scope, Ending::Cancelled)
-            }
+        let report = if slot.is_some() {
+            let ended = AssertUnwindSafe(run(&scope)).catch_unwind().await;
+            ended.unwrap_or_else(|_| ended_early(&scope, Ending::ExportFailed(panicked())))
+        } else {
+            event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger);
+            ended_early(&scope, Ending::Cancelled)
         };
         drop(slot);
         self.finished(&report);
@@ -294,7 +290,7 @@ impl Supervisor {
         if let Some(trigger) = queued.filter(|_| !inner.draining)
             && let Some(flow) = generation.snapshot.flows.get(&report.flow).filter(|flow| flow.enabled)
         {
-            self.launch(&mut inner, &generation, flow.clone(), trigger, Options::default());
+            self.launch(&mut inner, &generation, flow, trigger, Options::default());
         }
     }
 

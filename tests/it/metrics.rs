@@ -76,7 +76,7 @@ fn every_frozen_series_is_there_under_load_with_its_labels() {
 
 #[test]
 fn attempts_are_counted_one_by_one() {
-    let sink = Faults { fail_every: 5, ..Faults::default() };
+    let sink = Faults { fail_every: 20, ..Faults::default() };
     let settings = Settings { records: 100, fresh: 0, sink, ..Settings::default() };
     let playground = Playground::start(settings).unwrap();
     let project = Project::new();

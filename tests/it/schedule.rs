@@ -40,10 +40,10 @@ fn each_second_is_a_run_of_its_own_and_never_two() {
     let mut distinct = seconds.clone();
     distinct.dedup();
     assert_eq!(distinct, seconds, "an instant fires once");
-    assert!(seconds.iter().all(|at| at.ends_with(".000Z")), "{seconds:?}");
+    assert!(seconds.iter().all(|at| at[19..] == *".000Z"), "{seconds:?}");
     assert!(api.requests_to("/taken").len() >= 4);
     let taken = api.requests_to("/taken");
-    assert!(taken[3].arrived - taken[0].arrived >= Duration::from_secs(2), "no faster than the clock");
+    assert!(taken[3].arrived >= taken[0].arrived + Duration::from_secs(2), "no faster than the clock");
     assert_eq!(serving.sample("flowgate_flow_runs_total{flow=\"copy\",outcome=\"failed\",trigger=\"schedule\"}"), 0.0);
     assert!(
         serving.sample("flowgate_flow_runs_total{flow=\"copy\",outcome=\"succeeded\",trigger=\"schedule\"}") >= 4.0

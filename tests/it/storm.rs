@@ -53,7 +53,6 @@ fn three_hundred_changes_of_one_file_under_load_lose_nothing_double_nothing_exce
     let playground = Playground::start(settings).unwrap();
     let base = playground.base_uri();
     let project = Project::new();
-    project.settings("[log]\nlevel = \"info,flowgate::runtime=warn\"");
     project.connection("shop", &base, "concurrency_level = 1").connection("erp", &base, "concurrency_level = 4");
     project.write("flows/orders.toml", &orders(""));
     let begun = now();

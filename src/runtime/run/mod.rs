@@ -107,6 +107,7 @@ impl<'r> Run<'r> {
         let mut idle = Some(Reader::new(scope, lane));
         let mut reading: Option<Read<'r>> = None;
         let mut feed = Feed::new(scope, lane, import);
+        let mut reloads = scope.reloads.clone();
         loop {
             let draining = scope.stop.drain.is_cancelled();
             let stopping = draining || matches!(self.failed, Some(Ending::Offline(_)));
@@ -142,6 +143,8 @@ impl<'r> Run<'r> {
                     }
                 }
                 () = scope.stop.drain.cancelled(), if !draining => {}
+                // A raised level wants more tickets in line at once, not after the next answer.
+                Ok(()) = reloads.changed() => {}
                 () = tokio::task::yield_now(), if more => {}
             }
         }
