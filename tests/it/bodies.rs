@@ -40,3 +40,17 @@ fn delete_sends_a_body_only_when_one_is_configured() {
     let expected = [1, 2, 3].map(|id| Some(json!({"id": id})));
     assert_eq!(sent("DELETE /taken", "method = \"DELETE\"\nbody = { id = \"$.id\" }\n"), expected);
 }
+
+#[test]
+fn a_batch_that_would_grow_too_large_is_closed_early() {
+    let note = "x".repeat(30 << 20);
+    let records: Vec<String> = (1..=3).map(|id| format!("{{\"id\":{id},\"note\":\"{note}\"}}")).collect();
+    let page = Reply::json(200, format!("{{\"data\":[{}]}}", records.join(",")));
+    let api = Api::scripted([("GET /records", vec![page]), ("POST /taken", vec![Reply::json(200, "{}")])]);
+    let flow = format!("{EXPORT}[import]\nconnection = \"api\"\nrelative_uri = \"/taken\"\nbatch_size = 3\n");
+    copy(&api, "max_response = \"128MiB\"\ntimeout = \"60s\"\n", &flow, &[]).expect_code(0);
+    let counts: Vec<usize> =
+        api.requests_to("/taken").iter().map(|request| request.body.matches("\"id\"").count()).collect();
+    assert_eq!(counts.iter().sum::<usize>(), 3, "{counts:?}");
+    assert_eq!(counts.len(), 2, "{counts:?}");
+}

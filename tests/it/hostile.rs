@@ -46,7 +46,7 @@ fn a_gzip_bomb_is_refused_at_the_cap_and_memory_stays_bounded() {
     });
     let project = project(&api, "", EXPORT);
     project.write("flows/held.toml", &EXPORT.replace("/records", "/held"));
-    let mut child = flowgate(project.dir()).args(["run", "copy", "held"]).spawn().unwrap();
+    let mut child = flowgate(project.dir()).args(["run", "copy", "held", "--log-level", "error"]).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     // The flow has ended; the other one keeps the process alive.

@@ -42,12 +42,14 @@ pub(super) struct Feed<'r> {
     import: Option<&'r Lane>,
     batcher: Option<Batcher<'r>>,
     pages: VecDeque<Pending>,
+    /// A shaped record that found no room in the batch before.
+    held: Option<Item>,
 }
 
 impl<'r> Feed<'r> {
     pub(super) fn new(scope: &'r Scope, lane: &'r Lane, import: Option<(&'r Lane, &'r Import)>) -> Self {
         let batcher = import.map(|(lane, import)| Batcher::new(lane, import));
-        Self { scope, lane, import: import.map(|(lane, _)| lane), batcher, pages: VecDeque::new() }
+        Self { scope, lane, import: import.map(|(lane, _)| lane), batcher, pages: VecDeque::new(), held: None }
     }
 
     pub(super) fn push(&mut self, page: Page) {
@@ -66,12 +68,17 @@ impl<'r> Feed<'r> {
         let base = self.scope.context(&now);
         let outer = self.lane.client.context(base);
         for _ in 0..STRETCH {
-            let Some(item) = self.next_item() else {
-                self.pages.pop_front();
-                return Some(self.close(&base, state, errors));
+            let item = if let Some(shaped) = self.held.take() {
+                shaped
+            } else {
+                let Some(item) = self.next_item() else {
+                    self.pages.pop_front();
+                    return Some(self.close(&base, state, errors));
+                };
+                state.taken(item.page);
+                let Some(item) = self.shaped(item, &outer, state, errors) else { continue };
+                item
             };
-            state.taken(item.page);
-            let Some(item) = self.shaped(item, &outer, state, errors) else { continue };
             let Some(batcher) = &mut self.batcher else {
                 if self.scope.output.record(item.record.json()).is_err() {
                     return Some(Fed::OutputClosed);
@@ -81,6 +88,11 @@ impl<'r> Feed<'r> {
             };
             let (page, position, record) = (item.page, item.position, item.record.clone());
             if let Err(error) = batcher.add(item, &base) {
+                if matches!(error, EvalError::Limit(_)) && !batcher.is_empty() {
+                    // It may be the batch that is too large, not the record: it gets a request of its own.
+                    self.held = Some(Item { page, position, record });
+                    return Some(self.close(&base, state, errors));
+                }
                 errors.add_eval(self.scope, &Item { page, position, record }, "import", &error);
                 state.resolve(page, Resolution::Failed);
             } else if batcher.is_full() {
