@@ -104,8 +104,6 @@ pub(super) fn connections(
     for (draft, hash) in drafts {
         let Some(mut http) = draft.http else { continue };
         let pool = draft.borrow.as_ref().map_or(&draft.id, |lender| &lender.value);
-        // Secrets tell their own reason.
-        http.unresolved = draft.unresolved.into_iter().filter(|reason| reason.starts_with("vars.")).collect();
         http.level = levels.get(pool).copied().unwrap_or(settings.burst).get();
         let level = match (draft.borrow, draft.level) {
             (Some(lender), _) => Level::Borrow(lender.value),
