@@ -74,6 +74,8 @@ pub(in crate::config) struct Draft {
     pub(in crate::config) formerly: Vec<Named<ConnectionId>>,
     pub(in crate::config) borrow: Option<Named<ConnectionId>>,
     pub(in crate::config) level: Option<NonZeroU32>,
+    /// The level is there, readable or not.
+    pub(in crate::config) level_given: bool,
     pub(in crate::config) wait_time: Duration,
     pub(in crate::config) rate: Vec<RateWindow>,
     pub(in crate::config) order: Order,
@@ -108,6 +110,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
         formerly,
         borrow: limits.borrow,
         level: limits.level,
+        level_given: limits.level_given,
         wait_time: limits.wait_time,
         rate: limits.rate,
         order: limits.order,
