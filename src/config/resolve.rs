@@ -22,9 +22,9 @@ struct Lender<'d> {
 /// Reports every borrowing that cannot work.
 pub(super) fn borrowing(drafts: &[(&File<'_>, &Draft)], unreadable: &[ConnectionId]) {
     let mut lenders: BTreeMap<&ConnectionId, Lender<'_>> = BTreeMap::new();
-    for (file, draft) in drafts {
+    for (_, draft) in drafts {
         // A level that is there but wrong was reported.
-        let readable = draft.level.is_some() || !file.text().contains("concurrency_level");
+        let readable = draft.level.is_some() || !draft.level_given;
         let borrows = draft.borrow.as_ref().map(|named| &named.value);
         lenders.insert(&draft.id, Lender { level: draft.level, borrows, readable });
     }
@@ -104,8 +104,6 @@ pub(super) fn connections(
     for (draft, hash) in drafts {
         let Some(mut http) = draft.http else { continue };
         let pool = draft.borrow.as_ref().map_or(&draft.id, |lender| &lender.value);
-        // Secrets tell their own reason.
-        http.unresolved = draft.unresolved.into_iter().filter(|reason| reason.starts_with("vars.")).collect();
         http.level = levels.get(pool).copied().unwrap_or(settings.burst).get();
         let level = match (draft.borrow, draft.level) {
             (Some(lender), _) => Level::Borrow(lender.value),

@@ -117,6 +117,18 @@ fn an_unresolved_source_is_a_warning_and_the_connection_knows_why_it_is_offline(
 }
 
 #[test]
+fn a_flow_knows_which_of_its_variables_have_no_value_yet() {
+    let flow = "vars.region = { env = 'NOPE' }\nvars.size = 3\nexport.connection = 'a'\nexport.keep = 'record.id == flow.vars.region'";
+    let files = [("connections/a.toml", "base_uri = 'https://a.example'"), ("flows/f.toml", flow)];
+    let unresolved = |env| {
+        let loaded = load(&tree(&files), env);
+        loaded.snapshot.unwrap().flows[&FlowId::parse("f").unwrap()].unresolved.clone()
+    };
+    assert_eq!(unresolved(&NOTHING), ["vars.region: environment variable `NOPE` is not set"]);
+    assert_eq!(unresolved(&Variables(&[("NOPE", "eu")])), [""; 0]);
+}
+
+#[test]
 fn a_server_token_that_does_not_resolve_is_not_the_same_as_none() {
     let settings = |text| load(&tree(&[("flowgate.toml", text)]), &NOTHING).snapshot.unwrap().settings;
     let asked = settings("[server]\nlisten = '0.0.0.0:1'\ntoken = { env = 'T' }");

@@ -89,8 +89,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Builds the client; a header, query or credential that cannot be rendered is an error that names the key.
-    /// Nothing is opened before the first request.
+    /// Builds the client; a header, query or credential that cannot be rendered takes it offline, with a reason that
+    /// names the key. Nothing is opened before the first request.
     pub fn new(
         id: &ConnectionId,
         settings: Arc<ClientSettings>,
@@ -115,18 +115,25 @@ impl Client {
         transport: Arc<dyn Transport>,
     ) -> Result<Self, String> {
         let root = root(&settings);
-        let offline = unresolved(&settings);
+        let mut offline = unresolved(&settings);
         let ctx = Context::new().with(Root::Connection, Slot::Json(root.as_ref()));
         let mut secrets: Vec<Secret> = settings.secrets.iter().filter_map(|(_, s)| s.clone().ok()).collect();
         let mut credential = Credential::None;
         let mut fixed = Fixed::default();
         if offline.is_none() {
-            let proof = settings.auth.prove(&ctx).map_err(|error| error.to_string())?;
-            secrets.extend(proof.secrets);
-            credential = proof.credential;
-            fixed = Fixed::render(&settings, &ctx).map_err(|error| error.to_string())?;
+            // One bad value stops its own connection and no other.
+            let rendered = settings.auth.prove(&ctx).and_then(|proof| {
+                secrets.extend(proof.secrets);
+                credential = proof.credential;
+                Fixed::render(&settings, &ctx)
+            });
+            match rendered {
+                Ok(rendered) => fixed = rendered,
+                Err(error) => offline = Some(error.to_string()),
+            }
         }
         let redactor = Redactor::new(secrets.iter().map(Secret::reveal));
+        let offline = offline.map(|reason| excerpt::fit(&redactor.redact(&reason)));
         Ok(Self {
             id: id.clone(),
             root,

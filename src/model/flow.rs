@@ -23,6 +23,8 @@ pub struct Flow {
     pub weight: NonZeroU32,
     /// `flow` root: `{"id": …, "vars": {…}}`
     pub context: Json,
+    /// `[vars]` without a value (key path and reason): its records cannot be judged rightly while there are any.
+    pub unresolved: Vec<String>,
     /// `[schedule]`
     pub schedule: Option<Schedule>,
     /// `[export]`

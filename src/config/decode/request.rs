@@ -22,7 +22,7 @@ const METHODS: &[(&str, Method)] = &[
 /// Media types of the format; only the first is built.
 const OTHER_MEDIA: &[&str] = &["xml", "csv", "form", "text", "ndjson", "multipart", "binary"];
 /// Headers that belong to the connection itself.
-const RESERVED: &[&str] = &["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"];
+const RESERVED: &[&str] = &["host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"];
 
 /// What texts of a request see: its body may see another context than the rest (records of a batch one by one).
 pub(super) struct RequestScopes<'s, 'a> {
@@ -90,7 +90,10 @@ impl Value<'_> {
     /// One header or query parameter.
     fn field(&self, name: &str, header: bool, scope: &Scope<'_>) -> Option<Field> {
         if header {
-            self.check_header_name(name)?;
+            if let Some(finding) = bad_header_name(name) {
+                self.report_key(finding);
+                return None;
+            }
         }
         if names_credential(name) && self.raw_str().is_some_and(|text| !text.is_empty() && is_constant(text)) {
             self.literal_secret();
@@ -112,18 +115,16 @@ impl Value<'_> {
         Some(Field { name: name.to_owned(), value: value?, join: join.ok()? })
     }
 
-    fn check_header_name(&self, name: &str) -> Option<()> {
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if name.is_empty() || !name.bytes().all(token) {
-            self.report_key(Finding::error("bad-header", format!("{name:?} is no header name")));
-            return None;
+    /// A string that names a header this request may set.
+    pub(super) fn header_name(&self) -> Option<String> {
+        let name = self.string()?;
+        match bad_header_name(name) {
+            Some(finding) => {
+                self.report(finding);
+                None
+            }
+            None => Some(name.to_owned()),
         }
-        if RESERVED.contains(&name.to_lowercase().as_str()) {
-            let finding = Finding::error("bad-header", format!("header `{name}` is set by the HTTP client alone"));
-            self.report_key(finding.help("remove it"));
-            return None;
-        }
-        Some(())
     }
 
     /// A body: a tree, or text that must be JSON once filled in.
@@ -142,6 +143,18 @@ impl Value<'_> {
         }
         Some(BodySpec::Text(template))
     }
+}
+
+/// What is wrong with the name of a header that is to be set.
+fn bad_header_name(name: &str) -> Option<Finding> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Some(Finding::error("bad-header", format!("{name:?} is no header name")));
+    }
+    let reserved = RESERVED.contains(&name.to_lowercase().as_str());
+    reserved.then(|| {
+        Finding::error("bad-header", format!("header `{name}` is set by the HTTP client alone")).help("remove it")
+    })
 }
 
 /// A string that is neither computed nor filled in.

@@ -20,22 +20,16 @@ pub(in crate::config) struct Sources<'a> {
     env: &'a dyn Env,
     /// Absolute path to hash of the content, `absent` when it could not be read.
     named: RefCell<BTreeMap<PathBuf, String>>,
-    unresolved: RefCell<Vec<String>>,
 }
 
 impl<'a> Sources<'a> {
     pub(in crate::config) fn new(root: &'a Path, env: &'a dyn Env) -> Self {
-        Self { root, env, named: RefCell::default(), unresolved: RefCell::default() }
+        Self { root, env, named: RefCell::default() }
     }
 
     /// Files named so far with the hashes of their contents.
     pub(in crate::config) fn named(self) -> BTreeMap<PathBuf, String> {
         self.named.into_inner()
-    }
-
-    /// What did not resolve so far, key path and reason.
-    pub(super) fn unresolved(&self) -> Vec<String> {
-        self.unresolved.borrow().clone()
     }
 
     fn variable(&self, name: &str) -> Result<String, String> {
@@ -123,8 +117,7 @@ impl Value<'_> {
         }
     }
 
-    fn unresolved(&self, sources: &Sources<'_>, reason: &str) {
-        sources.unresolved.borrow_mut().push(format!("{}: {reason}", self.key));
+    fn unresolved(&self, reason: &str) {
         let finding = Finding::warning("unresolved-source", format!("`{}` does not resolve: {reason}", self.key));
         self.report(finding.help("until it does, whatever needs it is offline"));
     }
@@ -146,23 +139,27 @@ impl Value<'_> {
         Some(match found.value {
             Ok(value) => Ok(Secret::new(value)),
             Err(reason) => {
-                self.unresolved(sources, &reason);
+                self.unresolved(&reason);
                 Err(reason)
             }
         })
     }
 
-    /// An entry of `[vars]`: a constant, or a source with an optional default; none when that does not resolve.
-    pub(in crate::config) fn variable(&self, sources: &Sources<'_>) -> Result<Option<serde_json::Value>, Reported> {
+    /// An entry of `[vars]`: a constant, or a source with an optional default. The inner result is the value or why
+    /// there is none yet.
+    pub(in crate::config) fn variable(
+        &self,
+        sources: &Sources<'_>,
+    ) -> Result<Result<serde_json::Value, String>, Reported> {
         let is_source = self.table_has(&["env", "file", "command"]);
         if !is_source {
-            return self.json().map(Some).ok_or(Reported);
+            return self.json().map(Ok).ok_or(Reported);
         }
         Ok(match self.source(sources, true).ok_or(Reported)?.value {
-            Ok(text) => Some(serde_json::Value::String(text)),
+            Ok(text) => Ok(serde_json::Value::String(text)),
             Err(reason) => {
-                self.unresolved(sources, &reason);
-                None
+                self.unresolved(&reason);
+                Err(reason)
             }
         })
     }

@@ -97,6 +97,25 @@ async fn an_unresolved_secret_sends_nothing_and_says_which_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_value_that_cannot_travel_takes_its_connection_offline_and_is_not_shown() {
+    let mut by_credential = with_token(Location::Header, "Authorization", "Bearer");
+    by_credential.secrets = vec![("token".to_owned(), Ok(Secret::new("hunter2\nX-Evil: 1")))];
+    let mut by_header = settings(BASE);
+    by_header.secrets.clone_from(&by_credential.secrets);
+    let value = Tree::leaf("{{connection.secrets.token}}").unwrap();
+    by_header.headers = vec![Field { name: "X-Key".to_owned(), value, join: None }];
+    for (settings, place) in [(by_credential, "auth.token.token"), (by_header, "`x-key`")] {
+        let bench = Bench::new(settings, [answer(200, "")]);
+        let failure = bench.client.exchange(bench.permit().await, &request(Method::Get, BASE), None, false).await;
+        let failure = failure.err().unwrap();
+        assert_eq!((failure.class, bench.script.count()), (FailureClass::Auth, 0));
+        assert!(failure.message.contains(place) && failure.message.contains("line break"), "{failure}");
+        assert!(!failure.message.contains("hunter2"), "{failure}");
+        assert_eq!(bench.client.offline(), Some(failure.message.as_str()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_credential_is_final() {
     let bench = Bench::new(with_token(Location::Header, "Authorization", "Bearer"), [answer(401, "who?")]);
     let failure = bench.client.exchange(bench.permit().await, &request(Method::Get, BASE), None, false).await;

@@ -49,7 +49,10 @@ fn token(table: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &
     let token = token.and_then(|value| value.credential(scope, sources, secrets));
     let location = table.take("location").map(|value| value.word(LOCATIONS, &[]));
     let place = location.flatten().unwrap_or_default();
-    let name = table.take("name").map(|value| value.string().map(str::to_owned));
+    let name = table.take("name").map(|value| match place {
+        Location::Header => value.header_name(),
+        Location::Query | Location::Body => value.string().map(str::to_owned),
+    });
     let scheme = table.take("scheme");
     if let Some(scheme) = scheme.as_ref().filter(|_| place != Location::Header) {
         let finding = Finding::error("conflicting-keys", "`scheme` stands before a token in a header only");

@@ -20,9 +20,9 @@ pub(super) fn decode(
     facts: &Facts,
     auth: Option<Auth>,
     secrets: Secrets,
-    unresolved: bool,
+    unresolved: Vec<String>,
 ) -> Option<ClientSettings> {
-    let base_uri = root.need("base_uri").and_then(|value| value.base_uri(scope, facts, &secrets, unresolved));
+    let base_uri = root.need("base_uri").and_then(|value| value.base_uri(scope, facts, &secrets, &unresolved));
     root.media_types();
     let headers = root.fields("headers", scope);
     let query = root.fields("query", scope);
@@ -40,7 +40,7 @@ pub(super) fn decode(
     let auth_failure = answers::auth_failure(root, scope);
     let retry = answers::retry(root, scope);
     Some(ClientSettings {
-        unresolved: Vec::new(),
+        unresolved,
         base_uri: base_uri?,
         headers,
         query,
@@ -86,7 +86,7 @@ impl Value<'_> {
     }
 
     /// Rendered now: it may see `connection.vars` and `connection.secrets`, which do not change while loaded.
-    fn base_uri(&self, scope: &Scope<'_>, facts: &Facts, secrets: &Secrets, unresolved: bool) -> Option<Url> {
+    fn base_uri(&self, scope: &Scope<'_>, facts: &Facts, secrets: &Secrets, unresolved: &[String]) -> Option<Url> {
         let before = self.file.error_count();
         let template = self.text(Place::Plain, scope)?;
         if self.file.error_count() != before {
@@ -101,7 +101,7 @@ impl Value<'_> {
         let context = Context::new().with(Root::Connection, Slot::Map(&connection));
         if let Err(error) = template.render(&context, &mut text) {
             // What is missing is a source that was reported: the connection is offline until it resolves.
-            if error.is_missing() && (unresolved || secrets.iter().any(|(_, secret)| secret.is_err())) {
+            if error.is_missing() && (!unresolved.is_empty() || secrets.iter().any(|(_, secret)| secret.is_err())) {
                 return Url::parse("http://unresolved.invalid/").ok();
             }
             self.report(Finding::error("bad-template", error.to_string()));

@@ -18,6 +18,8 @@ const MOST: u64 = 10_000;
 pub(super) struct Own {
     pub(super) borrow: Option<Named<ConnectionId>>,
     pub(super) level: Option<NonZeroU32>,
+    /// `concurrency_level` is there, readable or not.
+    pub(super) level_given: bool,
     pub(super) wait_time: Duration,
     pub(super) rate: Vec<RateWindow>,
     pub(super) order: Order,
@@ -44,6 +46,7 @@ pub(super) fn decode(root: &Table<'_>, scope: &Scope<'_>) -> Own {
     Own {
         borrow,
         level: given.flatten(),
+        level_given: level.is_some(),
         wait_time: wait.and_then(|value| value.duration()).unwrap_or_default(),
         rate: rate.map(|value| value.rate_windows()).unwrap_or_default(),
         order: order.and_then(|value| value.word(ORDERS, &[])).unwrap_or_default(),

@@ -74,13 +74,13 @@ pub(in crate::config) struct Draft {
     pub(in crate::config) formerly: Vec<Named<ConnectionId>>,
     pub(in crate::config) borrow: Option<Named<ConnectionId>>,
     pub(in crate::config) level: Option<NonZeroU32>,
+    /// The level is there, readable or not.
+    pub(in crate::config) level_given: bool,
     pub(in crate::config) wait_time: Duration,
     pub(in crate::config) rate: Vec<RateWindow>,
     pub(in crate::config) order: Order,
     /// None when something it needs is wrong.
     pub(in crate::config) http: Option<ClientSettings>,
-    /// Sources that did not resolve.
-    pub(in crate::config) unresolved: Vec<String>,
 }
 
 type Secrets = Vec<(String, Result<Secret, String>)>;
@@ -102,7 +102,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let scope = Scope::of_connection(&facts);
     let auth = auth::decode(root, &scope, sources, &mut secrets);
     let limits = limits::decode(root, &scope);
-    let http = base::decode(root, &scope, &facts, auth, secrets, !unresolved.is_empty());
+    let http = base::decode(root, &scope, &facts, auth, secrets, unresolved);
     root.finish();
     let draft = Draft {
         id,
@@ -110,11 +110,11 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
         formerly,
         borrow: limits.borrow,
         level: limits.level,
+        level_given: limits.level_given,
         wait_time: limits.wait_time,
         rate: limits.rate,
         order: limits.order,
         http,
-        unresolved: sources.unresolved(),
     };
     (draft, facts)
 }
@@ -126,7 +126,7 @@ fn names(root: &Table<'_>, table: &'static str) -> Vec<String> {
     table.map(|table| table.members().iter().map(|(name, _)| (*name).to_owned()).collect()).unwrap_or_default()
 }
 
-/// `[vars]`: constants and sources, with the names of those that did not resolve.
+/// `[vars]`: constants and sources, with key path and reason of those that do not resolve.
 pub(in crate::config) fn vars(
     root: &Table<'_>,
     sources: &Sources<'_>,
@@ -137,10 +137,10 @@ pub(in crate::config) fn vars(
     table.report_swallowed();
     for (name, value) in table.members() {
         match value.variable(sources) {
-            Ok(Some(found)) => {
+            Ok(Ok(found)) => {
                 values.insert(name.to_owned(), found);
             }
-            Ok(None) => unresolved.push(value.key.clone()),
+            Ok(Err(reason)) => unresolved.push(format!("{}: {reason}", value.key)),
             Err(Reported) => {}
         }
     }

@@ -49,7 +49,7 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
             finding.help("add `idempotency_key`, a text that is the same whenever the record is sent again"),
         );
     }
-    let header = header.map(|value| value.string().map(str::to_owned).ok_or(Reported)).transpose();
+    let header = header.map(|value| value.header_name().ok_or(Reported)).transpose();
     table.not_yet(NOT_YET);
     table.finish();
     let batch_size = batch_size.ok()?.and_then(|size| u32::try_from(size).ok()).and_then(NonZeroU32::new);

@@ -54,7 +54,7 @@ pub(in crate::config) fn decode(
     let enabled = root.take("enabled").and_then(|value| value.boolean()).unwrap_or(true);
     let formerly = root.take("formerly").map(|value| value.ids(FlowId::parse)).unwrap_or_default();
     not_yet(root);
-    let facts = facts(root, sources);
+    let (facts, unresolved) = facts(root, sources);
     let plain = Scope::of_flow(&facts, None);
     let weight = root.take("weight").and_then(|value| value.number(1..=1_000, &plain));
     let weight = weight.and_then(|weight| u32::try_from(weight).ok()).and_then(NonZeroU32::new);
@@ -82,6 +82,7 @@ pub(in crate::config) fn decode(
             enabled,
             weight: weight.unwrap_or(NonZeroU32::MIN),
             context: Json::from_value(&context),
+            unresolved,
             schedule: schedule.ok()?,
             export: export?,
             steps: steps?,
@@ -107,15 +108,17 @@ fn not_yet(root: &Table<'_>) {
     }
 }
 
-fn facts(root: &Table<'_>, sources: &Sources<'_>) -> Facts {
+/// The names of the flow, and what of its variables did not resolve.
+fn facts(root: &Table<'_>, sources: &Sources<'_>) -> (Facts, Vec<String>) {
     let names: Vec<String> = root
         .peek("vars")
         .filter(Value::is_table)
         .and_then(|value| value.table())
         .map(|table| table.members().iter().map(|(name, _)| (*name).to_owned()).collect())
         .unwrap_or_default();
-    let (values, _unresolved) = vars(root, sources);
-    Facts { vars: names, values: Json::from_value(&serde_json::Value::Object(values)), ..Facts::empty() }
+    let (values, unresolved) = vars(root, sources);
+    let facts = Facts { vars: names, values: Json::from_value(&serde_json::Value::Object(values)), ..Facts::empty() };
+    (facts, unresolved)
 }
 
 /// The export, and the names of its connection for everything outside requests.

@@ -162,6 +162,9 @@ impl Value<'_> {
     /// A parameter's name; in a body a dotted path of plain names.
     fn param(&self, place: In) -> Option<String> {
         let text = self.string()?;
+        if place == In::Header {
+            return self.header_name();
+        }
         let fits = match place {
             In::Body => self.path()?.plain_members().is_some_and(|members| !members.is_empty()),
             In::Query | In::Header => !text.is_empty(),
