@@ -5,6 +5,7 @@ use crate::support::api::{Api, Gates, Reply, in_flight};
 use crate::support::command::{Ended, finish, flowgate, run};
 use crate::support::project::Project;
 use crate::support::serving::Serving;
+use flowgate::playground::{Playground, Settings};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -201,4 +202,18 @@ fn a_run_cut_short_is_75() {
     running.signal(Signal::TERM);
     let (ended, lines) = running.wait_for_end();
     assert_eq!(ended, Some(75), "{lines:#?}");
+}
+
+#[test]
+fn a_flow_whose_variable_has_no_value_does_nothing_and_says_why() {
+    let playground = Playground::start(Settings { records: 3, ..Settings::default() }).unwrap();
+    let project = Project::new();
+    project.connection("shop", &playground.base_uri(), "").write(
+        "flows/orders.toml",
+        "[vars]\nregion = { env = \"NOT_SET_ANYWHERE\" }\n[export]\nconnection = \"shop\"\nrelative_uri = \"/page\"\n\
+         records = \"data\"\nkeep = \"record.id == flow.vars.region\"\n",
+    );
+    let ended = run(project.dir(), &["run", "orders"]).expect_code(77);
+    assert!(ended.stderr.contains("NOT_SET_ANYWHERE"), "{}", ended.stderr);
+    assert_eq!(playground.stop().sources.requests, 0);
 }

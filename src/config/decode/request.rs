@@ -22,7 +22,8 @@ const METHODS: &[(&str, Method)] = &[
 /// Media types of the format; only the first is built.
 const OTHER_MEDIA: &[&str] = &["xml", "csv", "form", "text", "ndjson", "multipart", "binary"];
 /// Headers that belong to the connection itself.
-const RESERVED: &[&str] = &["host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"];
+const RESERVED: &[&str] =
+    &["host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"];
 
 /// What texts of a request see: its body may see another context than the rest (records of a batch one by one).
 pub(super) struct RequestScopes<'s, 'a> {
@@ -89,11 +90,9 @@ impl Table<'_> {
 impl Value<'_> {
     /// One header or query parameter.
     fn field(&self, name: &str, header: bool, scope: &Scope<'_>) -> Option<Field> {
-        if header {
-            if let Some(finding) = bad_header_name(name) {
-                self.report_key(finding);
-                return None;
-            }
+        if header && let Some(finding) = bad_header_name(name) {
+            self.report_key(finding);
+            return None;
         }
         if names_credential(name) && self.raw_str().is_some_and(|text| !text.is_empty() && is_constant(text)) {
             self.literal_secret();

@@ -39,6 +39,7 @@ pub async fn run(scope: &Scope) -> Report {
     event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger);
     let mut run = Run::new(scope);
     let stopped = match (scope.lane(&scope.flow.export.connection), import_lane(scope)) {
+        _ if !scope.flow.unresolved.is_empty() => Some(Ending::Offline(no_value(&scope.flow.unresolved))),
         (Some(lane), Ok(import)) => run.work(lane, import).await,
         (_, Err(error)) => Some(Ending::ExportFailed(error)),
         (None, _) => Some(Ending::ExportFailed(no_connection(scope.flow.export.connection.as_str()))),
@@ -70,6 +71,11 @@ async fn arrival<'r>(reading: &mut Option<Read<'r>>) -> (Reader<'r>, Result<Opti
         Some(read) => read.await,
         None => std::future::pending().await,
     }
+}
+
+/// A variable without a value would quietly filter or write the wrong thing.
+fn no_value(reasons: &[String]) -> RunError {
+    RunError { place: "start".to_owned(), text: reasons.join("; ") }
 }
 
 fn no_connection(id: &str) -> RunError {
