@@ -266,7 +266,7 @@ impl Supervisor {
         let report = match slot {
             Some(_) => match AssertUnwindSafe(run(&scope)).catch_unwind().await {
                 Ok(report) => report,
-                Err(_) => ended_early(&scope, Ending::ExportFailed(panicked())),
+                Err(_) => ended_early(&scope, Ending::Fault(panicked())),
             },
             None => {
                 event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger);

@@ -18,4 +18,5 @@ mod readme;
 mod reload;
 mod sample_projects;
 mod schedule;
+mod stopping;
 mod support;
