@@ -3,15 +3,20 @@
 use crate::app::run::Output;
 use crate::value::json::Json;
 use std::io::{self, BufWriter, Stdout as Raw, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Buffered standard output; a reader that went away ends the run instead of panicking.
-pub struct Stdout(Mutex<BufWriter<Raw>>);
+pub struct Stdout {
+    out: Mutex<BufWriter<Raw>>,
+    reader_left: AtomicBool,
+}
 
 impl Stdout {
     /// Takes standard output.
     pub fn new() -> Self {
-        Self(Mutex::new(BufWriter::with_capacity(64 << 10, io::stdout())))
+        let out = Mutex::new(BufWriter::with_capacity(64 << 10, io::stdout()));
+        Self { out, reader_left: AtomicBool::new(false) }
     }
 
     /// Writes what is still buffered.
@@ -26,8 +31,17 @@ impl Stdout {
         self.with(|out| out.write_all(&line))
     }
 
-    fn with<T>(&self, write: impl FnOnce(&mut BufWriter<Raw>) -> T) -> T {
-        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Whether its reader closed it.
+    pub fn reader_left(&self) -> bool {
+        self.reader_left.load(Ordering::Relaxed)
+    }
+
+    fn with(&self, write: impl FnOnce(&mut BufWriter<Raw>) -> io::Result<()>) -> io::Result<()> {
+        let written = write(&mut self.out.lock().unwrap_or_else(PoisonError::into_inner));
+        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            self.reader_left.store(true, Ordering::Relaxed);
+        }
+        written
     }
 }
 

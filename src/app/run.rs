@@ -1,6 +1,6 @@
 //! Flows run once, side by side, to their end: what `run` and `demo` do.
 
-use super::{Signal, Signals};
+use super::signals::{self, LastResort, Signal, Signals};
 use crate::observe::event;
 use crate::observe::meters::TriggerKind;
 use crate::value::id::FlowId;
@@ -13,6 +13,9 @@ pub use crate::runtime::run::state::Counts;
 pub use crate::runtime::scope::Output;
 pub use crate::runtime::supervisor::{Options, Refused, Started, Supervisor};
 
+/// Time for runs cut short to give their account: they end at once.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How runs were stopped from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
@@ -20,12 +23,14 @@ pub enum Stopped {
     Whole(Signal),
     /// By a signal; requests in flight were cut short.
     Cut,
+    /// By a second signal.
+    Now(Signal),
 }
 
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Finished {
-    /// Reports of runs, in the order the flows were named. Cut runs have none.
+    /// Reports of runs, in the order the flows were named. None after a second signal.
     pub reports: Vec<Report>,
     /// Whether a flow could not start.
     pub refused: bool,
@@ -33,15 +38,20 @@ pub struct Finished {
     pub stopped: Option<Stopped>,
 }
 
-/// Starts the flows and waits for all of them. The first signal drains, the second ends at once.
+/// Starts the flows and waits for all of them. The first signal drains, the second ends at once. When even that
+/// cannot be done in order (standard output is a pipe nobody reads), the process ends with what `code` says.
 pub async fn to_the_end(
     supervisor: &Supervisor,
     ids: &[FlowId],
     options: Options,
     timeout: Duration,
     watch: impl Fn(&FlowId, Arc<Progress>),
+    code: fn(Stopped) -> u8,
 ) -> std::io::Result<Finished> {
+    let hangup = signals::hangup_ends();
     let mut signals = Signals::listen()?;
+    LastResort { clock: supervisor.services().clock.clone(), timeout: timeout + LAST_WORDS, hangup, code }
+        .stand_by()?;
     let mut finished = Finished::default();
     let mut refusals = Vec::new();
     let mut waiting = Vec::new();
@@ -68,21 +78,24 @@ pub async fn to_the_end(
             finished.reports = reports;
             return Ok(finished);
         }
-        signal = signals.ending() => signal,
+        signal = signals.ending(hangup) => signal,
     };
     let runs = *supervisor.running().borrow();
     supervisor.begin_drain();
     event::drain_started(signal.name(), runs, timeout);
     let whole = tokio::select! {
         whole = supervisor.drain(timeout) => whole,
-        second = signals.ending() => {
+        second = signals.ending(hangup) => {
             event::second_signal(second.name());
-            false
+            finished.stopped = Some(Stopped::Now(second));
+            return Ok(finished);
         }
     };
     event::drain_finished(whole);
-    if whole {
-        finished.reports = ended.await;
+    let clock = &supervisor.services().clock;
+    tokio::select! {
+        reports = &mut ended => finished.reports = reports,
+        () = clock.sleep_until(clock.mono().plus(LAST_WORDS)) => {}
     }
     finished.stopped = Some(if whole { Stopped::Whole(signal) } else { Stopped::Cut });
     Ok(finished)

@@ -2,6 +2,7 @@
 
 use super::keeper::keep_time;
 use super::reload::{Reloader, compare};
+use super::run::LAST_WORDS;
 use super::status::{self, SharedConfigState};
 use super::{Host, Signal, Signals};
 use crate::config::watch::{Trigger, Watch};
@@ -151,15 +152,28 @@ impl Process {
         self.stop.cancel();
         let ended = tokio::select! {
             whole = self.supervisor.drain(timeout) => {
+                if !whole {
+                    self.last_words().await;
+                }
                 event::drain_finished(whole);
                 if whole { Ended::Drained } else { Ended::CutShort }
             }
-            second = signals.ending() => {
+            second = signals.ending(false) => {
                 event::second_signal(second.name());
                 Ended::Now(second)
             }
         };
         ended
+    }
+
+    /// Runs that were cut short end at once, and say so.
+    async fn last_words(&self) {
+        let clock = &self.supervisor.services().clock;
+        let mut running = self.supervisor.running();
+        tokio::select! {
+            _ = running.wait_for(|count| *count == 0) => {}
+            () = clock.sleep_until(clock.mono().plus(LAST_WORDS)) => {}
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub async fn run(globals: &Globals, host: &Host, flows: &[String], options: Opti
 /// Runs flows to their end and tells how it went.
 pub async fn carry(globals: &Globals, host: &Host, snapshot: Arc<Snapshot>, ids: &[FlowId], options: Options) -> Exit {
     let timeout = snapshot.settings.shutdown_timeout;
+    let exports_only = ids.iter().filter_map(|id| snapshot.flows.get(id)).any(|flow| flow.import.is_none());
     let output = Arc::new(Stdout::new());
     let supervisor = match host.supervise(snapshot, output.clone()) {
         Ok(supervisor) => supervisor,
@@ -39,10 +40,8 @@ pub async fn carry(globals: &Globals, host: &Host, snapshot: Arc<Snapshot>, ids:
         }
     };
     let bars = Bars::start(globals, host.clock.clone());
-    let finished = to_the_end(&supervisor, ids, options, timeout, |id, progress| {
-        bars.watch(id, progress);
-    })
-    .await;
+    let watch = |id: &FlowId, progress| bars.watch(id, progress);
+    let finished = to_the_end(&supervisor, ids, options, timeout, watch, |how| stopped(how).code()).await;
     bars.finish();
     let finished = match finished {
         Ok(finished) => finished,
@@ -51,14 +50,17 @@ pub async fn carry(globals: &Globals, host: &Host, snapshot: Arc<Snapshot>, ids:
             return Exit::Temporary;
         }
     };
+    if let Some(now @ Stopped::Now(_)) = finished.stopped {
+        return stopped(now);
+    }
     if let Err(error) = output.finish()
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
         globals.complain(&format!("stdout: {error}"));
         return Exit::Temporary;
     }
-    summary::print(globals, &finished.reports, options);
-    exit(&finished)
+    summary::print(globals, &finished.reports, options, options.dry_run || exports_only);
+    exit(&finished, output.reader_left())
 }
 
 /// The ids typed, checked against the snapshot.
@@ -85,24 +87,79 @@ fn no_flow(snapshot: &Snapshot, text: &str) -> String {
     }
 }
 
-/// The gravest ending decides.
-fn exit(finished: &Finished) -> Exit {
-    match finished.stopped {
-        Some(Stopped::Cut) => return Exit::Temporary,
-        Some(Stopped::Whole(Signal::Terminate)) => return Exit::Terminated,
-        Some(Stopped::Whole(_)) => return Exit::Interrupted,
-        None => {}
+fn stopped(how: Stopped) -> Exit {
+    match how {
+        Stopped::Cut => Exit::Temporary,
+        Stopped::Whole(Signal::Interrupt) | Stopped::Now(Signal::Interrupt) => Exit::Interrupted,
+        Stopped::Whole(_) | Stopped::Now(_) => Exit::Terminated,
+    }
+}
+
+/// The gravest ending decides. A run ended because nobody reads its output any more (`| head`) did what was wanted.
+fn exit(finished: &Finished, reader_left: bool) -> Exit {
+    if let Some(how) = finished.stopped {
+        return stopped(how);
     }
     let any = |test: fn(&Ending) -> bool| finished.reports.iter().any(|report| test(&report.ending));
-    if any(|ending| matches!(ending, Ending::Offline(_))) {
+    if any(|ending| matches!(ending, Ending::Fault(_))) {
+        Exit::Internal
+    } else if any(|ending| matches!(ending, Ending::Offline(_))) {
         Exit::Auth
     } else if finished.refused {
         Exit::Config
     } else if any(|ending| matches!(ending, Ending::ExportFailed(_))) {
         Exit::Unavailable
+    } else if !reader_left && any(|ending| matches!(ending, Ending::Cancelled)) {
+        Exit::Temporary
     } else if any(|ending| matches!(ending, Ending::WithErrors)) {
         Exit::No
     } else {
         Exit::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::run::{Counts, Report, RunError};
+    use std::time::Duration;
+
+    fn finished(endings: impl IntoIterator<Item = Ending>) -> Finished {
+        let report = |ending| Report {
+            flow: FlowId::parse("orders").unwrap(),
+            run: String::new(),
+            ending,
+            counts: Counts::default(),
+            pages: 0,
+            requests: 0,
+            took: Duration::ZERO,
+            errors: Vec::new(),
+        };
+        Finished { reports: endings.into_iter().map(report).collect(), refused: false, stopped: None }
+    }
+
+    fn cause() -> RunError {
+        RunError { place: "run".to_owned(), text: "no".to_owned() }
+    }
+
+    #[test]
+    fn a_fault_inside_is_70_before_anything_else() {
+        let all = [Ending::Offline(cause()), Ending::Fault(cause()), Ending::ExportFailed(cause())];
+        assert_eq!(exit(&finished(all), false), Exit::Internal);
+    }
+
+    #[test]
+    fn a_run_that_stopped_by_itself_is_not_done_unless_its_reader_left() {
+        assert_eq!(exit(&finished([Ending::Cancelled]), false), Exit::Temporary);
+        assert_eq!(exit(&finished([Ending::Succeeded, Ending::Cancelled]), true), Exit::Done);
+    }
+
+    #[test]
+    fn a_closed_terminal_ends_like_a_termination() {
+        for how in [Stopped::Whole(Signal::Reload), Stopped::Now(Signal::Reload), Stopped::Now(Signal::Terminate)] {
+            assert_eq!(stopped(how), Exit::Terminated);
+        }
+        assert_eq!(stopped(Stopped::Now(Signal::Interrupt)), Exit::Interrupted);
+        assert_eq!(stopped(Stopped::Cut), Exit::Temporary);
     }
 }

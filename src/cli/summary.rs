@@ -13,10 +13,11 @@ use std::time::Duration;
 /// Most error records shown of a flow.
 const MOST_ERRORS: usize = 10;
 
-/// Prints it.
-pub fn print(globals: &Globals, reports: &[Report], options: Options) {
+/// Prints it. `beside` says that standard output is taken by records: then the document goes to standard error.
+pub fn print(globals: &Globals, reports: &[Report], options: Options, beside: bool) {
     if globals.json() {
-        globals.say(&document(reports, options.dry_run).to_string());
+        let document = document(reports, options.dry_run).to_string();
+        if beside { globals.note(&document) } else { globals.say(&document) }
     } else {
         globals.note(text(reports, options.dry_run, globals.style.stderr).trim_end());
     }
@@ -79,7 +80,7 @@ fn outcome(ending: &Ending) -> Cell {
     let tone = match ending {
         Ending::Succeeded => Tone::Good,
         Ending::WithErrors | Ending::Cancelled => Tone::Warn,
-        Ending::ExportFailed(_) | Ending::Offline(_) => Tone::Bad,
+        Ending::ExportFailed(_) | Ending::Offline(_) | Ending::Fault(_) => Tone::Bad,
     };
     Cell::toned(ending.name(), tone)
 }

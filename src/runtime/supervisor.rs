@@ -264,7 +264,7 @@ impl Supervisor {
         };
         let report = if slot.is_some() {
             let ended = AssertUnwindSafe(run(&scope)).catch_unwind().await;
-            ended.unwrap_or_else(|_| ended_early(&scope, Ending::ExportFailed(panicked())))
+            ended.unwrap_or_else(|_| ended_early(&scope, Ending::Fault(panicked())))
         } else {
             event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger);
             ended_early(&scope, Ending::Cancelled)

@@ -22,5 +22,6 @@ mod reload;
 mod sample_projects;
 mod schedule;
 mod serve;
+mod stopping;
 mod storm;
 mod support;

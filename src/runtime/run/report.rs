@@ -21,6 +21,8 @@ pub enum Ending {
     ExportFailed(RunError),
     /// The connection's credentials were refused or are missing.
     Offline(RunError),
+    /// A fault inside flowgate.
+    Fault(RunError),
     /// It was stopped before its end.
     Cancelled,
 }
@@ -31,7 +33,7 @@ impl Ending {
         match self {
             Self::Succeeded => RunOutcome::Succeeded,
             Self::WithErrors => RunOutcome::Errors,
-            Self::ExportFailed(_) | Self::Offline(_) => RunOutcome::Failed,
+            Self::ExportFailed(_) | Self::Offline(_) | Self::Fault(_) => RunOutcome::Failed,
             Self::Cancelled => RunOutcome::Cancelled,
         }
     }
@@ -41,7 +43,7 @@ impl Ending {
         match self {
             Self::Succeeded => "succeeded",
             Self::WithErrors => "with errors",
-            Self::ExportFailed(_) => "failed",
+            Self::ExportFailed(_) | Self::Fault(_) => "failed",
             Self::Offline(_) => "offline",
             Self::Cancelled => "cancelled",
         }
@@ -50,7 +52,7 @@ impl Ending {
     /// What went wrong with the run as a whole.
     pub fn error(&self) -> Option<&RunError> {
         match self {
-            Self::ExportFailed(error) | Self::Offline(error) => Some(error),
+            Self::ExportFailed(error) | Self::Offline(error) | Self::Fault(error) => Some(error),
             Self::Succeeded | Self::WithErrors | Self::Cancelled => None,
         }
     }
