@@ -140,9 +140,9 @@ impl Client {
             let wait = match attempt.outcome {
                 Outcome::Success(answer) => return Ok(Answer { attempts: course.attempts, ..answer }),
                 Outcome::Limited(asked) => course.pause(&permit, started, asked, attempt.status),
-                Outcome::Unreachable { open } => {
+                Outcome::Unreachable { sent, open } => {
                     course.open |= open;
-                    match course.next_attempt(open) {
+                    match course.next_attempt(sent) {
                         Some(wait) => course.retry(wait, &attempt),
                         None => return Err(course.gave_up(attempt)),
                     }
@@ -213,11 +213,11 @@ impl Course<'_> {
     }
 
     /// How long to wait before the next attempt, or none when there is to be none.
-    fn next_attempt(&mut self, open: bool) -> Option<Duration> {
+    fn next_attempt(&mut self, sent: bool) -> Option<Duration> {
         self.failures = self.failures.saturating_add(1);
         let Self { client, request, .. } = self;
         let retry = &client.settings.retry;
-        if self.failures >= retry.max_attempts.get() || (open && !retry.may_repeat(request)) {
+        if self.failures >= retry.max_attempts.get() || (sent && !retry.may_repeat(request)) {
             return None;
         }
         let now = client.clock.mono();
