@@ -22,7 +22,8 @@ const METHODS: &[(&str, Method)] = &[
 /// Media types of the format; only the first is built.
 const OTHER_MEDIA: &[&str] = &["xml", "csv", "form", "text", "ndjson", "multipart", "binary"];
 /// Headers that belong to the connection itself.
-const RESERVED: &[&str] = &["host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"];
+const RESERVED: &[&str] =
+    &["host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"];
 
 /// What texts of a request see: its body may see another context than the rest (records of a batch one by one).
 pub(super) struct RequestScopes<'s, 'a> {
