@@ -90,11 +90,9 @@ impl Table<'_> {
 impl Value<'_> {
     /// One header or query parameter.
     fn field(&self, name: &str, header: bool, scope: &Scope<'_>) -> Option<Field> {
-        if header {
-            if let Some(finding) = bad_header_name(name) {
-                self.report_key(finding);
-                return None;
-            }
+        if let Some(finding) = header.then(|| bad_header_name(name)).flatten() {
+            self.report_key(finding);
+            return None;
         }
         if names_credential(name) && self.raw_str().is_some_and(|text| !text.is_empty() && is_constant(text)) {
             self.literal_secret();
