@@ -5,7 +5,7 @@ use super::Host;
 use super::status::{Rejected, SharedConfigState};
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::files::Tree;
-use crate::config::watch::{Change, Watch, Watching};
+use crate::config::watch::{Change, Watch};
 use crate::config::{self, Loaded};
 use crate::model::snapshot::Snapshot;
 use crate::observe::event::Applied;
@@ -31,7 +31,6 @@ pub(super) struct Reloader {
 impl Reloader {
     /// Runs until `stop`.
     pub(super) async fn follow(mut self, stop: CancellationToken) {
-        let mut events = true;
         loop {
             let change = tokio::select! {
                 () = stop.cancelled() => return,
@@ -39,12 +38,6 @@ impl Reloader {
             };
             self.take(change);
             self.state.judged();
-            if let Watching::Polling { reason } = self.watch.watching()
-                && events
-            {
-                event::watch_degraded(reason);
-                events = false;
-            }
         }
     }
 

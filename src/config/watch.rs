@@ -9,6 +9,7 @@
 mod eyes;
 
 use super::files::{self, Survey, Tree};
+use crate::observe::event;
 use crate::value::time::SharedClock;
 use eyes::{Eyes, Interest};
 use std::collections::BTreeSet;
@@ -254,7 +255,7 @@ impl Watch {
 
     fn fall_back(&mut self, reason: String) {
         if self.watching == Watching::Events {
-            tracing::warn!(%reason, "changes are not announced here; reading the folders every two seconds instead");
+            event::watch_degraded(&reason);
             self.watching = Watching::Polling { reason };
         }
     }

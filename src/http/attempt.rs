@@ -45,6 +45,8 @@ pub(super) enum Outcome {
     Unreadable,
     /// Nothing that could be judged came back, or the server says "not now".
     Unreachable {
+        /// Whether a byte of the request may have left.
+        sent: bool,
         /// Whether a write may have taken effect all the same.
         open: bool,
     },
@@ -176,8 +178,10 @@ impl Client {
             Verdict::Unreadable(why) => return self.ended(Outcome::Unreadable, Some(status), &why),
             Verdict::Limited => Outcome::Limited(self.asked_pause(&received.headers)),
             Verdict::AuthFailed => Outcome::AuthFailed,
-            Verdict::Failed if is_transient(status) => Outcome::Unreachable { open: leaves_open(status) },
-            Verdict::Failed => Outcome::Rejected,
+            Verdict::BadStatus if is_transient(status) => {
+                Outcome::Unreachable { sent: true, open: leaves_open(status) }
+            }
+            Verdict::BadStatus | Verdict::Refused => Outcome::Rejected,
         };
         let raw = verdict::raw_excerpt(&received);
         let told = note.unwrap_or_else(|| verdict::complaint(&mut received, rules));
@@ -201,7 +205,7 @@ impl Client {
 
     fn timed_out(&self, status: Option<u16>, timeout: Duration, what: &str) -> Attempt {
         let message = format!("{what} within {}", show_duration(timeout));
-        self.ended(Outcome::Unreachable { open: true }, status, &message)
+        self.ended(Outcome::Unreachable { sent: true, open: true }, status, &message)
     }
 
     fn unread(&self, status: u16, error: &BodyError) -> Attempt {
@@ -213,8 +217,8 @@ impl Client {
 
     fn broken(&self, status: Option<u16>, error: &WireError) -> Attempt {
         let outcome = match error.phase {
-            Phase::Connect => Outcome::Unreachable { open: false },
-            Phase::Sent | Phase::Body => Outcome::Unreachable { open: true },
+            Phase::Connect => Outcome::Unreachable { sent: false, open: false },
+            Phase::Sent | Phase::Body => Outcome::Unreachable { sent: true, open: true },
             Phase::Decode => Outcome::Unreadable,
         };
         self.ended(outcome, status, &error.message)

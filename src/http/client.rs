@@ -101,7 +101,7 @@ impl Client {
         // Names of other origins need TLS unless they say http.
         let foreign_tls = settings.allowed_origins.iter().any(|origin| !origin.source.starts_with("http://"));
         let transport =
-            ReqwestTransport::new(&settings.base_uri, foreign_tls, settings.connect_timeout, settings.level);
+            ReqwestTransport::new(&settings.base_uri, foreign_tls, connect_within(&settings), settings.level);
         Self::with_transport(id, settings, meters, clock, rng, Arc::new(transport))
     }
 
@@ -222,6 +222,12 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Longest time for a connection to come about: always well before the whole attempt is given up, because only then
+/// it is known that no byte of the request left.
+fn connect_within(settings: &ClientSettings) -> Duration {
+    settings.connect_timeout.min(settings.timeout / 5 * 4)
 }
 
 /// What is rendered once per client.

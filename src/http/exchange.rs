@@ -5,10 +5,11 @@ use super::attempt::{Attempt, Outcome};
 use super::client::Client;
 use super::request::Prepared;
 use super::verdict::ResponseRules;
+use crate::observe::event::{self, FailedAttempt};
 use crate::observe::meters::RequestOutcome;
 use crate::queue::Permit;
 use crate::value::json::Json;
-use crate::value::time::{Mono, show_duration};
+use crate::value::time::Mono;
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use std::fmt;
@@ -140,9 +141,9 @@ impl Client {
             let wait = match attempt.outcome {
                 Outcome::Success(answer) => return Ok(Answer { attempts: course.attempts, ..answer }),
                 Outcome::Limited(asked) => course.pause(&permit, started, asked, attempt.status),
-                Outcome::Unreachable { open } => {
+                Outcome::Unreachable { sent, open } => {
                     course.open |= open;
-                    match course.next_attempt(open) {
+                    match course.next_attempt(sent) {
                         Some(wait) => course.retry(wait, &attempt),
                         None => return Err(course.gave_up(attempt)),
                     }
@@ -191,33 +192,20 @@ impl Course<'_> {
             client.pauses.decide((started, now), asked, (&settings.rate_limit, &settings.retry), client.rng.as_ref());
         permit.pause(pause.length, settings.rate_limit.scope);
         if pause.fresh {
-            client.meters.paused(pause.length);
-            tracing::warn!(
-                connection = %client.id,
-                request = %self.shown(),
-                status,
-                pause = %show_duration(pause.length),
-                "limited by the server; the queue pauses"
-            );
-        }
-        if pause.fresh && pause.clamped {
-            tracing::warn!(
-                connection = %client.id,
-                asked = %show_duration(asked.unwrap_or_default()),
-                max_pause = %show_duration(settings.rate_limit.max_pause),
-                "the server asks for a longer pause than max_pause; if its header does not count seconds, set \
-                 rate_limit.retry_after_unit"
-            );
+            event::connection_paused(&client.meters, &client.id, &self.shown(), pause.length, status);
+            if pause.clamped {
+                event::pause_cut(&client.id, asked.unwrap_or_default(), settings.rate_limit.max_pause);
+            }
         }
         pause.length
     }
 
     /// How long to wait before the next attempt, or none when there is to be none.
-    fn next_attempt(&mut self, open: bool) -> Option<Duration> {
+    fn next_attempt(&mut self, sent: bool) -> Option<Duration> {
         self.failures = self.failures.saturating_add(1);
         let Self { client, request, .. } = self;
         let retry = &client.settings.retry;
-        if self.failures >= retry.max_attempts.get() || (open && !retry.may_repeat(request)) {
+        if self.failures >= retry.max_attempts.get() || (sent && !retry.may_repeat(request)) {
             return None;
         }
         let now = client.clock.mono();
@@ -226,16 +214,10 @@ impl Course<'_> {
     }
 
     fn retry(&self, wait: Duration, attempt: &Attempt) -> Duration {
-        self.client.meters.retried();
-        tracing::warn!(
-            connection = %self.client.id,
-            request = %self.shown(),
-            status = attempt.status,
-            reason = %attempt.message,
-            wait = %show_duration(wait),
-            attempt = self.attempts,
-            "unreachable; the request is sent again"
-        );
+        let request = self.shown();
+        let failed = FailedAttempt { request: &request, status: attempt.status, cause: &attempt.message };
+        let Client { meters, id, .. } = self.client;
+        event::request_retried(meters, id, failed, self.attempts.saturating_add(1), wait);
         wait
     }
 

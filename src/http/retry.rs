@@ -30,7 +30,7 @@ impl Retry {
         rng.up_to(self.ceiling(failures))
     }
 
-    /// Whether a request that may have arrived may be sent again.
+    /// Whether a request of which a byte may have left may be sent again, whatever was answered.
     pub(super) fn may_repeat(&self, request: &Prepared) -> bool {
         self.unsafe_methods || request.is_repeatable()
     }

@@ -82,8 +82,10 @@ pub(super) enum Verdict {
     Limited,
     /// Refused for want of credentials.
     AuthFailed,
-    /// Refused.
-    Failed,
+    /// Refused by an explicit rule: whatever the status, it is not asked again.
+    Refused,
+    /// Not good by its status, or for want of what a success rule asks.
+    BadStatus,
     /// Good as far as the status goes, but the body cannot be understood.
     Unreadable(String),
 }
@@ -172,7 +174,7 @@ fn decide(received: &mut Received, law: &Law<'_>) -> Result<Verdict, String> {
         return Ok(Verdict::AuthFailed);
     }
     if decides(law.response.failure.as_ref(), received, law, "response.failure")? {
-        return Ok(Verdict::Failed);
+        return Ok(Verdict::Refused);
     }
     let good = match &law.response.success {
         Some(rule) => {
@@ -182,7 +184,7 @@ fn decide(received: &mut Received, law: &Law<'_>) -> Result<Verdict, String> {
         None => received.is_good(),
     };
     if !good {
-        return Ok(Verdict::Failed);
+        return Ok(Verdict::BadStatus);
     }
     if law.want_json {
         received.look();

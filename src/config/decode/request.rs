@@ -90,7 +90,7 @@ impl Table<'_> {
 impl Value<'_> {
     /// One header or query parameter.
     fn field(&self, name: &str, header: bool, scope: &Scope<'_>) -> Option<Field> {
-        if header && let Some(finding) = bad_header_name(name) {
+        if let Some(finding) = header.then(|| bad_header_name(name)).flatten() {
             self.report_key(finding);
             return None;
         }

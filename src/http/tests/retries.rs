@@ -44,12 +44,19 @@ async fn a_post_is_sent_again_only_when_no_byte_left() {
         assert_eq!(class_of(Method::Post, play).await, (1, FailureClass::Unknown));
     }
     assert_eq!(class_of(Method::Patch, fails(Phase::Sent)).await, (1, FailureClass::Unknown));
+    for play in [answer(408, ""), answer(425, "")] {
+        // Answered: nothing was taken, yet bytes left.
+        assert_eq!(class_of(Method::Post, play.clone()).await, (1, FailureClass::Unreachable));
+        assert_eq!(class_of(Method::Patch, play.clone()).await, (1, FailureClass::Unreachable));
+        assert_eq!(class_of(Method::Put, play).await, (4, FailureClass::Unreachable));
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_or_a_safe_purpose_makes_a_post_repeatable() {
     let keyed = Prepared { keyed: true, ..request(Method::Post, BASE) };
-    assert_eq!(run(keyed, vec![fails(Phase::Sent)]).await.0, 4);
+    assert_eq!(run(keyed.clone(), vec![fails(Phase::Sent)]).await.0, 4);
+    assert_eq!(run(keyed, vec![answer(408, "")]).await.0, 4);
     let safe = Prepared { safe: true, ..request(Method::Post, BASE) };
     let (count, result) = run(safe, vec![fails(Phase::Sent)]).await;
     assert_eq!((count, result.unwrap_err().class), (4, FailureClass::Unreachable));

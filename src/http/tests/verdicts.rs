@@ -68,6 +68,17 @@ async fn a_failure_rule_overrules_a_success_rule() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_failure_rule_names_is_refused_and_not_asked_again_even_under_a_5xx() {
+    for rule in [status(503), path("error", &["fatal"])] {
+        let response = ResponseRules { failure: Some(rule), ..ResponseRules::default() };
+        let bench = Bench::new(ClientSettings { response, ..settings(BASE) }, [answer(503, r#"{"error":"fatal"}"#)]);
+        let failure = bench.client.exchange(bench.permit().await, &request(Method::Get, BASE), None, false).await;
+        assert_eq!(failure.err().unwrap().class, FailureClass::Rejected);
+        assert_eq!(bench.script.count(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_success_rule_must_hold_and_needs_2xx_unless_it_names_a_status() {
     let ok = || rules(Some(path("status", &["success"])), None);
     assert_eq!(class(ok(), answer(200, r#"{"status":"success"}"#)).await, None);

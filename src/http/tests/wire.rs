@@ -43,6 +43,22 @@ fn bomb() -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn a_write_to_a_host_that_never_connects_is_unreachable_however_short_the_timeout() {
+    // The kernel accepts; the TLS handshake is never answered, so no byte of a request can leave.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://{}", listener.local_addr().unwrap());
+    let mut settings = settings(&base);
+    settings.timeout = Duration::from_secs(1);
+    settings.retry.max_attempts = std::num::NonZeroU32::MIN;
+    let bench = Bench::real(settings);
+    // The first request builds the client, which takes its time.
+    for method in [Method::Get, Method::Post] {
+        let failure = bench.client.exchange(bench.permit().await, &request(method, &base), None, false).await;
+        assert_eq!(failure.err().unwrap().class, FailureClass::Unreachable);
+    }
+}
+
+#[tokio::test]
 async fn a_plain_answer_arrives_with_headers_and_json() {
     let server = Server::start(|_| Reply::text("200 OK\r\nX-Page: 2", b"{\"a\": [1, 2]}")).await;
     let answer = get(&server).await.unwrap();

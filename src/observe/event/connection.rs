@@ -6,23 +6,56 @@ use crate::value::id::ConnectionId;
 use std::time::Duration;
 
 /// The API limited us; nothing of the pool is sent for so long.
-pub fn connection_paused(meters: &ConnectionMeters, connection: &ConnectionId, pause: Duration, status: Option<u16>) {
+pub fn connection_paused(
+    meters: &ConnectionMeters,
+    connection: &ConnectionId,
+    request: &str,
+    pause: Duration,
+    status: Option<u16>,
+) {
     meters.paused(pause);
-    tracing::warn!(%connection, seconds = seconds(pause), status, "connection paused");
+    tracing::warn!(%connection, request, seconds = seconds(pause), status, "connection paused");
+}
+
+/// The API asked for a longer pause than the configuration allows.
+pub fn pause_cut(connection: &ConnectionId, asked: Duration, max_pause: Duration) {
+    tracing::warn!(
+        %connection,
+        asked = seconds(asked),
+        max_pause = seconds(max_pause),
+        help = "if its header does not count seconds, set rate_limit.retry_after_unit",
+        "pause cut"
+    );
+}
+
+/// What one failed attempt was, that another one follows.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedAttempt<'a> {
+    /// Method and redacted URL.
+    pub request: &'a str,
+    /// Status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// What went wrong.
+    pub cause: &'a str,
 }
 
 /// An attempt failed and is followed by another one.
-pub fn request_retried(meters: &ConnectionMeters, connection: &ConnectionId, next: u32, delay: Duration, cause: &str) {
+pub fn request_retried(
+    meters: &ConnectionMeters,
+    connection: &ConnectionId,
+    failed: FailedAttempt<'_>,
+    next: u32,
+    delay: Duration,
+) {
+    let FailedAttempt { request, status, cause } = failed;
     meters.retried();
-    tracing::info!(%connection, next_attempt = next, seconds = seconds(delay), cause, "request retried");
-}
-
-/// Nothing can be sent until a person acts: refused or missing credentials.
-pub fn connection_offline(connection: &ConnectionId, cause: &str) {
-    tracing::error!(%connection, cause, "connection offline");
-}
-
-/// It can be used again.
-pub fn connection_online(connection: &ConnectionId) {
-    tracing::info!(%connection, "connection online");
+    tracing::info!(
+        %connection,
+        request,
+        status,
+        cause,
+        next_attempt = next,
+        seconds = seconds(delay),
+        "request retried"
+    );
 }

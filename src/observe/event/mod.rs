@@ -12,7 +12,7 @@ mod schedule;
 pub use config::{
     Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
 };
-pub use connection::{connection_offline, connection_online, connection_paused, request_retried};
+pub use connection::{FailedAttempt, connection_paused, pause_cut, request_retried};
 pub use process::{
     accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
 };
@@ -68,10 +68,11 @@ mod tests {
             schedule_skipped(&scheduler, &flow, at(), SkipReason::Overlap);
             schedule_kept(&flow, at());
             next_run(&meters, &flow, Some(at()));
-            connection_paused(&connection, &shop, Duration::from_secs(2), Some(429));
-            connection_offline(&shop, "credentials were refused");
-            connection_online(&shop);
-            request_retried(&connection, &shop, 2, Duration::from_secs(1), "503");
+            connection_paused(&connection, &shop, "GET https://a.example/", Duration::from_secs(2), Some(429));
+            pause_cut(&shop, Duration::from_hours(1), Duration::from_mins(5));
+            let failed = FailedAttempt { request: "GET https://a.example/", status: Some(503), cause: "down" };
+            request_retried(&connection, &shop, failed, 2, Duration::from_secs(1));
+            watch_degraded("no more watches");
             snapshot_in_force(&config, &Applied::default(), at());
             reload_applied(&config, &Applied::default(), at());
             reload_rejected(&config, 2, "flows/a.toml:1:1: unknown key `x`");
@@ -95,9 +96,9 @@ mod tests {
                 ("info", "schedule kept"),
                 ("debug", "next run"),
                 ("warn", "connection paused"),
-                ("error", "connection offline"),
-                ("info", "connection online"),
+                ("warn", "pause cut"),
                 ("info", "request retried"),
+                ("warn", "watching by polling"),
                 ("info", "snapshot in force"),
                 ("info", "reload applied"),
                 ("error", "reload rejected"),
@@ -111,5 +112,6 @@ mod tests {
         assert_eq!(lines[5]["cause"], "page 2: no");
         assert_eq!(lines[10]["status"], 429);
         assert_eq!(lines[10]["seconds"], 2.0);
+        assert_eq!((&lines[12]["status"], &lines[12]["next_attempt"]), (&503.into(), &2.into()));
     }
 }
