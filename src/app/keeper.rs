@@ -64,7 +64,17 @@ fn follow(snapshots: &mut Snapshots, heap: &mut Heap, series: &mut HashMap<FlowI
         .filter(|flow| flow.enabled && flow.import.is_some())
         .filter_map(|flow| Some((flow.id.clone(), flow.schedule.clone()?)))
         .collect();
+    // A renamed flow goes on where it was under its old name: no instant fires twice, none is lost.
+    let renamed: Vec<_> = snapshot
+        .flows
+        .values()
+        .filter(|flow| heap.done(&flow.id).is_none())
+        .filter_map(|flow| Some((&flow.id, flow.formerly.iter().find_map(|old| heap.done(old))?)))
+        .collect();
     heap.set_flows(scheduled.iter().map(|(id, schedule)| (id, schedule)), supervisor.services().clock.utc());
+    for (id, done) in renamed {
+        heap.resume(id, done);
+    }
     series.retain(|id, series| {
         let kept = heap.next_of(id).is_some();
         if !kept {
@@ -80,10 +90,13 @@ fn follow(snapshots: &mut Snapshots, heap: &mut Heap, series: &mut HashMap<FlowI
 }
 
 fn start(supervisor: &Supervisor, due: &Due, lateness: Duration, meters: &SchedulerMeters) {
-    event::schedule_due(meters, &due.flow, due.instant, lateness);
     if due.missed > 0 {
         event::schedule_missed(meters, &due.flow, due.instant, due.missed);
     }
+    if due.stale {
+        return event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Missed);
+    }
+    event::schedule_due(meters, &due.flow, due.instant, lateness);
     match supervisor.start(&due.flow, TriggerKind::Schedule, Options::default()) {
         Ok(_) => {}
         Err(Refused::Kept(_)) => event::schedule_kept(&due.flow, due.instant),

@@ -26,6 +26,8 @@ pub(super) struct Reloader {
     pub(super) meters: ConfigMeters,
     pub(super) state: SharedConfigState,
     pub(super) follow_log_level: bool,
+    /// What the process started with: settings read once are those of this snapshot.
+    pub(super) started: Arc<Snapshot>,
 }
 
 impl Reloader {
@@ -36,8 +38,11 @@ impl Reloader {
                 () = stop.cancelled() => return,
                 change = self.watch.next_change() => change,
             };
+            let requested = change.requested;
             self.take(change);
-            self.state.judged();
+            if requested {
+                self.state.judged();
+            }
         }
     }
 
@@ -87,7 +92,7 @@ impl Reloader {
             // It was checked with the rest of the file.
             let _ = logs::set_level(&snapshot.settings.log_level);
         }
-        let restart = before.is_some_and(|before| needs_restart(before, snapshot));
+        let restart = needs_restart(&self.started, snapshot);
         if restart {
             event::restart_needed();
         }
@@ -95,7 +100,7 @@ impl Reloader {
             state.revision.clone_from(&snapshot.revision);
             state.since = Some(now);
             state.rejected = None;
-            state.restart_needed |= restart;
+            state.restart_needed = restart;
         });
     }
 
@@ -112,9 +117,9 @@ fn one_line(found: &Diagnostic) -> String {
     format!("{}:{line}:{column}: {message} [{code}]", file.display())
 }
 
-/// Everything but the log level is read once, at start.
-fn needs_restart(before: &Snapshot, after: &Snapshot) -> bool {
-    let (old, new) = (&before.settings, &after.settings);
+/// Everything but the log level and `[limits]` is read once, at start.
+fn needs_restart(started: &Snapshot, after: &Snapshot) -> bool {
+    let (old, new) = (&started.settings, &after.settings);
     old.state != new.state
         || old.listen != new.listen
         || old.token != new.token

@@ -135,9 +135,18 @@ impl Process {
             config: state.clone(),
             look: look.clone(),
             started: now,
+            asking: tokio::sync::Mutex::new(()),
             draining: AtomicBool::new(false),
         });
-        let reloader = Reloader { host, supervisor: supervisor.clone(), watch, meters, state, follow_log_level };
+        let reloader = Reloader {
+            host,
+            supervisor: supervisor.clone(),
+            watch,
+            meters,
+            state,
+            follow_log_level,
+            started: snapshot,
+        };
         task::spawn("reload", reloader.follow(stop.clone()));
         task::spawn("schedule", keep_time(supervisor.clone(), stop.clone()));
         Ok(Self { supervisor, face, look, stop })
@@ -183,6 +192,8 @@ struct Face {
     config: SharedConfigState,
     look: Trigger,
     started: DateTime<Utc>,
+    /// One `reload` at a time, so that none takes the answer of another.
+    asking: tokio::sync::Mutex<()>,
     draining: AtomicBool,
 }
 
@@ -192,6 +203,7 @@ impl Face {
     }
 
     async fn reload(&self) -> Value {
+        let _turn = self.asking.lock().await;
         let mut judgements = self.config.judgements();
         judgements.mark_unchanged();
         self.look.look_now();

@@ -53,12 +53,13 @@ impl SharedConfigState {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// A scan was judged, whatever came of it.
+    /// A scan that was asked for was judged, whatever came of it.
     pub fn judged(&self) {
         self.judged.send_modify(|count| *count += 1);
     }
 
-    /// Changes with every judged scan.
+    /// Changes with every scan that was asked for, once it was judged. One that files set off may be older than the
+    /// question.
     pub fn judgements(&self) -> watch::Receiver<u64> {
         self.judged.subscribe()
     }
@@ -135,15 +136,17 @@ fn pool(view: &PoolView) -> Value {
         .iter()
         .map(|line| {
             json!({
-                "connection": format!("{:?}", line.id),
+                "connection": line.id.to_string(),
                 "queued": line.depth,
                 "oldest_seconds": line.oldest.map(|age| age.as_secs_f64()),
                 "in_flight": line.in_flight,
+                "paused_seconds": line.paused_for.map(|pause| pause.as_secs_f64()),
+                "closing": line.closing,
             })
         })
         .collect();
     json!({
-        "pool": format!("{:?}", view.id),
+        "pool": view.id.to_string(),
         "level": view.level,
         "in_flight": view.in_flight,
         "paused_seconds": view.paused_for.map(|pause| pause.as_secs_f64()),

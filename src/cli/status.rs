@@ -131,17 +131,28 @@ fn lines(document: &Value) -> Table {
         for line in pool["lines"].as_array().into_iter().flatten() {
             let borrowed = line["connection"] != pool["pool"];
             table.row(vec![
-                word(&line["connection"]).into(),
+                connection(line).into(),
                 if borrowed { Cell::from(word(&pool["pool"])) } else { Cell::from("") },
                 word(&line["in_flight"]).into(),
                 word(&pool["level"]).into(),
                 word(&line["queued"]).into(),
                 seconds(&line["oldest_seconds"]).into(),
-                seconds(&pool["paused_seconds"]).into(),
+                seconds(longer(&pool["paused_seconds"], &line["paused_seconds"])).into(),
             ]);
         }
     }
     table
+}
+
+/// One that is no longer configured is still shown while requests of runs under way wait in its line.
+fn connection(line: &Value) -> String {
+    let id = word(&line["connection"]);
+    if line["closing"] == true { format!("{id} (closing)") } else { id }
+}
+
+/// The pause that ends last: a line waits for its pool's and for its own.
+fn longer<'v>(pool: &'v Value, line: &'v Value) -> &'v Value {
+    if line.as_f64() > pool.as_f64() { line } else { pool }
 }
 
 /// A scalar as text; nothing for what is absent.
@@ -187,7 +198,8 @@ mod tests {
             ],
             "pools": [ { "pool": "erp", "level": 4, "in_flight": 3, "paused_seconds": 1.5, "lines": [
                 { "connection": "erp", "queued": 2, "oldest_seconds": 0.25, "in_flight": 2 },
-                { "connection": "erp-reports", "queued": 0, "oldest_seconds": null, "in_flight": 1 },
+                { "connection": "erp-reports", "queued": 0, "oldest_seconds": null, "in_flight": 1,
+                  "paused_seconds": 4.0, "closing": true },
             ] } ],
         });
         let shown = text(&document, false);
@@ -203,9 +215,9 @@ mod tests {
              orders  running       120        100         5       1\n\
              old     removed\n\
              \n\
-             connection   pool  in flight  level  waiting  oldest  paused for\n\
-             erp                        2      4        2    0.2s        1.5s\n\
-             erp-reports  erp           1      4        0                1.5s\n"
+             connection             pool  in flight  level  waiting  oldest  paused for\n\
+             erp                                  2      4        2    0.2s        1.5s\n\
+             erp-reports (closing)  erp           1      4        0                4.0s\n"
         );
     }
 

@@ -19,3 +19,10 @@ pub struct Snapshot {
     /// `flowgate.toml`
     pub settings: Arc<Settings>,
 }
+
+impl Snapshot {
+    /// The flow of this id, or the one that had it formerly.
+    pub fn flow_now(&self, id: &FlowId) -> Option<&Arc<Flow>> {
+        self.flows.get(id).or_else(|| self.flows.values().find(|flow| flow.formerly.contains(id)))
+    }
+}

@@ -16,12 +16,18 @@ pub enum LineId {
     TokenEndpoint(ConnectionId),
 }
 
-impl fmt::Debug for LineId {
+impl fmt::Display for LineId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connection(id) => write!(f, "{id}"),
             Self::TokenEndpoint(id) => write!(f, "{id} (token endpoint)"),
         }
+    }
+}
+
+impl fmt::Debug for LineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod engine;
 pub mod export;
+mod history;
 pub mod import;
 pub mod run;
 pub mod schedule;

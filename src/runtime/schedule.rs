@@ -30,6 +30,8 @@ pub struct Due {
     pub instant: DateTime<Utc>,
     /// Earlier occurrences that were passed over; at least so many, when more than a thousand.
     pub missed: u64,
+    /// Older than [`WINDOW`]: to be counted as missed, not run.
+    pub stale: bool,
 }
 
 /// All schedules in one heap. The cost of a wake depends on what is due, not on how many flows there are.
@@ -87,6 +89,11 @@ impl Heap {
         self.flows.insert(flow.clone(), scheduled);
     }
 
+    /// The newest instant of a flow that was handed out or passed over.
+    pub fn done(&self, flow: &FlowId) -> Option<DateTime<Utc>> {
+        self.flows.get(flow).map(|scheduled| scheduled.done)
+    }
+
     /// What is due at `now`, each flow at most once, in order of instant and then of name.
     pub fn due(&mut self, now: DateTime<Utc>) -> Vec<Due> {
         let mut due = Vec::new();
@@ -105,9 +112,7 @@ impl Heap {
                 let (flow, generation) = (entry.flow.clone(), scheduled.generation);
                 self.entries.push(Reverse(Entry { instant, flow, generation }));
             }
-            if newest >= now - WINDOW {
-                due.push(Due { flow: entry.flow, instant: newest, missed });
-            }
+            due.push(Due { flow: entry.flow, instant: newest, missed, stale: newest < now - WINDOW });
         }
         due.sort_by(|a, b| (a.instant, &a.flow).cmp(&(b.instant, &b.flow)));
         due

@@ -2,10 +2,12 @@
 //! new ones. Running ones finish on the snapshot they began with.
 
 use super::engine::{Generation, NotReady, Services};
+use super::history::Histories;
+use super::run::identity::{run_id, run_json};
 use super::run::report::{Ending, Progress, Report, RunError};
 use super::run::run;
 use super::scope::{Output, Scope, Stop};
-use super::view::{FlowView, LastRun, RunView};
+use super::view::{FlowView, RunView};
 use crate::model::flow::Flow;
 use crate::model::schedule::Overlap;
 use crate::model::snapshot::Snapshot;
@@ -13,7 +15,6 @@ use crate::observe::event;
 use crate::observe::meters::TriggerKind;
 use crate::observe::task;
 use crate::value::id::FlowId;
-use crate::value::json::Json;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use std::collections::HashMap;
@@ -70,16 +71,10 @@ struct Active {
     queued: Option<TriggerKind>,
 }
 
-#[derive(Default)]
-struct History {
-    last: Option<LastRun>,
-    last_success: Option<DateTime<Utc>>,
-}
-
 struct Inner {
     generation: Option<Arc<Generation>>,
     active: HashMap<FlowId, Active>,
-    history: HashMap<FlowId, History>,
+    history: Histories,
     draining: bool,
     next_run: u64,
 }
@@ -98,8 +93,13 @@ pub struct Supervisor {
 impl Supervisor {
     /// Without a snapshot yet. `max_runs` bounds the runs that work at once; more wait their turn.
     pub fn new(services: Services, output: Arc<dyn Output>, max_runs: u32) -> Self {
-        let inner =
-            Inner { generation: None, active: HashMap::new(), history: HashMap::new(), draining: false, next_run: 0 };
+        let inner = Inner {
+            generation: None,
+            active: HashMap::new(),
+            history: Histories::default(),
+            draining: false,
+            next_run: 0,
+        };
         Self {
             services,
             output,
@@ -117,6 +117,7 @@ impl Supervisor {
         let mut inner = self.lock();
         generation.enforce(&self.services);
         inner.generation = Some(generation);
+        inner.follow(&snapshot);
         drop(inner);
         self.snapshots.send_replace(Some(snapshot));
         Ok(())
@@ -148,7 +149,10 @@ impl Supervisor {
         if !flow.enabled {
             return Err(Refused::Disabled(flow.id.clone()));
         }
-        if let Some(active) = inner.active.get_mut(&flow.id) {
+        // A run that began under a former name is a run of this flow.
+        let former = flow.formerly.iter().filter(|old| !generation.snapshot.flows.contains_key(old));
+        let running = std::iter::once(&flow.id).chain(former).find(|id| inner.active.contains_key(id)).cloned();
+        if let Some(active) = running.and_then(|id| inner.active.get_mut(&id)) {
             let overlap = flow.schedule.as_ref().map_or(Overlap::Skip, |schedule| schedule.overlap);
             return Err(if overlap == Overlap::Skip {
                 Refused::Running(flow.id.clone())
@@ -193,7 +197,7 @@ impl Supervisor {
     /// Every flow of the snapshot in force, and those still running.
     pub fn view(&self) -> Vec<FlowView> {
         let inner = self.lock();
-        let mut ids: Vec<FlowId> = inner.active.keys().cloned().collect();
+        let mut ids: Vec<FlowId> = inner.active.keys().chain(inner.history.flows()).cloned().collect();
         if let Some(generation) = &inner.generation {
             ids.extend(generation.snapshot.flows.keys().cloned());
         }
@@ -279,16 +283,12 @@ impl Supervisor {
     fn finished(&self, report: &Report) {
         let now = self.services.clock.utc();
         let mut inner = self.lock();
-        let history = inner.history.entry(report.flow.clone()).or_default();
-        if report.ending == Ending::Succeeded {
-            history.last_success = Some(now);
-        }
-        history.last =
-            Some(LastRun { run: report.run.clone(), ended: now, ending: report.ending.clone(), counts: report.counts });
+        inner.history.note(report, now);
         let queued = inner.active.remove(&report.flow).and_then(|active| active.queued);
         let Some(generation) = inner.generation.clone() else { return };
+        inner.follow(&generation.snapshot);
         if let Some(trigger) = queued.filter(|_| !inner.draining)
-            && let Some(flow) = generation.snapshot.flows.get(&report.flow).filter(|flow| flow.enabled)
+            && let Some(flow) = generation.snapshot.flow_now(&report.flow).filter(|flow| flow.enabled)
         {
             self.launch(&mut inner, &generation, flow, trigger, Options::default());
         }
@@ -302,6 +302,11 @@ impl Supervisor {
 }
 
 impl Inner {
+    fn follow(&mut self, snapshot: &Snapshot) {
+        let Self { history, active, .. } = self;
+        history.follow(snapshot, |flow| active.contains_key(flow));
+    }
+
     fn view(&self, id: FlowId) -> FlowView {
         let active = self.active.get(&id);
         let history = self.history.get(&id);
@@ -318,16 +323,6 @@ impl Inner {
             id,
         }
     }
-}
-
-/// Sortable by time, unique over restarts: `20261123T220850Z-1-7f3a9c`.
-fn run_id(started: DateTime<Utc>, count: u64, chance: u64) -> String {
-    format!("{}-{count}-{:06x}", started.format("%Y%m%dT%H%M%SZ"), chance & 0x00ff_ffff)
-}
-
-fn run_json(id: &str, started: DateTime<Utc>, trigger: TriggerKind) -> Json {
-    let started = started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-    Json::from_value(&serde_json::json!({ "id": id, "started_at": started, "trigger": trigger.label() }))
 }
 
 fn panicked() -> RunError {

@@ -2,7 +2,7 @@
 
 use crate::support::api::{Api, Gates, Reply};
 use crate::support::project::Project;
-use crate::support::serving::Serving;
+use crate::support::serving::{Serving, status_until};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -101,4 +101,29 @@ fn a_disabled_flow_and_one_without_import_never_run() {
     let (code, lines) = serving.wait_for_end();
     assert_eq!(code, Some(0));
     assert!(!lines.iter().any(|line| line.contains("\"flow\":\"off\"")), "{lines:#?}");
+}
+
+#[test]
+fn a_renamed_flow_keeps_its_history_and_a_removed_one_is_still_shown() {
+    let api = one_record(None);
+    let project = project(&api, EACH_SECOND);
+    project.copy_flow("gone", EACH_SECOND, "");
+    let mut serving = Serving::of(&project);
+    serving.wait_for_flow("run finished", "copy");
+    serving.wait_for_flow("run finished", "gone");
+    let flow = std::fs::read_to_string(project.path("flows/copy.toml")).unwrap();
+    // No schedule of its own any more: what it shows can only come from before.
+    let renamed = format!("formerly = [\"copy\"]\n{}", flow.replace(EACH_SECOND, ""));
+    std::fs::remove_file(project.path("flows/gone.toml")).unwrap();
+    std::fs::remove_file(project.path("flows/copy.toml")).unwrap();
+    project.write("flows/kopie.toml", &renamed);
+    let shown = |status: &serde_json::Value, id: &str| {
+        status["flows"].as_array().unwrap().iter().find(|flow| flow["id"] == id).cloned()
+    };
+    let status = status_until(&project, |status| {
+        shown(status, "kopie").is_some_and(|flow| flow["last_success"].is_string())
+            && shown(status, "gone").is_some_and(|flow| flow["running"].is_null())
+    });
+    assert_eq!(shown(&status, "copy"), None);
+    assert_eq!(shown(&status, "gone").unwrap()["state"], "removed");
 }

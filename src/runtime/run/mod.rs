@@ -4,6 +4,7 @@
 
 mod errors;
 mod feed;
+pub(in crate::runtime) mod identity;
 pub mod report;
 mod shown;
 pub mod state;

@@ -30,7 +30,7 @@ fn set(heap: &mut Heap, flows: &[(&str, &str)], now: &str) {
 
 fn due(heap: &mut Heap, now: &str) -> Vec<(String, String, u64)> {
     let show = |due: Due| (due.flow.to_string(), due.instant.format("%dT%H:%M:%S").to_string(), due.missed);
-    heap.due(at(now)).into_iter().map(show).collect()
+    heap.due(at(now)).into_iter().filter(|due| !due.stale).map(show).collect()
 }
 
 fn one(flow: &str, instant: &str, missed: u64) -> Vec<(String, String, u64)> {
@@ -187,4 +187,23 @@ fn a_hundred_thousand_flows_share_one_heap() {
         count += heap.due(now).len();
     }
     assert_eq!(count, 100_000);
+}
+
+#[test]
+fn an_occurrence_older_than_the_window_is_told_as_stale_and_not_lost() {
+    let mut heap = heap(&[("weekly", "0 0 * * 1")], "2027-01-01T00:00:00Z");
+    let late = heap.due(at("2027-01-05T03:00:00Z"));
+    assert_eq!(late.iter().map(|due| (due.stale, due.missed)).collect::<Vec<_>>(), [(true, 0)]);
+    assert_eq!(heap.next_wake(), Some(at("2027-01-11T00:00:00Z")));
+}
+
+#[test]
+fn a_renamed_flow_goes_on_where_it_was() {
+    let mut heap = heap(&[("old", "0 * * * *")], "2027-01-01T00:30:00Z");
+    assert_eq!(due(&mut heap, "2027-01-01T01:00:00Z"), one("old", "01T01:00:00", 0));
+    let done = heap.done(&id("old")).unwrap();
+    set(&mut heap, &[("new", "0 * * * *")], "2027-01-01T01:00:00Z");
+    heap.resume(&id("new"), done);
+    assert!(due(&mut heap, "2027-01-01T01:00:00Z").is_empty());
+    assert_eq!(due(&mut heap, "2027-01-01T02:00:00Z"), one("new", "01T02:00:00", 0));
 }
