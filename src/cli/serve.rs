@@ -5,6 +5,7 @@ use crate::app::output::Stdout;
 use crate::app::serve::{Ended, ServeError, Setup};
 use crate::app::{self, Host, Signal};
 use crate::observe::event;
+use crate::store::StateError;
 use std::sync::Arc;
 
 /// Serves until a signal; the exit code says how it ended.
@@ -39,8 +40,9 @@ pub async fn serve(globals: &Globals, host: &Host) -> Exit {
         Err(error) => {
             globals.complain(&error.to_string());
             match error {
+                // A full or failing disk is no mistake in a file.
+                ServeError::State(StateError::Io { .. }) | ServeError::Signals(_) => Exit::Temporary,
                 ServeError::NotReady(_) | ServeError::State(_) | ServeError::Listen(_) => Exit::Config,
-                ServeError::Signals(_) => Exit::Temporary,
             }
         }
     };

@@ -229,3 +229,12 @@ fn it_answers_only_to_names_it_has() {
         assert_eq!(client::get_as(addr, host, "/metrics"), status, "{host}");
     }
 }
+
+#[test]
+fn a_state_directory_the_system_cannot_give_is_no_mistake_in_a_file() {
+    let project = Project::new();
+    project.write("taken", "a file, so that no directory can be made below it");
+    let state = project.path("taken/state");
+    let ended = run(project.dir(), &["--state".as_ref(), state.as_os_str(), "serve".as_ref()]).expect_code(75);
+    assert!(ended.stderr.contains("taken/state"), "{}", ended.stderr);
+}
