@@ -1,7 +1,8 @@
 //! One request from first attempt to final outcome: send, judge, pause or back off, send again with the same
 //! ticket.
 
-use super::attempt::{Attempt, Outcome};
+use super::attempt::{Attempt, Outcome, With};
+use super::auth::MOST_CHALLENGES;
 use super::client::Client;
 use super::request::Prepared;
 use super::verdict::ResponseRules;
@@ -114,6 +115,8 @@ struct Course<'a> {
     attempts: u32,
     /// Attempts that count against `max_attempts`: a limited one was refused and does not.
     failures: u32,
+    /// Challenges of the method of authentication that were answered.
+    challenges: u32,
     /// Whether some attempt may have taken effect.
     open: bool,
 }
@@ -127,7 +130,7 @@ impl Client {
         rules: Option<&ResponseRules>,
         want_json: bool,
     ) -> Result<Answer, Failure> {
-        let mut course = Course { client: self, request, attempts: 0, failures: 0, open: false };
+        let mut course = Course { client: self, request, attempts: 0, failures: 0, challenges: 0, open: false };
         if let Some(reason) = self.offline() {
             return Err(course.failure(FailureClass::Auth, None, reason.to_owned(), None));
         }
@@ -136,7 +139,9 @@ impl Client {
         self.budget.first_attempt();
         loop {
             let started = self.clock.mono();
-            let attempt = self.attempt(request, rules, want_json).await;
+            let challenges = course.challenges < MOST_CHALLENGES;
+            let with = With { rules, want_json, credential: &self.credential, challenges };
+            let attempt = self.attempt(request, &with).await;
             course.count(&attempt, started);
             let wait = match attempt.outcome {
                 Outcome::Success(answer) => return Ok(Answer { attempts: course.attempts, ..answer }),
@@ -147,6 +152,11 @@ impl Client {
                         Some(wait) => course.retry(wait, &attempt),
                         None => return Err(course.gave_up(attempt)),
                     }
+                }
+                // Not a failure: the request was put off until the proof its answer asked for.
+                Outcome::Challenged => {
+                    course.challenges += 1;
+                    Duration::ZERO
                 }
                 Outcome::AuthFailed => return Err(course.ended(FailureClass::Auth, attempt)),
                 Outcome::Rejected => return Err(course.ended(FailureClass::Rejected, attempt)),
@@ -163,7 +173,7 @@ impl Course<'_> {
         let outcome = match &attempt.outcome {
             Outcome::Success(_) => RequestOutcome::Success,
             Outcome::Limited(_) => RequestOutcome::Limited,
-            Outcome::AuthFailed => RequestOutcome::AuthFailed,
+            Outcome::AuthFailed | Outcome::Challenged => RequestOutcome::AuthFailed,
             Outcome::Rejected | Outcome::Unreadable => RequestOutcome::Rejected,
             Outcome::Unreachable { .. } => RequestOutcome::Unreachable,
         };

@@ -1,5 +1,20 @@
-//! How a request proves who sends it: one file per method. A method turns its templates into a `Credential` once;
-//! the credential joins a request only as it leaves, and only towards origins that may have it.
+//! How a request proves who sends it: one file per method.
+//!
+//! To add a method (a *leaf*):
+//! 1. its settings (texts over `connection`, compiled) stand in its own file, as one variant of [`Auth`];
+//! 2. `prove(ctx)` renders them, once for each generation of the credential, into a [`Proof`]: a [`Credential`] and
+//!    every text that must never be shown because of it. `ctx` offers `connection`, and under a renewable method
+//!    `auth` (`token`, `refresh_token`, `client_id`). An error names the key and never repeats a value;
+//! 3. what joins the request is a variant of `Credential`. `Header`, `Query` and `Body` are fixed; a method that signs
+//!    keeps its own state behind its own lock, and its arm in [`Credential::apply`] gets the final request (method,
+//!    URL after redirects, headers, body) for each attempt, with time and chance in [`Moment`]. It gives back what it
+//!    made that must not be shown either;
+//! 4. a method that answers challenges looks at each answer in [`Credential::hear`] before it is judged. `Resend`
+//!    sends the request once more with a new permit and counts neither as a failure of authentication nor as a
+//!    retry; `exchange` allows [`MOST_CHALLENGES`] of them per request, then the answer is judged as it is.
+//!
+//! A credential joins a request only as it leaves, and only towards origins that may have it. Methods whose credential
+//! can be renewed (a token with a life, a session) say so in `Auth::renewal`; `http::session` asks for it.
 
 mod basic;
 mod token;
@@ -12,7 +27,13 @@ use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::secret::Secret;
 use crate::value::template::Template;
-use reqwest::header::{HeaderName, HeaderValue};
+use crate::value::time::Rng;
+use chrono::{DateTime, Utc};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+/// Challenges answered for one request: the first one, and one whose nonce had gone stale.
+pub(super) const MOST_CHALLENGES: u32 = 2;
 
 /// `[auth.<method>]`
 #[derive(Debug, Clone, Default)]
@@ -57,21 +78,60 @@ impl Auth {
     }
 }
 
+/// When and with what chance a request is signed.
+#[expect(dead_code, reason = "read by the methods that sign")]
+pub(super) struct Moment<'a> {
+    pub utc: DateTime<Utc>,
+    pub rng: &'a dyn Rng,
+}
+
+/// An answer as a method may see it before it is judged.
+#[expect(dead_code, reason = "read by the methods that answer challenges")]
+pub(super) struct Heard<'a> {
+    pub status: u16,
+    pub headers: &'a HeaderMap,
+    /// Where the request went, without credentials.
+    pub url: &'a Url,
+}
+
+/// What follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hearing {
+    /// The answer is judged as it is.
+    Judge,
+    /// It held a challenge that can be met: the request is sent once more.
+    Resend,
+}
+
 impl Credential {
-    /// Adds the credential to a request that is about to leave for an origin that may have it.
-    pub(super) fn apply(&self, request: &mut WireRequest) -> Result<(), String> {
+    /// Adds the credential to a request that is about to leave for an origin that may have it. Gives what was made for
+    /// this request alone and must not be shown.
+    pub(super) fn apply(&self, request: &mut WireRequest, _moment: &Moment<'_>) -> Result<Vec<Secret>, String> {
         match self {
-            Self::None => Ok(()),
+            Self::None => {}
             Self::Header(name, value) => {
                 request.headers.insert(name.clone(), value.clone());
-                Ok(())
             }
-            Self::Query(name, value) => {
-                super::query::add_if_absent(&mut request.url, name, value.reveal());
-                Ok(())
-            }
-            Self::Body(name, value) => token::into_body(request, name, value),
+            Self::Query(name, value) => super::query::add_if_absent(&mut request.url, name, value.reveal()),
+            Self::Body(name, value) => token::into_body(request, name, value)?,
         }
+        Ok(Vec::new())
+    }
+
+    /// Looks at the answer to a request it was applied to.
+    pub(super) fn hear(&self, _heard: &Heard<'_>) -> Hearing {
+        match self {
+            Self::None | Self::Header(..) | Self::Query(..) | Self::Body(..) => Hearing::Judge,
+        }
+    }
+
+    /// Names of query parameters it adds: they are taken out of URLs that are shown.
+    pub(super) fn query_names(&self) -> impl Iterator<Item = &str> {
+        let name = match self {
+            Self::Query(name, _) => Some(name.as_str()),
+            Self::None | Self::Header(..) | Self::Body(..) => None,
+        };
+        name.into_iter()
     }
 }
 
