@@ -81,12 +81,14 @@ struct Round<'a> {
     with: &'a With<'a>,
     /// What signing made that must not be shown.
     made: Vec<Secret>,
+    /// What the method of authentication noted for the request that left last.
+    mark: u64,
 }
 
 impl Client {
     /// Sends once and judges.
     pub(super) async fn attempt(&self, request: &Prepared, with: &With<'_>) -> Attempt {
-        Round { client: self, request, with, made: Vec::new() }.run().await
+        Round { client: self, request, with, made: Vec::new(), mark: 0 }.run().await
     }
 }
 
@@ -128,14 +130,19 @@ impl Round<'_> {
         for hop in 0.. {
             let wire = self.wire_request(&url).map_err(|why| self.ended(Outcome::AuthFailed, None, &why))?;
             let mut answer = client.transport.send(wire).await.map_err(|error| self.broken(None, &error))?;
-            if self.heard(&answer, &url) == Hearing::Resend && self.with.challenges {
-                // Read to its end, a short body leaves the connection usable for the next attempt.
-                body::read_excerpt(&mut answer, MAX_ERROR).await;
-                return Err(self.ended(Outcome::Challenged, Some(answer.status), "the server asks for a proof"));
-            }
+            let note = match self.heard(&answer, &url) {
+                Hearing::Judge => None,
+                Hearing::Explain(why) => Some(why),
+                Hearing::Resend if self.with.challenges => {
+                    // Read to its end, a short body leaves the connection usable for the next attempt.
+                    body::read_excerpt(&mut answer, MAX_ERROR).await;
+                    return Err(self.ended(Outcome::Challenged, Some(answer.status), "the server asks for a proof"));
+                }
+                Hearing::Resend => Some("the server asks for another proof each time".to_owned()),
+            };
             let follow = client.settings.follow_redirects;
             let note = match redirect::read(self.request.method, &url, answer.status, &answer.headers, follow) {
-                Redirect::None => None,
+                Redirect::None => note,
                 Redirect::Refuse(why) => Some(why),
                 Redirect::Follow(_) if hop == redirect::MOST => {
                     Some(format!("the server redirects more than {} times", redirect::MOST))
@@ -157,7 +164,7 @@ impl Round<'_> {
         if !self.client.may_have_credentials(url) {
             return Hearing::Judge;
         }
-        self.with.credential.hear(&Heard { status: answer.status, headers: &answer.headers, url })
+        self.with.credential.hear(&Heard { status: answer.status, headers: &answer.headers, url, mark: self.mark })
     }
 
     /// What really leaves: credentials join here, and only towards origins that may have them.
@@ -176,7 +183,9 @@ impl Round<'_> {
             query::extend_absent(&mut wire.url, &request.secret_query);
             query::extend_absent(&mut wire.url, &client.secret_query);
             let moment = Moment { utc: client.clock.utc(), rng: client.rng.as_ref() };
-            self.made.extend(self.with.credential.apply(&mut wire, &moment)?);
+            let made = self.with.credential.apply(&mut wire, &moment)?;
+            self.made.extend(made.secrets);
+            self.mark = made.mark;
         } else {
             headers::drop_secret(&mut wire.headers);
         }

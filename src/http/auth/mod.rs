@@ -16,13 +16,28 @@
 //! A credential joins a request only as it leaves, and only towards origins that may have it. Methods whose credential
 //! can be renewed (a token with a life, a session) say so in `Auth::renewal`; `http::session` asks for it.
 
+mod aws_sigv4;
 mod basic;
+mod crypto;
+mod digest;
+mod jwt;
+mod oauth1;
+mod signer;
+#[cfg(test)]
+mod testing;
 mod token;
+mod wsse;
 
+pub use aws_sigv4::AwsSigv4;
 pub use basic::Basic;
+pub use digest::Digest;
+pub use jwt::{Jwt, JwtAlgorithm};
+pub use oauth1::{Oauth1, SignatureMethod};
 pub use token::{Location, Token};
+pub use wsse::{DigestEncoding, NonceEncoding, Wsse, WsseDigest};
 
 use super::transport::WireRequest;
+use signer::Signer;
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::secret::Secret;
@@ -45,6 +60,16 @@ pub enum Auth {
     Basic(Basic),
     /// `[auth.token]`
     Token(Token),
+    /// `[auth.digest]`
+    Digest(Digest),
+    /// `[auth.wsse]`
+    Wsse(Wsse),
+    /// `[auth.jwt]`
+    Jwt(Box<Jwt>),
+    /// `[auth.aws_sigv4]`
+    AwsSigv4(AwsSigv4),
+    /// `[auth.oauth1]`
+    Oauth1(Oauth1),
 }
 
 /// What joins a request as it leaves.
@@ -59,6 +84,8 @@ pub(super) enum Credential {
     Query(String, Secret),
     /// A top-level field of a JSON body.
     Body(String, Secret),
+    /// Made anew for each request.
+    Signed(Box<Signer>),
 }
 
 /// A credential with every text that must never be shown because of it.
@@ -74,31 +101,54 @@ impl Auth {
             Self::None => Ok(Proof { credential: Credential::None, secrets: Vec::new() }),
             Self::Basic(basic) => basic.prove(ctx),
             Self::Token(token) => token.prove(ctx),
+            Self::Digest(digest) => digest.ready(ctx).map(Signer::proof),
+            Self::Wsse(wsse) => wsse.ready(ctx).map(Signer::proof),
+            Self::Jwt(jwt) => jwt.ready(ctx).map(Signer::proof),
+            Self::AwsSigv4(aws) => aws.ready(ctx).map(Signer::proof),
+            Self::Oauth1(oauth) => oauth.ready(ctx).map(Signer::proof),
         }
     }
 }
 
 /// When and with what chance a request is signed.
-#[expect(dead_code, reason = "read by the methods that sign")]
 pub(super) struct Moment<'a> {
     pub utc: DateTime<Utc>,
     pub rng: &'a dyn Rng,
 }
 
+impl Moment<'_> {
+    /// Makes a signature unlike any other.
+    fn nonce(&self) -> Result<[u8; 16], String> {
+        self.rng.nonce().ok_or_else(|| "the system gives no random bytes to sign with".to_owned())
+    }
+}
+
+/// What signing one request left behind.
+#[derive(Default)]
+pub(super) struct Made {
+    /// What must not be shown.
+    pub secrets: Vec<Secret>,
+    /// The method's own note, given back with the answer: which challenge was met.
+    pub mark: u64,
+}
+
 /// An answer as a method may see it before it is judged.
-#[expect(dead_code, reason = "read by the methods that answer challenges")]
 pub(super) struct Heard<'a> {
     pub status: u16,
     pub headers: &'a HeaderMap,
     /// Where the request went, without credentials.
     pub url: &'a Url,
+    /// What `apply` noted for this request.
+    pub mark: u64,
 }
 
 /// What follows from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hearing {
     /// The answer is judged as it is.
     Judge,
+    /// So it is, and this says why it is no success.
+    Explain(String),
     /// It held a challenge that can be met: the request is sent once more.
     Resend,
 }
@@ -106,7 +156,7 @@ pub(super) enum Hearing {
 impl Credential {
     /// Adds the credential to a request that is about to leave for an origin that may have it. Gives what was made for
     /// this request alone and must not be shown.
-    pub(super) fn apply(&self, request: &mut WireRequest, _moment: &Moment<'_>) -> Result<Vec<Secret>, String> {
+    pub(super) fn apply(&self, request: &mut WireRequest, moment: &Moment<'_>) -> Result<Made, String> {
         match self {
             Self::None => {}
             Self::Header(name, value) => {
@@ -114,14 +164,16 @@ impl Credential {
             }
             Self::Query(name, value) => super::query::add_if_absent(&mut request.url, name, value.reveal()),
             Self::Body(name, value) => token::into_body(request, name, value)?,
+            Self::Signed(signer) => return signer.sign(request, moment),
         }
-        Ok(Vec::new())
+        Ok(Made::default())
     }
 
     /// Looks at the answer to a request it was applied to.
-    pub(super) fn hear(&self, _heard: &Heard<'_>) -> Hearing {
+    pub(super) fn hear(&self, heard: &Heard<'_>) -> Hearing {
         match self {
             Self::None | Self::Header(..) | Self::Query(..) | Self::Body(..) => Hearing::Judge,
+            Self::Signed(signer) => signer.hear(heard),
         }
     }
 
@@ -129,7 +181,7 @@ impl Credential {
     pub(super) fn query_names(&self) -> impl Iterator<Item = &str> {
         let name = match self {
             Self::Query(name, _) => Some(name.as_str()),
-            Self::None | Self::Header(..) | Self::Body(..) => None,
+            Self::None | Self::Header(..) | Self::Body(..) | Self::Signed(_) => None,
         };
         name.into_iter()
     }
