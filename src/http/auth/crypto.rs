@@ -30,7 +30,9 @@ impl Hash {
         let algorithm = match self {
             Self::Md5 => {
                 let mut state = md5::Md5::new();
-                parts.iter().for_each(|part| state.update(part));
+                for part in parts {
+                    state.update(part);
+                }
                 return state.finalize().to_vec();
             }
             Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
@@ -38,7 +40,9 @@ impl Hash {
             Self::Sha512_256 => &digest::SHA512_256,
         };
         let mut state = digest::Context::new(algorithm);
-        parts.iter().for_each(|part| state.update(part));
+        for part in parts {
+            state.update(part);
+        }
         state.finish().as_ref().to_vec()
     }
 
@@ -155,7 +159,11 @@ mod tests {
 
     #[test]
     fn a_key_that_cannot_be_read_is_not_repeated() {
-        for bad in ["hunter2", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nhunter2\n", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+        for bad in [
+            "hunter2",
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nhunter2\n",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        ] {
             let error = PrivateKey::from_pem(bad).err().unwrap();
             assert!(!error.contains("hunter2") && !error.contains("AAAA"), "{error}");
         }

@@ -325,7 +325,12 @@ mod tests {
         }
         let p384 = &signature::ECDSA_P384_SHA384_FIXED_SIGNING;
         let key = signature::EcdsaKeyPair::from_pkcs8(p384, &der(testing::EC_384_KEY), &random).unwrap();
-        verify(JwtAlgorithm::Es384, testing::EC_384_KEY, &signature::ECDSA_P384_SHA384_FIXED, key.public_key().as_ref());
+        verify(
+            JwtAlgorithm::Es384,
+            testing::EC_384_KEY,
+            &signature::ECDSA_P384_SHA384_FIXED,
+            key.public_key().as_ref(),
+        );
     }
 
     #[test]

@@ -37,7 +37,6 @@ pub use token::{Location, Token};
 pub use wsse::{DigestEncoding, NonceEncoding, Wsse, WsseDigest};
 
 use super::transport::WireRequest;
-use signer::Signer;
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::secret::Secret;
@@ -45,6 +44,7 @@ use crate::value::template::Template;
 use crate::value::time::Rng;
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use signer::Signer;
 use url::Url;
 
 /// Challenges answered for one request: the first one, and one whose nonce had gone stale.

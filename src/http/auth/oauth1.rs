@@ -96,9 +96,9 @@ impl Oauth1 {
         let private_key = match (self.signature_method.is_rsa(), &pem) {
             (false, _) => None,
             (true, None) => return Err(EvalError::Missing("auth.oauth1: RSA needs `private_key`".to_owned())),
-            (true, Some(pem)) => Some(rsa_key(pem).map_err(|why| {
-                EvalError::Refused(format!("auth.oauth1.private_key: {why}"))
-            })?),
+            (true, Some(pem)) => {
+                Some(rsa_key(pem).map_err(|why| EvalError::Refused(format!("auth.oauth1.private_key: {why}")))?)
+            }
         };
         let realm = text(&self.realm, "realm")?;
         if let Some(realm) = &realm {
@@ -135,9 +135,8 @@ impl Oauth1Signer {
         }
         let signature = self.signature(&base_string(request, &own))?;
         own.push(("oauth_signature", signature.as_str()));
-        let realm = self.realm.as_ref().map(|realm| {
-            format!("realm=\"{}\"", realm.replace('\\', "\\\\").replace('"', "\\\""))
-        });
+        let realm =
+            self.realm.as_ref().map(|realm| format!("realm=\"{}\"", realm.replace('\\', "\\\\").replace('"', "\\\"")));
         let fields = own.iter().map(|(name, value)| format!("{name}=\"{}\"", percent(value)));
         let text = format!("OAuth {}", realm.into_iter().chain(fields).collect::<Vec<_>>().join(", "));
         request.headers.insert(AUTHORIZATION, sensitive(&text, "auth.oauth1").map_err(|error| error.to_string())?);

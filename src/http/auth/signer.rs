@@ -10,7 +10,9 @@ use crate::http::transport::WireRequest;
 use crate::value::secret::Secret;
 
 /// A method with its rendered settings and what it remembers.
-pub(super) enum Signer {
+pub(in crate::http) struct Signer(Kind);
+
+enum Kind {
     Digest(DigestSigner),
     Wsse(WsseSigner),
     Jwt(JwtSigner),
@@ -25,20 +27,23 @@ impl Signer {
     }
 
     pub(super) fn sign(&self, request: &mut WireRequest, moment: &Moment<'_>) -> Result<Made, String> {
-        let secrets = match self {
-            Self::Digest(digest) => return digest.sign(request, moment),
-            Self::Wsse(wsse) => wsse.sign(request, moment)?,
-            Self::Jwt(jwt) => jwt.sign(request, moment)?,
-            Self::AwsSigv4(aws) => aws.sign(request, moment)?,
-            Self::Oauth1(oauth) => oauth.sign(request, moment)?,
+        let secrets = match &self.0 {
+            Kind::Digest(digest) => return digest.sign(request, moment),
+            Kind::Wsse(wsse) => wsse.sign(request, moment)?,
+            Kind::Jwt(jwt) => jwt.sign(request, moment)?,
+            Kind::AwsSigv4(aws) => aws.sign(request, moment)?,
+            Kind::Oauth1(oauth) => oauth.sign(request, moment)?,
         };
         Ok(Made { secrets, mark: 0 })
     }
 
     pub(super) fn hear(&self, heard: &Heard<'_>) -> Hearing {
-        let Self::Digest(digest) = self else { return Hearing::Judge };
+        let Kind::Digest(digest) = &self.0 else { return Hearing::Judge };
         if heard.status != 401 {
-            digest.accepted(heard.url, heard.headers, heard.mark);
+            // An error may have come before anybody looked at the credential.
+            if heard.status < 400 {
+                digest.accepted(heard.url, heard.headers, heard.mark);
+            }
             return Hearing::Judge;
         }
         match digest.challenged(heard.url, heard.headers, heard.mark) {
@@ -52,16 +57,10 @@ macro_rules! from {
     ($($variant:ident($signer:ty)),+ $(,)?) => {
         $(impl From<$signer> for Signer {
             fn from(signer: $signer) -> Self {
-                Self::$variant(signer)
+                Self(Kind::$variant(signer))
             }
         })+
     };
 }
 
-from!(
-    Digest(DigestSigner),
-    Wsse(WsseSigner),
-    Jwt(JwtSigner),
-    AwsSigv4(AwsSigner),
-    Oauth1(Oauth1Signer)
-);
+from!(Digest(DigestSigner), Wsse(WsseSigner), Jwt(JwtSigner), AwsSigv4(AwsSigner), Oauth1(Oauth1Signer));

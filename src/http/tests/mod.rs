@@ -4,5 +4,6 @@ mod auth;
 mod limits;
 mod requests;
 mod retries;
+mod signing;
 mod verdicts;
 mod wire;

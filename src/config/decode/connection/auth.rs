@@ -1,6 +1,6 @@
 //! `[auth.<method>]`: exactly one method, credentials from outside the file.
 
-use super::Secrets;
+use super::{Secrets, signing};
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::Scope;
 use crate::config::decode::source::Sources;
@@ -8,7 +8,7 @@ use crate::config::decode::table::{Table, one_method};
 use crate::http::auth::{Auth, Basic, Location, Token};
 use crate::value::template::Place;
 
-const METHODS: [&str; 9] = ["basic", "token", "oauth2", "cookie", "digest", "wsse", "jwt", "aws_sigv4", "oauth1"];
+const METHODS: [&str; 5] = ["basic", "token", "oauth2", "cookie", "custom"];
 
 /// The method, or none when there is no `auth`; nothing when it is wrong.
 pub(super) fn decode(
@@ -19,16 +19,17 @@ pub(super) fn decode(
 ) -> Option<Auth> {
     let Some(value) = root.take("auth") else { return Some(Auth::None) };
     let family = value.table()?;
-    one_method(&family, &[&METHODS[..], &["custom"]].concat());
+    one_method(&family, &[&METHODS[..], &signing::METHODS].concat());
     let basic = family.take("basic").map(|value| basic(&value.table()?, scope, sources, secrets));
     let token = family.take("token").map(|value| token(&value.table()?, scope, sources, secrets));
-    family.not_yet(&["oauth2", "cookie", "digest", "wsse", "jwt", "aws_sigv4", "oauth1", "custom", "refresh"]);
+    let signing = signing::decode(&family, &mut signing::Origin { scope, sources, secrets });
+    family.not_yet(&["oauth2", "cookie", "custom", "refresh"]);
     family.finish();
     if family.is_empty() {
         let finding = Finding::error("missing-key", "`auth` names no method").key("auth");
         family.report(finding.help("write the method as a table: `[auth.basic]` or `[auth.token]`"));
     }
-    basic.or(token).flatten()
+    basic.or(token).or(signing.transpose().map(Result::ok)).flatten()
 }
 
 fn basic(table: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &mut Secrets) -> Option<Auth> {

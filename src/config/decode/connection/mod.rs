@@ -4,6 +4,7 @@ mod answers;
 mod auth;
 mod base;
 mod limits;
+mod signing;
 
 use super::file::Finding;
 use super::scope::{Facts, Scope};

@@ -36,6 +36,7 @@ pub(super) enum Quality {
 
 /// A digest challenge that can be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent flags of one header")]
 pub(super) struct Challenge {
     pub(super) realm: Vec<u8>,
     pub(super) nonce: Vec<u8>,
@@ -88,17 +89,13 @@ fn usable(scheme: &Scheme) -> Option<Challenge> {
         "sha-512-256" => Hash::Sha512_256,
         _ => return None,
     };
-    let quality = match scheme.param("qop") {
-        None => Quality::Legacy,
-        Some(_) => {
-            let offered = scheme.word("qop");
-            let offers = |wanted| offered.split([',', ' ']).any(|word| word.trim() == wanted);
-            match (offers("auth"), offers("auth-int")) {
-                (true, _) => Quality::Auth,
-                (false, true) => Quality::AuthInt,
-                _ => return None,
-            }
-        }
+    let qualities = scheme.word("qop");
+    let offers = |wanted| qualities.split([',', ' ']).any(|word| word == wanted);
+    let quality = match (scheme.param("qop"), offers("auth"), offers("auth-int")) {
+        (None, ..) => Quality::Legacy,
+        (_, true, _) => Quality::Auth,
+        (_, _, true) => Quality::AuthInt,
+        _ => return None,
     };
     Some(Challenge {
         realm: scheme.param("realm")?.to_vec(),

@@ -96,8 +96,7 @@ impl DigestSigner {
         if session.cnonce.is_empty() {
             session.cnonce = hex(&moment.nonce()?);
         }
-        let (challenge, cnonce, generation) =
-            (session.challenge.clone(), session.cnonce.clone(), session.generation);
+        let (challenge, cnonce, generation) = (session.challenge.clone(), session.cnonce.clone(), session.generation);
         drop(sessions);
         let uri = match request.url.query() {
             Some(query) => format!("{}?{query}", request.url.path()),
@@ -134,13 +133,13 @@ impl DigestSigner {
         let schemes = challenge::schemes(headers);
         let Some(challenge) = challenge::strongest(&schemes) else {
             sessions.forget(&origin);
-            return Challenged::Refused(match schemes.is_empty() {
-                true => "the server asks for no digest: the 401 has no challenge that can be read".to_owned(),
-                false => format!(
-                    "the server asks for no digest that can be answered, it offers: {}",
-                    challenge::offered(&schemes)
-                ),
-            });
+            let offers = match challenge::offered(&schemes) {
+                none if none.is_empty() => "nothing that can be read".to_owned(),
+                schemes => schemes,
+            };
+            return Challenged::Refused(format!(
+                "the server asks for no digest that can be answered, it offers: {offers}"
+            ));
         };
         let proven = current.is_some_and(|(_, proven)| proven);
         let renewed = challenge.stale || (proven && !sessions.uses(&origin, &challenge.nonce));
