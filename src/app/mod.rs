@@ -11,6 +11,7 @@ pub mod status;
 
 use crate::config::files::{self, Tree};
 use crate::config::{self, Env, Loaded};
+use crate::http::tokens::{MemoryTokens, TokenStore, Tokens, WhenRefused};
 use crate::model::snapshot::Snapshot;
 use crate::queue::Queue;
 use crate::runtime::engine::{NotReady, Services};
@@ -49,12 +50,25 @@ impl Host {
     }
 
     /// A supervisor with this snapshot in force. Must be called inside the async runtime.
-    pub fn supervise(&self, snapshot: Arc<Snapshot>, output: Arc<dyn Output>) -> Result<Supervisor, NotReady> {
+    pub fn supervise(
+        &self,
+        snapshot: Arc<Snapshot>,
+        output: Arc<dyn Output>,
+        when_refused: WhenRefused,
+    ) -> Result<Supervisor, NotReady> {
         let queue = Queue::start(self.clock.clone());
-        let services = Services { queue, clock: self.clock.clone(), rng: self.rng.clone() };
+        let tokens = Tokens::new(self.token_store(), when_refused);
+        let services = Services { queue, clock: self.clock.clone(), rng: self.rng.clone(), tokens };
         let supervisor = Supervisor::new(services, output, snapshot.settings.max_runs.get());
         supervisor.apply(snapshot)?;
         Ok(supervisor)
+    }
+}
+
+impl Host {
+    /// Where renewed tokens are kept. The durable store takes this place; until then they live as long as the process.
+    fn token_store(&self) -> Arc<dyn TokenStore> {
+        Arc::new(MemoryTokens::default())
     }
 }
 

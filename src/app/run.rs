@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 // What commands may know of runs: names from below, so that `cli` stands on `app` alone.
+pub use crate::http::tokens::WhenRefused;
 pub use crate::runtime::run::report::{Ending, Progress, RecordError, Report, RunError};
 pub use crate::runtime::run::state::Counts;
 pub use crate::runtime::scope::Output;

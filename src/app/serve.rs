@@ -6,6 +6,7 @@ use super::run::LAST_WORDS;
 use super::status::{self, SharedConfigState};
 use super::{Host, Signal, Signals};
 use crate::config::watch::{Trigger, Watch};
+use crate::http::tokens::WhenRefused;
 use crate::model::snapshot::Snapshot;
 use crate::observe::meters::{ConfigMeters, ProcessMeters};
 use crate::observe::recorder::{self, Live};
@@ -119,7 +120,7 @@ struct Process {
 impl Process {
     fn start(setup: Setup, clock: &crate::value::time::SharedClock) -> Result<Self, ServeError> {
         let Setup { host, snapshot, tree_hash, named_files, follow_log_level, output, .. } = setup;
-        let supervisor = host.supervise(snapshot.clone(), output)?;
+        let supervisor = host.supervise(snapshot.clone(), output, WhenRefused::Hold)?;
         let (meters, state) = (ConfigMeters::take(), SharedConfigState::default());
         let now = clock.utc();
         event::snapshot_in_force(&meters, &compare(None, &snapshot), now);

@@ -3,7 +3,7 @@
 use super::progress::Bars;
 use super::{Exit, Globals, summary};
 use crate::app::output::Stdout;
-use crate::app::run::{Ending, Finished, Options, Stopped, to_the_end};
+use crate::app::run::{Ending, Finished, Options, Stopped, WhenRefused, to_the_end};
 use crate::app::{Host, Signal};
 use crate::model::snapshot::Snapshot;
 use crate::value::id::FlowId;
@@ -32,7 +32,7 @@ pub async fn carry(globals: &Globals, host: &Host, snapshot: Arc<Snapshot>, ids:
     let timeout = snapshot.settings.shutdown_timeout;
     let exports_only = ids.iter().filter_map(|id| snapshot.flows.get(id)).any(|flow| flow.import.is_none());
     let output = Arc::new(Stdout::new());
-    let supervisor = match host.supervise(snapshot, output.clone()) {
+    let supervisor = match host.supervise(snapshot, output.clone(), WhenRefused::GiveUp) {
         Ok(supervisor) => supervisor,
         Err(error) => {
             globals.complain(&error.to_string());

@@ -164,7 +164,13 @@ impl Round<'_> {
         if !self.client.may_have_credentials(url) {
             return Hearing::Judge;
         }
-        self.with.credential.hear(&Heard { status: answer.status, headers: &answer.headers, url, mark: self.mark })
+        self.with.credential.hear(&Heard {
+            utc: self.client.clock.utc(),
+            status: answer.status,
+            headers: &answer.headers,
+            url,
+            mark: self.mark,
+        })
     }
 
     /// What really leaves: credentials join here, and only towards origins that may have them.
@@ -278,7 +284,7 @@ impl Client {
     }
 
     /// Runs a future up to a deadline; past it the future is dropped, and with it the connection it used.
-    async fn within<T>(&self, deadline: Mono, future: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn within<T>(&self, deadline: Mono, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             done = future => Some(done),

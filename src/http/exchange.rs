@@ -4,6 +4,7 @@
 use super::attempt::{Attempt, Outcome, With};
 use super::auth::MOST_CHALLENGES;
 use super::client::Client;
+use super::credentials::{Held, Standing};
 use super::request::Prepared;
 use super::verdict::ResponseRules;
 use crate::observe::event::{self, FailedAttempt};
@@ -14,6 +15,7 @@ use crate::value::time::Mono;
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -108,8 +110,8 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// How far one request has come.
-struct Course<'a> {
-    client: &'a Client,
+pub(super) struct Course<'a> {
+    pub(super) client: &'a Arc<Client>,
     request: &'a Prepared,
     /// Attempts that left, refused ones included.
     attempts: u32,
@@ -119,33 +121,37 @@ struct Course<'a> {
     challenges: u32,
     /// Whether some attempt may have taken effect.
     open: bool,
+    /// What it has been through with its credential.
+    pub(super) proof: Standing,
 }
 
 impl Client {
     /// Sends until the outcome is final. The permit is given back when this returns or is dropped.
     pub async fn exchange(
-        &self,
+        self: &Arc<Self>,
         permit: Permit,
         request: &Prepared,
         rules: Option<&ResponseRules>,
         want_json: bool,
     ) -> Result<Answer, Failure> {
-        let mut course = Course { client: self, request, attempts: 0, failures: 0, challenges: 0, open: false };
+        let mut course = Course::new(self, request);
         if let Some(reason) = self.offline() {
             return Err(course.failure(FailureClass::Auth, None, reason.to_owned(), None));
         }
         let rules = rules.unwrap_or(&self.settings.response);
-        let mut permit = permit;
+        let mut permit = Held::fresh(permit);
         self.budget.first_attempt();
         loop {
+            let (granted, bearing) = course.ready(permit).await?;
             let started = self.clock.mono();
             let challenges = course.challenges < MOST_CHALLENGES;
-            let with = With { rules, want_json, credential: &self.credential, challenges };
+            let with = With { rules, want_json, credential: &bearing.credential, challenges };
             let attempt = self.attempt(request, &with).await;
             course.count(&attempt, started);
+            course.judged(&bearing, &attempt).await;
             let wait = match attempt.outcome {
                 Outcome::Success(answer) => return Ok(Answer { attempts: course.attempts, ..answer }),
-                Outcome::Limited(asked) => course.pause(&permit, started, asked, attempt.status),
+                Outcome::Limited(asked) => course.pause(&granted, started, asked, attempt.status),
                 Outcome::Unreachable { sent, open } => {
                     course.open |= open;
                     match course.next_attempt(sent) {
@@ -158,12 +164,26 @@ impl Client {
                     course.challenges += 1;
                     Duration::ZERO
                 }
-                Outcome::AuthFailed => return Err(course.ended(FailureClass::Auth, attempt)),
+                // It did not even leave: the method cannot prove anything for a request like this.
+                Outcome::AuthFailed if attempt.status.is_none() => {
+                    return Err(course.ended(FailureClass::Auth, attempt));
+                }
+                Outcome::AuthFailed => {
+                    course.refused(&bearing, attempt).await?;
+                    permit = Held::used(granted);
+                    continue;
+                }
                 Outcome::Rejected => return Err(course.ended(FailureClass::Rejected, attempt)),
                 Outcome::Unreadable => return Err(course.ended(FailureClass::Unreadable, attempt)),
             };
-            permit = permit.again(wait).await.map_err(|_| course.cancelled())?;
+            permit = Held::fresh(granted.again(wait).await.map_err(|_| course.cancelled())?);
         }
+    }
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn new(client: &'a Arc<Client>, request: &'a Prepared) -> Self {
+        Self { client, request, attempts: 0, failures: 0, challenges: 0, open: false, proof: Standing::default() }
     }
 }
 
@@ -226,7 +246,7 @@ impl Course<'_> {
     fn retry(&self, wait: Duration, attempt: &Attempt) -> Duration {
         let request = self.shown();
         let failed = FailedAttempt { request: &request, status: attempt.status, cause: &attempt.message };
-        let Client { meters, id, .. } = self.client;
+        let Client { meters, id, .. } = self.client.as_ref();
         event::request_retried(meters, id, failed, self.attempts.saturating_add(1), wait);
         wait
     }
@@ -236,7 +256,7 @@ impl Course<'_> {
         self.ended(if self.is_unknown() { FailureClass::Unknown } else { FailureClass::Unreachable }, attempt)
     }
 
-    fn cancelled(&self) -> Failure {
+    pub(super) fn cancelled(&self) -> Failure {
         let (class, message) = if self.is_unknown() {
             (FailureClass::Unknown, "stopped before it was known whether the request had arrived")
         } else {
@@ -249,15 +269,21 @@ impl Course<'_> {
         self.open && self.request.is_write() && !self.request.is_repeatable()
     }
 
-    fn ended(&self, class: FailureClass, attempt: Attempt) -> Failure {
+    pub(super) fn ended(&self, class: FailureClass, attempt: Attempt) -> Failure {
         self.failure(class, attempt.status, attempt.message, attempt.excerpt)
     }
 
-    fn failure(&self, class: FailureClass, status: Option<u16>, message: String, excerpt: Option<String>) -> Failure {
+    pub(super) fn failure(
+        &self,
+        class: FailureClass,
+        status: Option<u16>,
+        message: String,
+        excerpt: Option<String>,
+    ) -> Failure {
         Failure { class, status, message, excerpt, request: self.shown(), attempts: self.attempts }
     }
 
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         self.client.describe(self.request.method, &self.request.url)
     }
 }

@@ -8,6 +8,7 @@ pub mod auth;
 mod body;
 mod budget;
 pub mod client;
+mod credentials;
 mod excerpt;
 pub mod exchange;
 mod headers;
@@ -17,9 +18,11 @@ mod redirect;
 pub mod request;
 pub mod retry;
 mod retry_after;
+mod session;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 pub mod transport;
 pub mod verdict;

@@ -62,7 +62,7 @@ fn until(at: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
 
 /// The three forms of RFC 9110, and two more that are met in the wild. The name of the weekday is not checked:
 /// servers get it wrong.
-fn instant(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
     let after_weekday = text.split_once(',').map(|(_, rest)| rest.trim());
     let parse = |text: &str, format: &str| NaiveDateTime::parse_from_str(text, format).ok().map(|at| at.and_utc());
     after_weekday

@@ -114,6 +114,8 @@ table! {
         "Requests in flight";
     CONNECTION_LIMIT = "flowgate_connection_concurrency_limit", Kind::Gauge, Count, &[CONNECTION],
         "Concurrency limit in force; the lender's for a connection that borrows";
+    CONNECTION_OFFLINE = "flowgate_connection_offline", Kind::Gauge, Flag, &[CONNECTION],
+        "1 while the connection's credentials are refused and its requests wait";
     QUEUE_DEPTH = "flowgate_queue_depth", Kind::Gauge, Count, &[CONNECTION],
         "Requests waiting in line";
     QUEUE_OLDEST = "flowgate_queue_oldest_age_seconds", Kind::Gauge, Seconds, &[CONNECTION],

@@ -47,6 +47,30 @@ impl Permit {
         Waiting(place).await
     }
 
+    /// Gives the permit back and lets the ticket stand aside until `ready`: others pass it, at level 1 too. Then waits
+    /// for the next permit at the ticket's old place.
+    pub async fn once<T>(self, ready: impl Future<Output = T>) -> Result<(Permit, T), QueueClosed> {
+        let Self { place, .. } = self;
+        let Some(ticket) = place.ticket else { return Err(QueueClosed) };
+        let shared = place.shared.clone();
+        shared.with(|locked, now| {
+            if locked.closed {
+                return Err(QueueClosed);
+            }
+            locked.state.step_aside(ticket, now);
+            locked.state.line_of(ticket).into_iter().for_each(|line| locked.report(line));
+            Ok(())
+        })?;
+        let mut waiting = Waiting(place);
+        let told = tokio::select! {
+            // Nothing is granted to a ticket that stands aside: this ends when the queue closes.
+            permit = &mut waiting => return Err(permit.err().unwrap_or(QueueClosed)),
+            told = ready => told,
+        };
+        shared.with(|locked, _| locked.state.recall(ticket));
+        Ok((waiting.await?, told))
+    }
+
     /// How long the ticket stood in line before this permit.
     pub fn waited(&self) -> Duration {
         self.waited

@@ -116,6 +116,9 @@ impl Supervisor {
         let generation = Arc::new(Generation::prepare(snapshot.clone(), before.as_deref(), &self.services)?);
         let mut inner = self.lock();
         generation.enforce(&self.services);
+        if let Some(before) = &before {
+            generation.retire(before);
+        }
         inner.generation = Some(generation);
         inner.follow(&snapshot);
         drop(inner);

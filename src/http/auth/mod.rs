@@ -18,10 +18,15 @@
 
 mod aws_sigv4;
 mod basic;
+mod cookie;
 mod crypto;
+mod custom;
 mod digest;
+mod errand;
 mod jwt;
 mod oauth1;
+mod oauth2;
+mod refresh;
 mod signer;
 #[cfg(test)]
 mod testing;
@@ -30,21 +35,34 @@ mod wsse;
 
 pub use aws_sigv4::AwsSigv4;
 pub use basic::Basic;
+pub use cookie::{Cookie, Login};
+pub use custom::Custom;
 pub use digest::Digest;
+pub use errand::{Errand, ErrandBody, Media};
 pub use jwt::{Jwt, JwtAlgorithm};
 pub use oauth1::{Oauth1, SignatureMethod};
+pub use oauth2::{CredentialsIn, Grant, OAuth2};
+pub use refresh::{Refresh, TokenPaths};
 pub use token::{Location, Token};
 pub use wsse::{DigestEncoding, NonceEncoding, Wsse, WsseDigest};
 
+pub(super) use cookie::Jar;
+pub(super) use oauth2::Asking;
+
+use super::session::HeldTokens;
+
 use super::transport::WireRequest;
-use crate::value::context::Context;
+use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::secret::Secret;
 use crate::value::template::Template;
 use crate::value::time::Rng;
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use sha2::{Digest as _, Sha256};
 use signer::Signer;
+use std::fmt::Write as _;
+use std::sync::Arc;
 use url::Url;
 
 /// Challenges answered for one request: the first one, and one whose nonce had gone stale.
@@ -70,6 +88,23 @@ pub enum Auth {
     AwsSigv4(AwsSigv4),
     /// `[auth.oauth1]`
     Oauth1(Oauth1),
+    /// `[auth.oauth2]`
+    OAuth2(Box<OAuth2>),
+    /// `[auth.cookie]`
+    Cookie(Box<Cookie>),
+    /// `[auth.custom]`
+    Custom(Box<Custom>),
+}
+
+/// How a credential is renewed.
+#[derive(Clone, Copy)]
+pub(super) enum Renewal<'a> {
+    /// By a request the configuration spells out.
+    Refresh(&'a Refresh),
+    /// At a token endpoint.
+    OAuth2(&'a OAuth2),
+    /// By logging in.
+    Login(&'a Login),
 }
 
 /// What joins a request as it leaves.
@@ -86,6 +121,10 @@ pub(super) enum Credential {
     Body(String, Secret),
     /// Made anew for each request.
     Signed(Box<Signer>),
+    /// Cookies of a login.
+    Cookies(Arc<Jar>),
+    /// Headers, query parameters and body fields of `[auth.custom]`.
+    Custom(Box<custom::Additions>),
 }
 
 /// A credential with every text that must never be shown because of it.
@@ -106,7 +145,72 @@ impl Auth {
             Self::Jwt(jwt) => jwt.ready(ctx).map(Signer::proof),
             Self::AwsSigv4(aws) => aws.ready(ctx).map(Signer::proof),
             Self::Oauth1(oauth) => oauth.ready(ctx).map(Signer::proof),
+            Self::OAuth2(oauth2) => oauth2.prove(ctx),
+            // The login makes the credential.
+            Self::Cookie(_) => Ok(Proof { credential: Credential::None, secrets: Vec::new() }),
+            Self::Custom(custom) => custom.prove(ctx),
         }
+    }
+
+    /// How its credential is renewed; none where it cannot be.
+    pub(super) fn renewal(&self) -> Option<Renewal<'_>> {
+        match self {
+            Self::None
+            | Self::Basic(_)
+            | Self::Digest(_)
+            | Self::Wsse(_)
+            | Self::Jwt(_)
+            | Self::AwsSigv4(_)
+            | Self::Oauth1(_) => None,
+            Self::Token(token) => token.refresh.as_ref().map(Renewal::Refresh),
+            Self::OAuth2(oauth2) => Some(Renewal::OAuth2(oauth2)),
+            Self::Cookie(cookie) => Some(Renewal::Login(&cookie.login)),
+            Self::Custom(custom) => custom.refresh.as_ref().map(Renewal::Refresh),
+        }
+    }
+
+    /// The word it goes by.
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Basic(_) => "basic",
+            Self::Token(_) => "token",
+            Self::OAuth2(_) => "oauth2",
+            Self::Cookie(_) => "cookie",
+            Self::Custom(_) => "custom",
+            Self::Digest(_) => "digest",
+            Self::Wsse(_) => "wsse",
+            Self::Jwt(_) => "jwt",
+            Self::AwsSigv4(_) => "aws_sigv4",
+            Self::Oauth1(_) => "oauth1",
+        }
+    }
+
+    /// What the configuration itself holds before the first renewal, and what identifies it: a renewed token counts
+    /// while these stay the same.
+    pub(super) fn first(&self, ctx: &Context<'_>) -> Result<First, EvalError> {
+        let text = |template: Option<&Template>, place: &str| {
+            template.map(|template| render(template, ctx, place)).transpose().map(Option::unwrap_or_default)
+        };
+        let mut first = First::default();
+        match self {
+            Self::Token(token) => {
+                let refresh = token.refresh.as_ref().and_then(|refresh| refresh.refresh_token.as_ref());
+                first.tokens.token = text(token.token.as_ref(), "auth.token.token")?.into();
+                first.tokens.refresh_token = text(refresh, "auth.token.refresh.refresh_token")?.into();
+            }
+            Self::Custom(custom) => {
+                let refresh = custom.refresh.as_ref().and_then(|refresh| refresh.refresh_token.as_ref());
+                first.tokens.refresh_token = text(refresh, "auth.custom.refresh.refresh_token")?.into();
+            }
+            Self::OAuth2(oauth2) => {
+                first.tokens.refresh_token = text(oauth2.refresh_token.as_ref(), "auth.oauth2.refresh_token")?.into();
+                first.client_id = text(Some(&oauth2.client_id), "auth.oauth2.client_id")?;
+                first.username = text(oauth2.username.as_ref(), "auth.oauth2.username")?;
+            }
+            _ => {}
+        }
+        Ok(first)
     }
 }
 
@@ -134,6 +238,7 @@ pub(super) struct Made {
 
 /// An answer as a method may see it before it is judged.
 pub(super) struct Heard<'a> {
+    pub utc: DateTime<Utc>,
     pub status: u16,
     pub headers: &'a HeaderMap,
     /// Where the request went, without credentials.
@@ -153,6 +258,31 @@ pub(super) enum Hearing {
     Resend,
 }
 
+/// What a renewable credential begins with.
+#[derive(Default)]
+pub(super) struct First {
+    pub tokens: HeldTokens,
+    pub client_id: String,
+    pub username: String,
+}
+
+impl First {
+    /// A hash by which a renewed token finds the configuration it descends from.
+    pub(super) fn fingerprint(&self, method: &str) -> String {
+        let parts =
+            [method, self.tokens.token.text(), self.tokens.refresh_token.text(), &self.client_id, &self.username];
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
+
 impl Credential {
     /// Adds the credential to a request that is about to leave for an origin that may have it. Gives what was made for
     /// this request alone and must not be shown.
@@ -165,6 +295,11 @@ impl Credential {
             Self::Query(name, value) => super::query::add_if_absent(&mut request.url, name, value.reveal()),
             Self::Body(name, value) => token::into_body(request, name, value)?,
             Self::Signed(signer) => return signer.sign(request, moment),
+            Self::Cookies(jar) => {
+                let secrets = jar.apply(request, moment.utc)?;
+                return Ok(Made { secrets, mark: 0 });
+            }
+            Self::Custom(additions) => additions.apply(request)?,
         }
         Ok(Made::default())
     }
@@ -172,18 +307,22 @@ impl Credential {
     /// Looks at the answer to a request it was applied to.
     pub(super) fn hear(&self, heard: &Heard<'_>) -> Hearing {
         match self {
-            Self::None | Self::Header(..) | Self::Query(..) | Self::Body(..) => Hearing::Judge,
             Self::Signed(signer) => signer.hear(heard),
+            Self::None | Self::Header(..) | Self::Query(..) | Self::Body(..) | Self::Custom(_) => Hearing::Judge,
+            Self::Cookies(jar) => {
+                jar.take_in(heard.headers, heard.url, heard.utc);
+                Hearing::Judge
+            }
         }
     }
 
     /// Names of query parameters it adds: they are taken out of URLs that are shown.
-    pub(super) fn query_names(&self) -> impl Iterator<Item = &str> {
-        let name = match self {
-            Self::Query(name, _) => Some(name.as_str()),
-            Self::None | Self::Header(..) | Self::Body(..) | Self::Signed(_) => None,
-        };
-        name.into_iter()
+    pub(super) fn query_names(&self) -> Vec<&str> {
+        match self {
+            Self::Query(name, _) => vec![name.as_str()],
+            Self::Custom(additions) => additions.query_names().collect(),
+            Self::None | Self::Header(..) | Self::Body(..) | Self::Cookies(_) | Self::Signed(_) => Vec::new(),
+        }
     }
 }
 
@@ -191,6 +330,15 @@ fn render(template: &Template, ctx: &Context<'_>, place: &str) -> Result<String,
     let mut text = String::new();
     template.render(ctx, &mut text).map_err(|error| error.at(place))?;
     Ok(text)
+}
+
+/// A member of `auth` as the context offers it.
+fn auth_text<'a>(ctx: &Context<'a>, name: &str) -> Option<&'a str> {
+    let Slot::Map(parts) = ctx.get(Root::Auth) else { return None };
+    parts.iter().find_map(|(part, slot)| match slot {
+        Slot::Text(text) if *part == name => Some(*text),
+        _ => None,
+    })
 }
 
 /// A header value nobody will print. The error does not repeat the value.

@@ -59,3 +59,25 @@ pub fn request_retried(
         "request retried"
     );
 }
+
+/// A credential was renewed: a token, or a session.
+pub fn credential_renewed(connection: &ConnectionId, generation: u64, life: Option<Duration>) {
+    tracing::info!(%connection, generation, seconds = life.map(seconds), "credential renewed");
+}
+
+/// A credential could not be renewed; nobody asks again before `pause` is over.
+pub fn renewal_failed(connection: &ConnectionId, cause: &str, pause: Duration) {
+    tracing::warn!(%connection, cause, seconds = seconds(pause), "credential not renewed");
+}
+
+/// The credentials of a connection are refused: its requests wait.
+pub fn connection_offline(meters: &ConnectionMeters, connection: &ConnectionId, cause: &str) {
+    meters.offline(true);
+    tracing::error!(%connection, cause, "connection offline");
+}
+
+/// The credentials of a connection are accepted again.
+pub fn connection_online(meters: &ConnectionMeters, connection: &ConnectionId) {
+    meters.offline(false);
+    tracing::info!(%connection, "connection online");
+}

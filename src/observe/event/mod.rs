@@ -12,7 +12,10 @@ mod schedule;
 pub use config::{
     Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
 };
-pub use connection::{FailedAttempt, connection_paused, pause_cut, request_retried};
+pub use connection::{
+    FailedAttempt, connection_offline, connection_online, connection_paused, credential_renewed, pause_cut,
+    renewal_failed, request_retried,
+};
 pub use process::{
     accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
 };
@@ -72,6 +75,10 @@ mod tests {
             pause_cut(&shop, Duration::from_hours(1), Duration::from_mins(5));
             let failed = FailedAttempt { request: "GET https://a.example/", status: Some(503), cause: "down" };
             request_retried(&connection, &shop, failed, 2, Duration::from_secs(1));
+            credential_renewed(&shop, 2, Some(Duration::from_hours(1)));
+            renewal_failed(&shop, "400: invalid_grant", Duration::from_secs(2));
+            connection_offline(&connection, &shop, "401: no");
+            connection_online(&connection, &shop);
             watch_degraded("no more watches");
             snapshot_in_force(&config, &Applied::default(), at());
             reload_applied(&config, &Applied::default(), at());
@@ -98,6 +105,10 @@ mod tests {
                 ("warn", "connection paused"),
                 ("warn", "pause cut"),
                 ("info", "request retried"),
+                ("info", "credential renewed"),
+                ("warn", "credential not renewed"),
+                ("error", "connection offline"),
+                ("info", "connection online"),
                 ("warn", "watching by polling"),
                 ("info", "snapshot in force"),
                 ("info", "reload applied"),

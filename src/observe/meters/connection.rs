@@ -39,6 +39,7 @@ pub struct ConnectionMeters {
     oldest: Gauge,
     in_flight: Gauge,
     limit: Gauge,
+    offline: Gauge,
     wait: Histogram,
 }
 
@@ -58,6 +59,7 @@ impl ConnectionMeters {
             oldest: gauge(&names::QUEUE_OLDEST, of),
             in_flight: gauge(&names::CONNECTION_IN_FLIGHT, of),
             limit: gauge(&names::CONNECTION_LIMIT, of),
+            offline: gauge(&names::CONNECTION_OFFLINE, of),
             wait: histogram(&names::QUEUE_WAIT, of),
         }
     }
@@ -74,6 +76,7 @@ impl ConnectionMeters {
             oldest: Gauge::noop(),
             in_flight: Gauge::noop(),
             limit: Gauge::noop(),
+            offline: Gauge::noop(),
             wait: Histogram::noop(),
         }
     }
@@ -107,6 +110,10 @@ impl ConnectionMeters {
     /// The limit in force.
     pub fn limit(&self, level: u32) {
         self.limit.set(f64::from(level));
+    }
+    /// Whether credentials are refused.
+    pub fn offline(&self, offline: bool) {
+        self.offline.set(f64::from(u8::from(offline)));
     }
     /// A ticket stood in line so long.
     pub fn waited(&self, wait: Duration) {

@@ -60,6 +60,8 @@ pub(super) struct Line {
     backing_off: BTreeMap<Place, Mono>,
     /// The same tickets as `backing_off`, by the end of their delay.
     delays: BTreeSet<(Mono, Place)>,
+    /// Tickets that stand aside until somebody calls them back; everybody passes them.
+    aside: BTreeSet<Place>,
 }
 
 impl Line {
@@ -75,17 +77,18 @@ impl Line {
             ready: BTreeSet::new(),
             backing_off: BTreeMap::new(),
             delays: BTreeSet::new(),
+            aside: BTreeSet::new(),
         }
     }
 
-    /// Tickets waiting, those that back off included.
+    /// Tickets waiting, those that back off or stand aside included.
     pub(super) fn depth(&self) -> usize {
-        self.ready.len() + self.backing_off.len()
+        self.ready.len() + self.backing_off.len() + self.aside.len()
     }
 
     /// The oldest ticket, whoever goes first.
     pub(super) fn oldest(&self) -> Option<Ticket> {
-        self.ready.iter().chain(self.backing_off.keys()).map(|place| place.ticket).min()
+        self.ready.iter().chain(self.backing_off.keys()).chain(&self.aside).map(|place| place.ticket).min()
     }
 
     /// Nothing keeps it here.
@@ -100,6 +103,15 @@ impl Line {
     /// Out of the line, from wherever `head` may have moved it.
     pub(super) fn step_out(&mut self, place: Place) {
         self.ready.remove(&place);
+    }
+
+    pub(super) fn step_aside(&mut self, place: Place) {
+        self.aside.insert(place);
+    }
+
+    /// Out of those that stand aside.
+    pub(super) fn come_back(&mut self, place: Place) {
+        self.aside.remove(&place);
     }
 
     pub(super) fn back_off(&mut self, place: Place, until: Mono) {

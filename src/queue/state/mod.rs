@@ -69,6 +69,8 @@ struct Entry {
 enum Phase {
     Ready,
     BackingOff(Mono),
+    /// Waits for something else than time: see `step_aside`.
+    Aside,
     /// Counted in the pool it started in, and in each pool its line has moved to since.
     InFlight {
         pools: SmallVec<[PoolKey; 1]>,
@@ -152,6 +154,35 @@ impl QueueState {
         true
     }
 
+    /// Ends a ticket's request and lets it stand aside, at its old place: others pass, at level 1 too, until `recall`.
+    /// False when the ticket is not in flight.
+    pub fn step_aside(&mut self, ticket: Ticket, now: Mono) -> bool {
+        let Some(entry) = self.tickets.get_mut(&ticket) else { return false };
+        let Some(line) = self.lines.get_mut(&entry.line) else { return false };
+        let Phase::InFlight { pools, .. } = &mut entry.phase else { return false };
+        let pools = std::mem::take(pools);
+        entry.phase = Phase::Aside;
+        entry.since = now;
+        line.in_flight = line.in_flight.saturating_sub(1);
+        line.step_aside(entry.place);
+        self.end_request(&pools, now);
+        true
+    }
+
+    /// Puts a ticket that stands aside back into line, at its old place.
+    pub fn recall(&mut self, ticket: Ticket) {
+        let Some(entry) = self.tickets.get_mut(&ticket).filter(|entry| matches!(entry.phase, Phase::Aside)) else {
+            return;
+        };
+        entry.phase = Phase::Ready;
+        let (key, place) = (entry.line, entry.place);
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.come_back(place);
+            line.stand(place);
+        }
+        self.touch_line(key);
+    }
+
     /// Takes a ticket out of the queue for good: out of the line, or releases what it has in flight. The line it left;
     /// `None`, and nothing happens, for a ticket that has left already.
     pub fn leave(&mut self, ticket: Ticket, now: Mono) -> Option<LineKey> {
@@ -161,6 +192,7 @@ impl QueueState {
             Phase::InFlight { .. } => line.in_flight = line.in_flight.saturating_sub(1),
             Phase::Ready => line.step_out(entry.place),
             Phase::BackingOff(until) => line.give_up(entry.place, *until),
+            Phase::Aside => line.come_back(entry.place),
         }
         if !entry.started_before
             && let Some(pool) = self.pools.get_mut(&line.pool)
@@ -211,7 +243,7 @@ impl QueueState {
     pub fn waited(&self, ticket: Ticket) -> Option<Duration> {
         match self.tickets.get(&ticket)?.phase {
             Phase::InFlight { waited, .. } => Some(waited),
-            Phase::Ready | Phase::BackingOff(_) => None,
+            Phase::Ready | Phase::BackingOff(_) | Phase::Aside => None,
         }
     }
 

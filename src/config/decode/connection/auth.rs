@@ -63,7 +63,8 @@ fn token(table: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &
     table.finish();
     let default_name = if place == Location::Header { "Authorization" } else { "api_key" };
     Some(Auth::Token(Token {
-        token: token?,
+        token: Some(token?),
+        refresh: None,
         location: place,
         name: name.unwrap_or_else(|| Some(default_name.to_owned()))?,
         scheme: scheme.unwrap_or_else(|| Some("Bearer".to_owned()))?,

@@ -54,6 +54,7 @@ pub(super) fn decode(
         rate_limit,
         auth_failure,
         retry,
+        ping: None,
         level: 1,
         vars: facts.values.clone(),
         secrets,
