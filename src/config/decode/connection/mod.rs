@@ -3,7 +3,10 @@
 mod answers;
 mod auth;
 mod base;
+mod errand;
 mod limits;
+mod ping;
+mod renewable;
 mod signing;
 
 use super::file::Finding;
@@ -58,7 +61,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "form",
     "export_defaults",
 ];
-const NOT_YET: &[&str] = &["ping", "on", "tls", "agent", "xml", "csv", "form", "export_defaults"];
+const NOT_YET: &[&str] = &["on", "tls", "agent", "xml", "csv", "form", "export_defaults"];
 
 /// A name with its place, for checks across files.
 #[derive(Debug, Clone)]
