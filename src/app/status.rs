@@ -1,12 +1,18 @@
 //! What `status` tells: one JSON document, the same over the socket and for `--json`.
 
+use crate::http::client::OfflineView;
+use crate::model::flow::Flow;
 use crate::queue::PoolView;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::view::FlowView;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+
+/// Connections whose requests wait, by id.
+type Offline = HashMap<String, OfflineView>;
 
 /// Version of the document.
 pub const FORMAT: u32 = 1;
@@ -68,7 +74,8 @@ impl SharedConfigState {
 /// Builds the document.
 pub fn document(supervisor: &Supervisor, config: &ConfigState, started: DateTime<Utc>, draining: bool) -> Value {
     let flows: Vec<Value> = supervisor.view().iter().map(|view| flow(view, supervisor)).collect();
-    let pools: Vec<Value> = supervisor.services().queue.view().iter().map(pool).collect();
+    let offline = supervisor.offline();
+    let pools: Vec<Value> = supervisor.services().queue.view().iter().map(|view| pool(view, &offline)).collect();
     json!({
         "format": FORMAT,
         "version": env!("CARGO_PKG_VERSION"),
@@ -106,6 +113,7 @@ fn flow(view: &FlowView, supervisor: &Supervisor) -> Value {
         "state": match flow { None => "removed", Some(flow) if !flow.enabled => "disabled", Some(_) => "enabled" },
         "next_run": next.map(time),
         "queued": view.queued,
+        "waits": view.running.as_ref().and(flow).and_then(|flow| waits(flow, &supervisor.offline())),
         "last_success": view.last_success.map(time),
         "running": view.running.as_ref().map(|run| json!({
             "run": run.run, "started": time(run.started), "pages": run.pages, "records": counts(&run.counts),
@@ -120,6 +128,13 @@ fn flow(view: &FlowView, supervisor: &Supervisor) -> Value {
     })
 }
 
+/// Why a run of this flow does not go on, if a connection it uses is offline.
+fn waits(flow: &Flow, offline: &Offline) -> Option<String> {
+    let import = flow.import.as_ref().map(|import| &import.connection);
+    let mut used = std::iter::once(&flow.export.connection).chain(import);
+    used.find_map(|id| Some(format!("connection `{id}` is offline: {}", offline.get(id.as_str())?.reason)))
+}
+
 fn counts(counts: &crate::runtime::run::state::Counts) -> Value {
     json!({
         "exported": counts.exported,
@@ -130,7 +145,7 @@ fn counts(counts: &crate::runtime::run::state::Counts) -> Value {
     })
 }
 
-fn pool(view: &PoolView) -> Value {
+fn pool(view: &PoolView, offline: &Offline) -> Value {
     let lines: Vec<Value> = view
         .lines
         .iter()
@@ -142,6 +157,12 @@ fn pool(view: &PoolView) -> Value {
                 "in_flight": line.in_flight,
                 "paused_seconds": line.paused_for.map(|pause| pause.as_secs_f64()),
                 "closing": line.closing,
+                "offline": offline.get(line.id.to_string().as_str()).map(|offline| json!({
+                    "reason": offline.reason,
+                    "since": time(offline.since),
+                    "login": offline.login,
+                    "next_try_seconds": offline.next_try.as_secs_f64(),
+                })),
             })
         })
         .collect();

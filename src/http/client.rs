@@ -9,7 +9,7 @@ use super::query;
 use super::redirect::place;
 use super::request::{Field, Method, RequestSpec};
 use super::retry::Retry;
-use super::session::{Bearing, OfflineView, Session};
+use super::session::{Bearing, Session};
 use super::tokens::Tokens;
 use super::transport::{ReqwestTransport, Transport};
 use super::verdict::{AuthFailure, RateLimit, ResponseRules};
@@ -26,6 +26,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
+
+pub use super::session::OfflineView;
 
 /// Everything about a connection that shapes its requests.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ use super::run::report::{Ending, Progress, Report, RunError};
 use super::run::run;
 use super::scope::{Output, Scope, Stop};
 use super::view::{FlowView, RunView};
+use crate::http::client::OfflineView;
 use crate::model::flow::Flow;
 use crate::model::schedule::Overlap;
 use crate::model::snapshot::Snapshot;
@@ -207,6 +208,13 @@ impl Supervisor {
         ids.sort();
         ids.dedup();
         ids.into_iter().map(|id| inner.view(id)).collect()
+    }
+
+    /// Connections whose requests wait because their credentials are refused, by id.
+    pub fn offline(&self) -> HashMap<String, OfflineView> {
+        let lanes = self.lock().generation.as_ref().map(|generation| generation.lanes.clone());
+        let lanes = lanes.as_deref().into_iter().flatten();
+        lanes.filter_map(|(id, lane)| Some((id.to_string(), lane.client.waits()?))).collect()
     }
 
     /// Sets the gauges of queue ages.
