@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// Refusals of an old generation that one request puts up with.
 const MOST_STALE: u32 = 3;
 
+/// Renewals that one request may cause, whatever happens in between.
+const MOST_RENEWALS: u32 = 3;
+
 /// A permit, and whether a request may still be sent under it.
 pub(super) struct Held {
     permit: Permit,
@@ -38,6 +41,7 @@ impl Held {
 pub(super) struct Standing {
     /// A renewal was owed to its refusal.
     renewed: bool,
+    renewals: u32,
     stale: u32,
     /// The last renewal trouble it has seen, and how many.
     seen: u64,
@@ -197,8 +201,11 @@ impl Course<'_> {
                     let _ = client.tokens.store.mark(&client.id, None).await;
                 }
             }
-            // Says nothing about the credential: whoever is next tries.
-            Outcome::Challenged | Outcome::Limited(_) => self.proof.turn = turn,
+            // Says nothing about the credential. A long pause may see it to its end: that is a refusal of its own.
+            Outcome::Challenged | Outcome::Limited(_) => {
+                self.proof.turn = turn;
+                self.proof.renewed &= self.proof.renewals >= MOST_RENEWALS;
+            }
             Outcome::AuthFailed | Outcome::Unreachable { .. } if turn.is_some() => {
                 let (now, retry) = (client.clock.mono(), &client.settings.retry);
                 let reason = told(attempt);
@@ -218,6 +225,7 @@ impl Course<'_> {
             }
             Refused::Renew if !self.proof.renewed => {
                 self.proof.renewed = true;
+                self.proof.renewals += 1;
                 return Ok(());
             }
             _ => {}
