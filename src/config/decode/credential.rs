@@ -92,7 +92,7 @@ fn mask_in(file: &File<'_>, table: &DeTable<'_>, all: bool, depth: usize) {
     const DEEPEST: usize = 16;
     for (key, value) in table {
         let name: &str = key.get_ref();
-        let here = (all && !PLAIN.contains(&name)) || names_credential(name);
+        let here = if all && PLAIN.contains(&name) { false } else { all || names_credential(name) };
         match value.get_ref() {
             DeValue::Table(inner) if depth < DEEPEST => {
                 // A source names where the credential is, which is no secret; a `default` beside it may be one.
