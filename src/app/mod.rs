@@ -3,6 +3,7 @@
 
 mod keeper;
 pub mod output;
+pub mod ping;
 mod reload;
 pub mod run;
 pub mod serve;
@@ -57,8 +58,7 @@ impl Host {
         when_refused: WhenRefused,
     ) -> Result<Supervisor, NotReady> {
         let queue = Queue::start(self.clock.clone());
-        let tokens = Tokens::new(self.token_store(), when_refused);
-        let services = Services { queue, clock: self.clock.clone(), rng: self.rng.clone(), tokens };
+        let services = self.services(queue, when_refused);
         let supervisor = Supervisor::new(services, output, snapshot.settings.max_runs.get());
         supervisor.apply(snapshot)?;
         Ok(supervisor)
@@ -66,6 +66,12 @@ impl Host {
 }
 
 impl Host {
+    /// What connections share.
+    fn services(&self, queue: Queue, when_refused: WhenRefused) -> Services {
+        let tokens = Tokens::new(self.token_store(), when_refused);
+        Services { queue, clock: self.clock.clone(), rng: self.rng.clone(), tokens }
+    }
+
     /// Where renewed tokens are kept. The durable store takes this place; until then they live as long as the process.
     fn token_store(&self) -> Arc<dyn TokenStore> {
         Arc::new(MemoryTokens::default())

@@ -79,6 +79,12 @@ pub enum Command {
         #[arg(long)]
         deny_warnings: bool,
     },
+    /// Asks an API whether its connection works; all of them when none is named
+    Ping {
+        /// Id of a connection: `shop` is connections/shop.toml
+        #[arg(value_name = "CONNECTION")]
+        connection: Option<String>,
+    },
     /// Runs flows now, side by side; ends when they end
     Run(RunArgs),
     /// Runs flows on their schedules, follows changed files, serves metrics and health
@@ -114,7 +120,6 @@ pub struct RunArgs {
 
 /// Commands of the format that are not built yet.
 const LATER: &[&str] = &[
-    "ping",
     "runs",
     "errors",
     "explain",
@@ -139,7 +144,7 @@ const LATER: &[&str] = &[
 ];
 
 /// Commands that are there.
-const NOW: &[&str] = &["demo", "init", "check", "run", "serve", "status", "help"];
+const NOW: &[&str] = &["demo", "init", "check", "ping", "run", "serve", "status", "help"];
 
 /// Why a command line is not carried out.
 #[derive(Debug)]
@@ -217,6 +222,7 @@ impl Command {
             Self::Demo { .. } => "demo",
             Self::Init => "init",
             Self::Check { .. } => "check",
+            Self::Ping { .. } => "ping",
             Self::Run(_) => "run",
             Self::Serve => "serve",
             Self::Status => "status",

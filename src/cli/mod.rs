@@ -7,6 +7,7 @@ mod demo;
 mod exit;
 mod globals;
 mod init;
+mod ping;
 mod progress;
 mod run;
 mod serve;
@@ -53,6 +54,9 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Run(args) => {
             let options = Options { limit: args.limit, dry_run: args.dry_run };
             with_runtime(&globals, 1, async |host| run::run(&globals, &host, &args.flows, options).await)
+        }
+        Command::Ping { connection } => {
+            with_runtime(&globals, 1, async |host| ping::ping(&globals, &host, connection.as_deref()).await)
         }
         Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
         Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),
@@ -139,7 +143,7 @@ mod tests {
     #[test]
     fn refusals_end_with_the_code_for_usage() {
         let line = |words: &[&str]| carry_out(["flowgate"].iter().chain(words).map(OsString::from));
-        assert_eq!(line(&["ping", "shop"]), Exit::Usage);
+        assert_eq!(line(&["explain", "shop"]), Exit::Usage);
         assert_eq!(line(&["run", "orders", "--fresh"]), Exit::Usage);
         assert_eq!(line(&["check", "--log-level", "loud"]), Exit::Usage);
         assert_eq!(line(&["check", "-C", "/nowhere/at/all"]), Exit::Config);

@@ -138,7 +138,7 @@ impl Course<'_> {
             self.proof.seen = trouble.serial;
             self.proof.troubles += 1;
         }
-        if self.proof.troubles >= client.settings.retry.max_attempts.get() {
+        if self.once || self.proof.troubles >= client.settings.retry.max_attempts.get() {
             return Err(self.failure(FailureClass::Unreachable, None, trouble.reason.clone(), None));
         }
         let later = client.clock.sleep_until(trouble.until);

@@ -121,6 +121,10 @@ pub(super) struct Course<'a> {
     challenges: u32,
     /// Whether some attempt may have taken effect.
     open: bool,
+    /// Somebody waits for this one answer: no retries, no pauses.
+    pub(super) once: bool,
+    /// How long the last attempt took.
+    pub(super) took: Duration,
     /// What it has been through with its credential.
     pub(super) proof: Standing,
 }
@@ -134,23 +138,35 @@ impl Client {
         rules: Option<&ResponseRules>,
         want_json: bool,
     ) -> Result<Answer, Failure> {
-        let mut course = Course::new(self, request);
-        if let Some(reason) = self.offline() {
+        Course::new(self, request).run(permit, rules.unwrap_or(&self.settings.response), want_json).await
+    }
+}
+
+impl Course<'_> {
+    /// Sends until the outcome is final.
+    pub(super) async fn run(
+        &mut self,
+        permit: Permit,
+        rules: &ResponseRules,
+        want_json: bool,
+    ) -> Result<Answer, Failure> {
+        let (client, course) = (self.client, self);
+        if let Some(reason) = client.offline() {
             return Err(course.failure(FailureClass::Auth, None, reason.to_owned(), None));
         }
-        let rules = rules.unwrap_or(&self.settings.response);
         let mut permit = Held::fresh(permit);
-        self.budget.first_attempt();
+        client.budget.first_attempt();
         loop {
             let (granted, bearing) = course.ready(permit).await?;
-            let started = self.clock.mono();
+            let started = client.clock.mono();
             let challenges = course.challenges < MOST_CHALLENGES;
             let with = With { rules, want_json, credential: &bearing.credential, challenges };
-            let attempt = self.attempt(request, &with).await;
+            let attempt = client.attempt(course.request, &with).await;
             course.count(&attempt, started);
             course.judged(&bearing, &attempt).await;
             let wait = match attempt.outcome {
                 Outcome::Success(answer) => return Ok(Answer { attempts: course.attempts, ..answer }),
+                Outcome::Limited(_) if course.once => return Err(course.limited(attempt)),
                 Outcome::Limited(asked) => course.pause(&granted, started, asked, attempt.status),
                 Outcome::Unreachable { sent, open } => {
                     course.open |= open;
@@ -183,7 +199,17 @@ impl Client {
 
 impl<'a> Course<'a> {
     pub(super) fn new(client: &'a Arc<Client>, request: &'a Prepared) -> Self {
-        Self { client, request, attempts: 0, failures: 0, challenges: 0, open: false, proof: Standing::default() }
+        Self {
+            client,
+            request,
+            attempts: 0,
+            failures: 0,
+            challenges: 0,
+            open: false,
+            once: false,
+            took: Duration::ZERO,
+            proof: Standing::default(),
+        }
     }
 }
 
@@ -198,6 +224,7 @@ impl Course<'_> {
             Outcome::Unreachable { .. } => RequestOutcome::Unreachable,
         };
         let took = self.client.clock.mono().since(started);
+        self.took = took;
         self.client.meters.attempt(outcome, took);
         if !matches!(attempt.outcome, Outcome::Limited(_)) {
             self.client.pauses.passed(started);
@@ -235,7 +262,7 @@ impl Course<'_> {
         self.failures = self.failures.saturating_add(1);
         let Self { client, request, .. } = self;
         let retry = &client.settings.retry;
-        if self.failures >= retry.max_attempts.get() || (sent && !retry.may_repeat(request)) {
+        if self.once || self.failures >= retry.max_attempts.get() || (sent && !retry.may_repeat(request)) {
             return None;
         }
         let now = client.clock.mono();
@@ -249,6 +276,12 @@ impl Course<'_> {
         let Client { meters, id, .. } = self.client.as_ref();
         event::request_retried(meters, id, failed, self.attempts.saturating_add(1), wait);
         wait
+    }
+
+    /// The API refuses for now, and nobody waits until it does not.
+    fn limited(&self, attempt: Attempt) -> Failure {
+        let message = format!("the API limits requests now: {}", attempt.message);
+        self.ended(FailureClass::Unreachable, Attempt { message, ..attempt })
     }
 
     /// Unreachable for good. A write that is not known to be repeatable may have been taken all the same.

@@ -13,6 +13,7 @@ mod excerpt;
 pub mod exchange;
 mod headers;
 mod pauses;
+pub mod ping;
 mod query;
 mod redirect;
 pub mod request;

@@ -18,6 +18,7 @@ mod metrics;
 mod offline;
 mod pace;
 mod paging;
+mod ping;
 mod readme;
 mod reload;
 mod renewal;

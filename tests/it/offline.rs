@@ -123,10 +123,10 @@ fn a_corrected_secret_ends_the_wait_of_runs_that_began_with_the_wrong_one() {
     project.write("key", "k-second-key");
     serving.signal(Signal::HUP);
     serving.wait_for("reload applied");
-    let ended = serving.wait_for_flow("run finished", "copy");
-    assert!(ended["cause"].as_str().unwrap_or_default().contains("was changed"), "{ended}");
-    let next = serving.wait_for_flow("run finished", "copy");
-    assert_eq!(next["delivered"], 1, "{next}");
+    serving.wait_for_one("run finished", |line| line["delivered"] == 1);
+    let ended = serving.lines_of("run finished");
+    let cut = |line: &serde_json::Value| line["cause"].as_str().is_some_and(|cause| cause.contains("was changed"));
+    assert!(ended.iter().any(cut), "{ended:#?}");
 }
 
 #[test]
