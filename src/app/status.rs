@@ -163,12 +163,18 @@ fn pool(view: &PoolView, offline: &Offline) -> Value {
                     "login": offline.login,
                     "next_try_seconds": offline.next_try.as_secs_f64(),
                 })),
+                "rate_limit": line.allowance.map(|told| json!({
+                    "limit": told.limit,
+                    "remaining": told.remaining,
+                    "resets_in_seconds": told.resets_in.map(|left| left.as_secs_f64()),
+                })),
             })
         })
         .collect();
     json!({
         "pool": view.id.to_string(),
         "level": view.level,
+        "max_level": view.most,
         "in_flight": view.in_flight,
         "paused_seconds": view.paused_for.map(|pause| pause.as_secs_f64()),
         "lines": lines,

@@ -1,6 +1,7 @@
 //! One attempt: the request leaves, redirects on its own origin are followed, the answer is read and judged. All of
 //! it happens under one permit and one deadline.
 
+use super::allowance::{self, Told};
 use super::auth::{Credential, Heard, Hearing, Moment};
 use super::body::{self, BodyError};
 use super::client::Client;
@@ -34,6 +35,8 @@ pub(super) struct Attempt {
     pub message: String,
     /// What the server sent along, when the message does not say it; fit to be shown.
     pub excerpt: Option<String>,
+    /// What the server said about its own limit.
+    pub told: Option<Told>,
 }
 
 /// What an attempt came to.
@@ -83,12 +86,15 @@ struct Round<'a> {
     made: Vec<Secret>,
     /// What the method of authentication noted for the request that left last.
     mark: u64,
+    told: Option<Told>,
 }
 
 impl Client {
     /// Sends once and judges.
     pub(super) async fn attempt(&self, request: &Prepared, with: &With<'_>) -> Attempt {
-        Round { client: self, request, with, made: Vec::new(), mark: 0 }.run().await
+        let mut round = Round { client: self, request, with, made: Vec::new(), mark: 0, told: None };
+        let attempt = round.run().await;
+        Attempt { told: round.told, ..attempt }
     }
 }
 
@@ -130,6 +136,7 @@ impl Round<'_> {
         for hop in 0.. {
             let wire = self.wire_request(&url).map_err(|why| self.ended(Outcome::AuthFailed, None, &why))?;
             let mut answer = client.transport.send(wire).await.map_err(|error| self.broken(None, &error))?;
+            self.told = allowance::read(&answer.headers, &client.settings.rate_limit, client.clock.utc());
             let note = match self.heard(&answer, &url) {
                 Hearing::Judge => None,
                 Hearing::Explain(why) => Some(why),
@@ -227,10 +234,11 @@ impl Round<'_> {
                     status: Some(status),
                     message: String::new(),
                     excerpt: None,
+                    told: None,
                 };
             }
             Verdict::Unreadable(why) => return self.ended(Outcome::Unreadable, Some(status), &why),
-            Verdict::Limited => Outcome::Limited(client.asked_pause(&received.headers)),
+            Verdict::Limited => Outcome::Limited(self.asked_pause(&received.headers)),
             Verdict::AuthFailed => Outcome::AuthFailed,
             Verdict::BadStatus if is_transient(status) => {
                 Outcome::Unreachable { sent: true, open: leaves_open(status) }
@@ -241,7 +249,14 @@ impl Round<'_> {
         let told = note.unwrap_or_else(|| verdict::complaint(&mut received, rules));
         let message = if told.is_empty() { "the answer says nothing more".to_owned() } else { self.clean(&told) };
         let excerpt = (told != raw && !raw.is_empty()).then(|| self.clean(&raw));
-        Attempt { outcome, status: Some(status), message, excerpt }
+        Attempt { outcome, status: Some(status), message, excerpt, told: None }
+    }
+
+    /// The wish of a refusal; the end of a window that is used up stands in for one.
+    fn asked_pause(&self, headers: &HeaderMap) -> Option<Duration> {
+        let settings = &self.client.settings.rate_limit;
+        let window = self.told.filter(|told| told.remaining == Some(0) || settings.reset_header.is_some());
+        retry_after::asked(headers, settings, self.client.clock.utc()).or_else(|| window?.resets)
     }
 
     fn timed_out(&self, status: Option<u16>, timeout: Duration, what: &str) -> Attempt {
@@ -266,7 +281,7 @@ impl Round<'_> {
     }
 
     fn ended(&self, outcome: Outcome, status: Option<u16>, message: &str) -> Attempt {
-        Attempt { outcome, status, message: self.clean(message), excerpt: None }
+        Attempt { outcome, status, message: self.clean(message), excerpt: None, told: None }
     }
 
     /// What was made for this attempt alone is hidden before everything else.
@@ -279,10 +294,6 @@ impl Round<'_> {
 }
 
 impl Client {
-    fn asked_pause(&self, headers: &HeaderMap) -> Option<Duration> {
-        retry_after::asked(headers, &self.settings.rate_limit, self.clock.utc())
-    }
-
     /// Runs a future up to a deadline; past it the future is dropped, and with it the connection it used.
     pub(super) async fn within<T>(&self, deadline: Mono, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {

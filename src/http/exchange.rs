@@ -1,6 +1,7 @@
 //! One request from first attempt to final outcome: send, judge, pause or back off, send again with the same
 //! ticket.
 
+use super::allowance::Told;
 use super::attempt::{Attempt, Outcome, With};
 use super::auth::MOST_CHALLENGES;
 use super::client::Client;
@@ -10,6 +11,7 @@ use super::verdict::ResponseRules;
 use crate::observe::event::{self, FailedAttempt};
 use crate::observe::meters::RequestOutcome;
 use crate::queue::Permit;
+use crate::queue::limits::{Allowance, LevelChange, Signal};
 use crate::value::json::Json;
 use crate::value::time::Mono;
 use bytes::Bytes;
@@ -163,6 +165,7 @@ impl Course<'_> {
             let with = With { rules, want_json, credential: &bearing.credential, challenges };
             let attempt = client.attempt(course.request, &with).await;
             course.count(&attempt, started);
+            course.report(&granted, &attempt, started);
             course.judged(&bearing, &attempt).await;
             let wait = match attempt.outcome {
                 Outcome::Success(answer) => return Ok(Answer { attempts: course.attempts, ..answer }),
@@ -238,6 +241,24 @@ impl Course<'_> {
             took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "request answered"
         );
+    }
+
+    /// Tells the queue what it may learn from an attempt: how many the API stands at once, and what it says is left.
+    fn report(&self, permit: &Permit, attempt: &Attempt, started: Mono) {
+        let client = self.client;
+        let signal = match attempt.outcome {
+            Outcome::Limited(_) => Signal::Limited,
+            Outcome::Unreachable { .. } => Signal::Failed,
+            _ => Signal::Passed,
+        };
+        if let Some(change) = permit.learn(signal, started) {
+            let LevelChange { pool, from, to, cause } = change;
+            event::level_changed(&client.meters, &client.id, &pool.to_string(), (from, to), cause.name());
+        }
+        if let Some(Told { limit, remaining, resets }) = attempt.told {
+            permit.told(Allowance { limit, remaining, resets: resets.map(|left| client.clock.mono().plus(left)) });
+            client.meters.server_allows(limit, remaining, resets.map(|left| client.clock.utc() + left));
+        }
     }
 
     /// Holds the pool and says how long this request waits with it.

@@ -3,6 +3,7 @@
 //! `request` renders, `auth` proves, `transport` sends, `body` reads, `verdict` judges; `attempt` does one round of
 //! that and `exchange` repeats it until the outcome is final.
 
+mod allowance;
 mod attempt;
 pub mod auth;
 mod body;

@@ -24,7 +24,7 @@ fn longest(headers: &HeaderMap, name: &str, unit: RetryAfterUnit, now: DateTime<
     headers.get_all(name).iter().filter_map(|value| parse(value.to_str().ok()?, unit, now)).max()
 }
 
-fn parse(text: &str, unit: RetryAfterUnit, now: DateTime<Utc>) -> Option<Duration> {
+pub(super) fn parse(text: &str, unit: RetryAfterUnit, now: DateTime<Utc>) -> Option<Duration> {
     let text = text.trim();
     if text.len() > 64 {
         return None;
@@ -87,6 +87,8 @@ mod tests {
             max_pause: Duration::from_mins(5),
             min_pause: Duration::ZERO,
             scope: PauseScope::Pool,
+            remaining_header: None,
+            reset_header: None,
         }
     }
 

@@ -140,6 +140,8 @@ pub(super) fn settings(base: &str) -> ClientSettings {
             max_pause: Duration::from_mins(5),
             min_pause: Duration::ZERO,
             scope: PauseScope::Pool,
+            remaining_header: None,
+            reset_header: None,
         },
         auth_failure: AuthFailure { rule: None, count_401: true },
         retry: Retry {

@@ -1,9 +1,10 @@
 //! The right to send one request, and the wait for it. Dropping either is the only way out of the queue.
 
 use super::handle::QueueClosed;
-use super::limits::PauseScope;
+use super::limits::{Allowance, LevelChange, PauseScope, Signal};
 use super::shared::Shared;
 use super::state::Ticket;
+use crate::value::time::Mono;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -28,6 +29,22 @@ impl Permit {
     pub fn pause(&self, pause: Duration, scope: PauseScope) {
         let Some(ticket) = self.place.ticket else { return };
         self.place.shared.with(|locked, now| locked.state.pause(ticket, now.plus(pause), scope));
+    }
+
+    /// An attempt under this permit, begun at `started`, has ended. Gives the change where that moved an adaptive level.
+    pub fn learn(&self, signal: Signal, started: Mono) -> Option<LevelChange> {
+        let ticket = self.place.ticket?;
+        self.place.shared.with(|locked, now| {
+            let (change, lines) = locked.state.learn(ticket, signal, started, now)?;
+            locked.level_changed(&lines);
+            Some(change)
+        })
+    }
+
+    /// Remembers, for whoever looks at the line, what the server said is left of its limit.
+    pub fn told(&self, allowance: Allowance) {
+        let Some(ticket) = self.place.ticket else { return };
+        self.place.shared.with(|locked, _| locked.state.told(ticket, allowance));
     }
 
     /// Gives the permit back and waits for the next one at the ticket's old place, not before `delay` has passed

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 #![expect(clippy::float_cmp, reason = "series of counts and flags are whole numbers, exact in a float")]
 
+mod adaptive;
 mod auth;
 mod bad_answers;
 mod bodies;

@@ -4,6 +4,7 @@ mod auth;
 mod limits;
 mod requests;
 mod retries;
+mod seed;
 mod signing;
 mod verdicts;
 mod wire;

@@ -28,6 +28,22 @@ pub fn pause_cut(connection: &ConnectionId, asked: Duration, max_pause: Duration
     );
 }
 
+/// An adaptive level was raised or lowered by an answer to this connection; it holds for the whole pool.
+pub fn level_changed(
+    meters: &ConnectionMeters,
+    connection: &ConnectionId,
+    pool: &str,
+    (from, to): (u32, u32),
+    cause: &'static str,
+) {
+    meters.limit_changed(to > from);
+    if to > from {
+        tracing::debug!(%connection, pool, from, to, cause, "concurrency raised");
+    } else {
+        tracing::info!(%connection, pool, from, to, cause, "concurrency lowered");
+    }
+}
+
 /// What one failed attempt was, that another one follows.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedAttempt<'a> {

@@ -1,9 +1,11 @@
 //! A connection's series: attempts, pauses, line.
 
-use super::{counter, float, gauge, histogram};
+use super::{counter, float, gauge, histogram, timestamp};
 use crate::observe::names;
 use crate::value::id::ConnectionId;
+use chrono::{DateTime, Utc};
 use metrics::{Counter, Gauge, Histogram};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Outcome label of `flowgate_http_requests_total` (one per attempt).
@@ -41,6 +43,16 @@ pub struct ConnectionMeters {
     limit: Gauge,
     offline: Gauge,
     wait: Histogram,
+    limit_changes: [Counter; names::DIRECTIONS.len()],
+    server: Option<ServerGauges>,
+}
+
+/// Gauges that exist only once a server has told their value: 0 would read as "nothing left".
+struct ServerGauges {
+    id: ConnectionId,
+    limit: OnceLock<Gauge>,
+    remaining: OnceLock<Gauge>,
+    reset: OnceLock<Gauge>,
 }
 
 impl ConnectionMeters {
@@ -61,6 +73,15 @@ impl ConnectionMeters {
             limit: gauge(&names::CONNECTION_LIMIT, of),
             offline: gauge(&names::CONNECTION_OFFLINE, of),
             wait: histogram(&names::QUEUE_WAIT, of),
+            limit_changes: std::array::from_fn(|i| {
+                counter(&names::CONNECTION_LIMIT_CHANGES, &[id.as_str(), names::DIRECTIONS[i]])
+            }),
+            server: Some(ServerGauges {
+                id: id.clone(),
+                limit: OnceLock::new(),
+                remaining: OnceLock::new(),
+                reset: OnceLock::new(),
+            }),
         }
     }
 
@@ -78,6 +99,8 @@ impl ConnectionMeters {
             limit: Gauge::noop(),
             offline: Gauge::noop(),
             wait: Histogram::noop(),
+            limit_changes: std::array::from_fn(|_| Counter::noop()),
+            server: None,
         }
     }
 
@@ -114,6 +137,24 @@ impl ConnectionMeters {
     /// Whether credentials are refused.
     pub fn offline(&self, offline: bool) {
         self.offline.set(f64::from(u8::from(offline)));
+    }
+    /// An adaptive level changed.
+    pub fn limit_changed(&self, raised: bool) {
+        self.limit_changes[usize::from(!raised)].increment(1);
+    }
+    /// What the server said about its own limit, as far as it did.
+    pub fn server_allows(&self, limit: Option<u64>, remaining: Option<u64>, resets: Option<DateTime<Utc>>) {
+        let Some(server) = &self.server else { return };
+        let of = &[server.id.as_str()];
+        if let Some(limit) = limit {
+            server.limit.get_or_init(|| gauge(&names::SERVER_LIMIT, of)).set(float(limit));
+        }
+        if let Some(remaining) = remaining {
+            server.remaining.get_or_init(|| gauge(&names::SERVER_REMAINING, of)).set(float(remaining));
+        }
+        if let Some(resets) = resets {
+            server.reset.get_or_init(|| gauge(&names::SERVER_RESET, of)).set(timestamp(resets));
+        }
     }
     /// A ticket stood in line so long.
     pub fn waited(&self, wait: Duration) {

@@ -1,7 +1,7 @@
 //! One line: the tickets of a connection in the order in which they may be sent.
 
 use super::{PoolKey, Ticket};
-use crate::queue::limits::{Limits, LineId};
+use crate::queue::limits::{Allowance, Limits, LineId};
 use crate::value::time::Mono;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,6 +56,8 @@ pub(super) struct Line {
     pub(super) closing: bool,
     /// How many want it open between their requests.
     pub(super) keepers: usize,
+    /// What the server last said about its own limit.
+    pub(super) allowance: Option<Allowance>,
     ready: BTreeSet<Place>,
     backing_off: BTreeMap<Place, Mono>,
     /// The same tickets as `backing_off`, by the end of their delay.
@@ -74,6 +76,7 @@ impl Line {
             paused_until: Mono::default(),
             closing: false,
             keepers: 0,
+            allowance: None,
             ready: BTreeSet::new(),
             backing_off: BTreeMap::new(),
             delays: BTreeSet::new(),

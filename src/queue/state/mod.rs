@@ -4,6 +4,7 @@
 //! operation marks the pools it touched; `grant` looks at those and at the pools whose alarm has come, so an operation
 //! costs the same whatever the number of tickets, flows and other pools.
 
+mod adaptive;
 mod line;
 mod pool;
 mod rate;
@@ -13,7 +14,7 @@ mod tests;
 mod topology;
 mod view;
 
-use super::limits::{LineId, PauseScope};
+use super::limits::{Allowance, LevelChange, LineId, PauseScope, Signal};
 use crate::value::id::FlowId;
 use crate::value::time::Mono;
 use line::{Head, Line, Place};
@@ -214,6 +215,31 @@ impl QueueState {
         entry.limited = Some(scope);
         let line = entry.line;
         self.hold(line, until, scope);
+    }
+
+    /// An attempt of a ticket in flight has ended; its permit is not back yet. Gives the change of an adaptive level and
+    /// the lines it holds for.
+    pub fn learn(
+        &mut self,
+        ticket: Ticket,
+        signal: Signal,
+        started: Mono,
+        now: Mono,
+    ) -> Option<(LevelChange, Vec<LineKey>)> {
+        let key = self.lines.get(&self.tickets.get(&ticket)?.line)?.pool;
+        let pool = self.pools.get_mut(&key)?;
+        let change = pool.learn(signal, started, now)?;
+        touch(pool, key, &mut self.changed);
+        Some((change, pool.lines.clone()))
+    }
+
+    /// Remembers what the server told a ticket's line about its own limit.
+    pub fn told(&mut self, ticket: Ticket, allowance: Allowance) {
+        if let Some(entry) = self.tickets.get(&ticket)
+            && let Some(line) = self.lines.get_mut(&entry.line)
+        {
+            line.allowance = Some(allowance);
+        }
     }
 
     /// Starts everything that may start now, in order.
