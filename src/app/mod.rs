@@ -19,7 +19,7 @@ use crate::runtime::engine::{NotReady, Services};
 use crate::runtime::scope::Output;
 use crate::runtime::supervisor::Supervisor;
 use crate::value::time::{SeededRng, SharedClock, SharedRng, SystemClock};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use signals::{Signal, Signals};
@@ -91,5 +91,9 @@ pub struct WithVar {
 impl Env for WithVar {
     fn var(&self, name: &str) -> Option<String> {
         if name == self.name { Some(self.value.clone()) } else { self.base.var(name) }
+    }
+
+    fn output(&self, root: &Path, command: &[String]) -> Option<Result<String, String>> {
+        self.base.output(root, command)
     }
 }

@@ -238,18 +238,18 @@ mod tests {
             let mut state = adaptive(64);
             let (mut now, mut refused, mut sent) = (0, 0_u32, 0_u32);
             let mut highest = 0;
-            for round in 0..400 {
+            for round in 0..2_000 {
                 let level = state.level();
                 let started = now;
                 now += 20;
-                for n in 0..level.max(FEWEST) {
-                    let limited = level > capacity && n >= capacity;
+                for n in 0..level {
+                    let limited = n >= capacity;
                     sent += 1;
                     refused += u32::from(limited);
                     let signal = if limited { Signal::Limited } else { Signal::Passed };
                     state.ended(signal, at(started + 1), at(now), level);
                 }
-                if round > 200 {
+                if round > 1_000 {
                     highest = highest.max(state.level());
                 }
                 prop_assert!(state.level() <= capacity + 1);
