@@ -8,6 +8,7 @@ mod auth;
 mod bad_answers;
 mod bodies;
 mod borrowing;
+mod canary;
 mod config_hostile;
 mod dry_run;
 mod engine;
