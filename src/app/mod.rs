@@ -2,6 +2,7 @@
 //! each and turn the result into words and an exit code.
 
 mod keeper;
+pub mod login;
 pub mod output;
 pub mod ping;
 mod reload;

@@ -85,6 +85,9 @@ pub enum Command {
         #[arg(value_name = "CONNECTION")]
         connection: Option<String>,
     },
+    /// Logs in to connections a person has to grant access to
+    #[command(subcommand)]
+    Auth(AuthCommand),
     /// Runs flows now, side by side; ends when they end
     Run(RunArgs),
     /// Runs flows on their schedules, follows changed files, serves metrics and health
@@ -94,6 +97,22 @@ pub enum Command {
     /// Anything else.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
+}
+
+/// `auth …`
+#[derive(Debug, Subcommand)]
+pub enum AuthCommand {
+    /// Prints the address of a login, waits for the browser to come back, and keeps the tokens
+    Login {
+        /// Id of a connection with `grant = "authorization_code"`
+        #[arg(value_name = "CONNECTION")]
+        connection: String,
+        /// Port of the redirect, where the server knows it beforehand; any free one otherwise
+        #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+        port: u16,
+    },
+    /// Shows which tokens are kept, and which connections are offline
+    Status,
 }
 
 /// Arguments of `run`.
@@ -136,7 +155,6 @@ const LATER: &[&str] = &[
     "drain",
     "schema",
     "state",
-    "auth",
     "agent",
     "import",
     "completions",
@@ -144,7 +162,7 @@ const LATER: &[&str] = &[
 ];
 
 /// Commands that are there.
-const NOW: &[&str] = &["demo", "init", "check", "ping", "run", "serve", "status", "help"];
+const NOW: &[&str] = &["demo", "init", "check", "ping", "auth", "run", "serve", "status", "help"];
 
 /// Why a command line is not carried out.
 #[derive(Debug)]
@@ -223,6 +241,7 @@ impl Command {
             Self::Init => "init",
             Self::Check { .. } => "check",
             Self::Ping { .. } => "ping",
+            Self::Auth(_) => "auth",
             Self::Run(_) => "run",
             Self::Serve => "serve",
             Self::Status => "status",

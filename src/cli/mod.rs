@@ -2,6 +2,7 @@
 //! the result into words and an exit code. No decision about flows is taken here.
 
 mod args;
+mod auth;
 mod check;
 mod demo;
 mod exit;
@@ -25,7 +26,7 @@ use crate::config::{Env, ProcessEnv};
 use crate::model::settings::LogFormat;
 use crate::model::snapshot::Snapshot;
 use crate::observe::logs;
-use args::{Cli, Command, Refusal};
+use args::{AuthCommand, Cli, Command, Refusal};
 use check::accept;
 use std::ffi::OsString;
 use std::io::Write;
@@ -57,6 +58,12 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
         Command::Ping { connection } => {
             with_runtime(&globals, 1, async |host| ping::ping(&globals, &host, connection.as_deref()).await)
+        }
+        Command::Auth(AuthCommand::Login { connection, port }) => {
+            with_runtime(&globals, 1, async |host| auth::login(&globals, &host, &connection, port).await)
+        }
+        Command::Auth(AuthCommand::Status) => {
+            with_runtime(&globals, 1, async |host| auth::status(&globals, &host).await)
         }
         Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
         Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),

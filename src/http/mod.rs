@@ -13,6 +13,7 @@ mod credentials;
 mod excerpt;
 pub mod exchange;
 mod headers;
+pub mod login;
 mod pauses;
 pub mod ping;
 mod query;

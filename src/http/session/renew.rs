@@ -137,22 +137,14 @@ impl Client {
             _ => {}
         }
         let granted = self.ask(renewal, sent).await?;
-        let expires = granted.life.and_then(|life| TimeDelta::from_std(life).ok());
-        let tokens = self.session.lock().tokens.clone();
-        let record = TokenRecord {
-            fingerprint: self.session.fingerprint.clone(),
-            generation: newest + 1,
-            access_token: granted.token,
-            refresh_token: granted.refresh_token.or_else(|| tokens.refresh_token.get().cloned()),
-            expires: expires.and_then(|life| self.clock.utc().checked_add_signed(life)),
-        };
-        self.session.hide([Some(record.access_token.clone()), record.refresh_token.clone()].into_iter().flatten());
+        let (life, tokens) = (granted.life, self.session.lock().tokens.clone());
+        let record = self.record(granted, tokens.refresh_token.get().cloned(), newest + 1);
         if let Err(error) = store.save(&self.id, record.clone()).await {
             self.session.lock().unsaved = Some(record);
             return Err(error.into());
         }
         self.take_over(&record)?;
-        event::credential_renewed(&self.id, record.generation, granted.life);
+        event::credential_renewed(&self.id, record.generation, life);
         Ok(())
     }
 
@@ -243,6 +235,41 @@ impl Client {
         let wire = self.with_auth(&tokens, |ctx| oauth2.request(ctx, base, asking));
         let answered = self.errand(wire.map_err(|error| unusable(&error))?, oauth2.errand.timeout, sent).await?;
         self.read(&answered, &oauth2.answer)
+    }
+
+    /// Asks with what a person's login brought, and keeps the tokens. When the access token ends, if that is said.
+    pub(in crate::http) async fn log_in_with(
+        &self,
+        oauth2: &OAuth2,
+        asking: Asking<'_>,
+    ) -> Result<Option<DateTime<Utc>>, String> {
+        let turn = self.tokens.turn(&self.id);
+        let _turn = turn.lock().await;
+        let told = |failed: Failed| self.clean(&failed.denied.message);
+        let granted = self.token_request(oauth2, asking, &mut false).await.map_err(told)?;
+        if granted.refresh_token.is_none() {
+            tracing::warn!(connection = %self.id, "the login gives no refresh token: it has to be repeated when the token ends");
+        }
+        let kept = self.tokens.store.load(&self.id).await.map_err(|error| error.to_string())?.token;
+        let newest = kept.map_or(0, |record| record.generation).max(self.session.generation());
+        let record = self.record(granted, None, newest + 1);
+        let expires = record.expires;
+        self.tokens.store.save(&self.id, record).await.map_err(|error| error.to_string())?;
+        let _ = self.tokens.store.mark(&self.id, None).await;
+        Ok(expires)
+    }
+
+    fn record(&self, granted: Granted, refresh_token: Option<Secret>, generation: u64) -> TokenRecord {
+        let life = granted.life.and_then(|life| TimeDelta::from_std(life).ok());
+        let refresh_token = granted.refresh_token.or(refresh_token);
+        self.session.hide([Some(granted.token.clone()), refresh_token.clone()].into_iter().flatten());
+        TokenRecord {
+            fingerprint: self.session.fingerprint.clone(),
+            generation,
+            access_token: granted.token,
+            refresh_token,
+            expires: life.and_then(|life| self.clock.utc().checked_add_signed(life)),
+        }
     }
 
     fn read(&self, answered: &Answered, paths: &crate::http::auth::TokenPaths) -> Result<Granted, Failed> {
