@@ -7,6 +7,7 @@ mod reload;
 pub mod run;
 pub mod serve;
 mod signals;
+pub mod state;
 pub mod status;
 
 use crate::config::files::{self, Tree};
@@ -21,6 +22,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use signals::{Signal, Signals};
+use state::Files;
+pub use state::State;
 
 /// What the process gets from outside: a directory, an environment, time and chance.
 #[derive(Clone)]
@@ -49,9 +52,20 @@ impl Host {
     }
 
     /// A supervisor with this snapshot in force. Must be called inside the async runtime.
-    pub fn supervise(&self, snapshot: Arc<Snapshot>, output: Arc<dyn Output>) -> Result<Supervisor, NotReady> {
-        let queue = Queue::start(self.clock.clone());
-        let services = Services { queue, clock: self.clock.clone(), rng: self.rng.clone() };
+    pub fn supervise(
+        &self,
+        snapshot: Arc<Snapshot>,
+        output: Arc<dyn Output>,
+        state: &State,
+    ) -> Result<Supervisor, NotReady> {
+        let services = Services {
+            queue: Queue::start(self.clock.clone()),
+            clock: self.clock.clone(),
+            rng: self.rng.clone(),
+            store: state.store.clone(),
+            epoch: state.epoch,
+            recall: Arc::new(Files(self.clone())),
+        };
         let supervisor = Supervisor::new(services, output, snapshot.settings.max_runs.get());
         supervisor.apply(snapshot)?;
         Ok(supervisor)

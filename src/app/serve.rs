@@ -4,7 +4,7 @@ use super::keeper::keep_time;
 use super::reload::{Reloader, compare};
 use super::run::LAST_WORDS;
 use super::status::{self, SharedConfigState};
-use super::{Host, Signal, Signals};
+use super::{Host, Signal, Signals, State};
 use crate::config::watch::{Trigger, Watch};
 use crate::model::snapshot::Snapshot;
 use crate::observe::meters::{ConfigMeters, ProcessMeters};
@@ -15,7 +15,7 @@ use crate::runtime::scope::Output;
 use crate::runtime::supervisor::Supervisor;
 use crate::server::{BindError, Doors, Readiness, Server, StatusSource};
 use crate::store::socket::{Answers, Ask, OwnerSocket};
-use crate::store::{StateDir, StateError};
+use crate::store::{StateError, StoreError};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::future::Future;
@@ -53,6 +53,9 @@ pub enum ServeError {
     /// The state directory.
     #[error(transparent)]
     State(#[from] StateError),
+    /// What is stored cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The listening address.
     #[error(transparent)]
     Listen(#[from] BindError),
@@ -79,14 +82,16 @@ pub enum Ended {
 pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let clock = setup.host.clock.clone();
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
-    let state = StateDir::own(&setup.state, clock.utc())?;
+    let host = setup.host.clone();
+    let state = State::open(&host, &setup.state)?;
+    let Some(dir) = &state.dir else { return Err(StoreError::Closed.into()) };
     let recorder = recorder::install(&clock);
     ProcessMeters::started(clock.utc());
     let door = Server::bind(Doors::try_from(setup.snapshot.settings.as_ref())?).await?;
-    let socket = OwnerSocket::bind(&state)?;
-    event::serving(&setup.host.root.display().to_string(), &state.path().display().to_string());
+    let socket = OwnerSocket::bind(dir)?;
+    event::serving(&setup.host.root.display().to_string(), &dir.path().display().to_string());
     let timeout = setup.snapshot.settings.shutdown_timeout;
-    let process = Process::start(setup, &clock)?;
+    let process = Process::start(setup, &state, &clock).await?;
     let upkeep = recorder::keep(recorder, clock.clone());
     let server = door.start(process.face.clone(), clock.clone());
     // Outlives the drain: `status` tells how that goes.
@@ -105,7 +110,7 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     // Waited for, so that the socket's file is gone before the directory is free for the next owner.
     let _ = answers.await;
     upkeep.abort();
-    drop(state);
+    state.close(&host).await;
     Ok(ended)
 }
 
@@ -117,9 +122,10 @@ struct Process {
 }
 
 impl Process {
-    fn start(setup: Setup, clock: &crate::value::time::SharedClock) -> Result<Self, ServeError> {
+    async fn start(setup: Setup, store: &State, clock: &crate::value::time::SharedClock) -> Result<Self, ServeError> {
         let Setup { host, snapshot, tree_hash, named_files, follow_log_level, output, .. } = setup;
-        let supervisor = host.supervise(snapshot.clone(), output)?;
+        let supervisor = host.supervise(snapshot.clone(), output, store)?;
+        supervisor.look_back().await?;
         let (meters, state) = (ConfigMeters::take(), SharedConfigState::default());
         let now = clock.utc();
         event::snapshot_in_force(&meters, &compare(None, &snapshot), now);
@@ -147,6 +153,7 @@ impl Process {
             follow_log_level,
             started: snapshot,
         };
+        supervisor.resume_all();
         task::spawn("reload", reloader.follow(stop.clone()));
         task::spawn("schedule", keep_time(supervisor.clone(), stop.clone()));
         Ok(Self { supervisor, face, look, stop })
