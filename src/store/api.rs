@@ -2,7 +2,7 @@
 //! one round trip to a server) serves many.
 
 use super::batch::{Receipt, Refusal, Write};
-use super::rows::{ErrorRow, FlowTally, IntentRow, PageRow, Phase, RunRow, Space};
+use super::rows::{ErrorRow, ErrorState, FlowTally, IntentRow, PageRow, Phase, RunRow, Space};
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
@@ -94,6 +94,28 @@ pub struct ErrorFilter {
     pub due_by: Option<DateTime<Utc>>,
     /// At most so many, the newest first; none = all.
     pub limit: Option<u32>,
+}
+
+impl RunFilter {
+    /// Whether all tests hold; the limit is none.
+    pub fn matches(&self, row: &RunRow) -> bool {
+        self.flow.as_ref().is_none_or(|flow| row.flow == *flow)
+            && (self.phases.is_empty() || self.phases.contains(&row.phase))
+    }
+}
+
+impl ErrorFilter {
+    /// Whether all tests hold; the limit is none.
+    pub fn matches(&self, row: &ErrorRow) -> bool {
+        (self.ids.is_empty() || self.ids.contains(&row.id))
+            && self.flow.as_ref().is_none_or(|flow| row.flow == *flow)
+            && self.run.as_ref().is_none_or(|run| row.run == *run)
+            && self.class.as_ref().is_none_or(|class| row.class == *class)
+            && self.fingerprint.as_ref().is_none_or(|begin| row.fingerprint.starts_with(begin))
+            && self.before.is_none_or(|before| row.opened < before)
+            && (!self.open_only || row.state == ErrorState::Open)
+            && self.due_by.is_none_or(|due| row.next_retry.is_some_and(|next| next <= due))
+    }
 }
 
 /// What survives a restart.

@@ -10,10 +10,12 @@ use chrono::{DateTime, Utc};
 pub enum Write {
     /// A run begins. Refused when its occurrence has had a run.
     Begin(Box<RunRow>),
-    /// A page was read: it, and the cursor that follows it.
+    /// A page was read: it, and the cursor that follows it. One that is there already is read anew: its records are in
+    /// flight again, what it intended and the unclean exits it saw stay. Refused when the run is over.
     Page(Box<PageWrite>),
     /// A page, as its records stand now. When all of them are resolved the page is finished: its row, its body and its
-    /// intents are let go, but the last page of a run is kept until another follows.
+    /// intents are let go, but the row of a run's last page is kept until another follows. A page that is gone already
+    /// changes nothing.
     Marks {
         /// Which run.
         run: String,
@@ -36,7 +38,8 @@ pub enum Write {
         /// Which page.
         page: u64,
     },
-    /// A run was found cut off by an unclean exit: counted for the run and for the pages that were worked on.
+    /// A run was found cut off by an unclean exit: counted for the run and for the pages that were worked on. No page of
+    /// it counts as started any more.
     Interrupted {
         /// Which run.
         run: String,
@@ -46,14 +49,15 @@ pub enum Write {
         epoch: u64,
     },
     /// The figures of a run as they stand now. The counts of later retries (`Tally::redelivered` and the two after it)
-    /// are the store's own and not taken from here.
+    /// are the store's own and not taken from here. The figures of a run that is over stand: write these before its end.
     Tally {
         /// Which run.
         run: String,
         /// Its figures.
         tally: Tally,
     },
-    /// A run ends, or is held. Ended and dismissed runs keep no pages, bodies or intents.
+    /// A run ends, or is held. Ended and dismissed runs keep no pages, bodies or intents, and records still in flight
+    /// count as dismissed. The first end stands.
     Phase {
         /// Which run.
         run: String,
@@ -66,7 +70,8 @@ pub enum Write {
         /// When.
         at: DateTime<Utc>,
     },
-    /// A record failed: a new error record (id 0; the receipt names the one given), or the new text of an old one.
+    /// A record failed: a new error record (id 0; the receipt names the one given), or the new text of an old one, whose
+    /// flow, run, state and time of opening stay. An unknown id changes nothing.
     Error(Box<ErrorRow>),
     /// An error record changes its state; the figures of the run it came from follow. An unknown id, or one that is not
     /// open, changes nothing.
@@ -121,8 +126,9 @@ pub enum Write {
         /// The new one.
         to: ConnectionId,
     },
-    /// Lets go what is older than its retention. An open error record is never dropped without a word: it is dismissed
-    /// and counted in the receipt.
+    /// Lets go what is older than its retention. An open error record is never dropped without a word: it is dismissed,
+    /// counted in the receipt, and dropped by the next one. A text must be written in the batch of the run that refers to
+    /// it, or it counts as one nobody refers to.
     Prune {
         /// Ended runs without open errors that ended before, and texts of flows nobody refers to any more.
         runs_before: DateTime<Utc>,

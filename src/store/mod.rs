@@ -3,12 +3,17 @@
 
 mod api;
 mod batch;
+mod figures;
+mod memory;
 mod rows;
+mod rules;
 pub mod socket;
 mod state_dir;
+mod tables;
 
 pub use api::{Damage, ErrorFilter, Health, Pending, RunFilter, Store, StoreError, Usage};
 pub use batch::{PageWrite, Pruned, Receipt, Refusal, Write};
+pub use memory::MemoryStore;
 pub use rows::{
     ErrorRow, ErrorState, FlowTally, IntentRow, Mark, Marks, PageRow, Phase, RunKind, RunRow, Space, Tally,
 };
