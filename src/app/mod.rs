@@ -1,6 +1,8 @@
 //! The only composer: puts the parts together, starts and stops them. Commands in `cli` ask it for one thing
 //! each and turn the result into words and an exit code.
 
+#[cfg(test)]
+mod crash;
 mod keeper;
 pub mod output;
 mod reload;

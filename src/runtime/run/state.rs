@@ -132,7 +132,6 @@ impl RunState {
 
     /// The requested page arrived. Pages come in order, numbered from 1.
     pub fn page_read(&mut self, number: u64, bytes: usize, records: u32) {
-        self.reading = false;
         self.counts.exported += u64::from(records);
         self.counts.in_flight += u64::from(records);
         self.hold(number, bytes, Marks::new(records));
@@ -144,6 +143,7 @@ impl RunState {
     }
 
     fn hold(&mut self, number: u64, bytes: usize, marks: Marks) {
+        self.reading = false;
         let untaken = marks.in_flight();
         self.pages.push_back(PageState { number, bytes, untaken, marks, dirty: untaken == 0 });
         self.dirty = true;

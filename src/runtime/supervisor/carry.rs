@@ -140,8 +140,10 @@ impl Supervisor {
         }
         let remedy = "give it up with `run --fresh` when its records are not needed any more";
         let stored = plan.store.value(Space::Meaning, &row.meaning).await.map_err(|error| error.to_string())?;
-        let text = stored.ok_or_else(|| format!("the flow changed and its former text is not stored: {remedy}"))?;
-        let recalled = self.services.recall.recall(&row.flow, &text);
+        let stored = stored.and_then(|stored| serde_json::from_str::<serde_json::Value>(&stored).ok());
+        let text = stored.as_ref().and_then(|stored| stored.get("text")?.as_str());
+        let text = text.ok_or_else(|| format!("the flow changed and its former text is not stored: {remedy}"))?;
+        let recalled = self.services.recall.recall(&row.flow, text);
         recalled.map_err(|cause| {
             format!(
                 "the flow changed since run `{}` began, and its former text does not hold today: {cause}; {remedy}",
@@ -177,7 +179,11 @@ impl Supervisor {
             crashes: 0,
             tally: Tally::default(),
         };
-        let meaning = Write::Put { space: Space::Meaning, key: flow.hash.clone(), value: flow.text.to_string() };
+        let meaning = Write::Put {
+            space: Space::Meaning,
+            key: flow.hash.clone(),
+            value: json!({ "text": flow.text.as_ref() }).to_string(),
+        };
         let mut writes = vec![meaning, Write::Begin(Box::new(row))];
         if let Some(at) = plan.options.occurrence {
             writes.push(schedule_mark(&plan.id, at));
@@ -245,12 +251,8 @@ impl Supervisor {
 
 /// The write that makes an occurrence had, whatever became of it.
 pub fn schedule_mark(flow: &FlowId, at: DateTime<Utc>) -> Write {
-    let value = at.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
-    Write::Put {
-        space: Space::Schedule,
-        key: flow.to_string(),
-        value: json!(value).as_str().unwrap_or_default().to_owned(),
-    }
+    let value = at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+    Write::Put { space: Space::Schedule, key: flow.to_string(), value }
 }
 
 fn phase(plan: &Plan, report: &Report) -> Phase {
