@@ -101,7 +101,7 @@ fn start(supervisor: &Supervisor, due: &Due, lateness: Duration, meters: &Schedu
         Ok(_) => {}
         Err(Refused::Kept(_)) => event::schedule_kept(&due.flow, due.instant),
         Err(Refused::Draining) => event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Draining),
-        Err(Refused::Unknown(_) | Refused::Disabled(_)) => {
+        Err(Refused::Unknown(_) | Refused::Disabled(_) | Refused::Damaged(..)) => {
             event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Gone);
         }
         Err(Refused::Running(_) | Refused::Queued(_)) => {

@@ -1,6 +1,8 @@
 //! The only composer: puts the parts together, starts and stops them. Commands in `cli` ask it for one thing
 //! each and turn the result into words and an exit code.
 
+#[cfg(test)]
+mod crash;
 mod keeper;
 pub mod login;
 pub mod output;
@@ -9,11 +11,13 @@ mod reload;
 pub mod run;
 pub mod serve;
 mod signals;
+pub mod state;
 pub mod status;
+mod tokens;
 
 use crate::config::files::{self, Tree};
 use crate::config::{self, Env, Loaded};
-use crate::http::tokens::{MemoryTokens, TokenStore, Tokens, WhenRefused};
+use crate::http::tokens::{Tokens, WhenRefused};
 use crate::model::snapshot::Snapshot;
 use crate::queue::Queue;
 use crate::runtime::engine::{NotReady, Services};
@@ -22,8 +26,11 @@ use crate::runtime::supervisor::Supervisor;
 use crate::value::time::{SeededRng, SharedClock, SharedRng, SystemClock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokens::StoredTokens;
 
 pub use signals::{Signal, Signals};
+use state::Files;
+pub use state::State;
 
 /// What the process gets from outside: a directory, an environment, time and chance.
 #[derive(Clone)]
@@ -56,10 +63,10 @@ impl Host {
         &self,
         snapshot: Arc<Snapshot>,
         output: Arc<dyn Output>,
+        state: &State,
         when_refused: WhenRefused,
     ) -> Result<Supervisor, NotReady> {
-        let queue = Queue::start(self.clock.clone());
-        let services = self.services(queue, when_refused);
+        let services = self.services(state, when_refused);
         let supervisor = Supervisor::new(services, output, snapshot.settings.max_runs.get());
         supervisor.apply(snapshot)?;
         Ok(supervisor)
@@ -67,15 +74,17 @@ impl Host {
 }
 
 impl Host {
-    /// What connections share.
-    fn services(&self, queue: Queue, when_refused: WhenRefused) -> Services {
-        let tokens = Tokens::new(self.token_store(), when_refused);
-        Services { queue, clock: self.clock.clone(), rng: self.rng.clone(), tokens }
-    }
-
-    /// Where renewed tokens are kept. The durable store takes this place; until then they live as long as the process.
-    fn token_store(&self) -> Arc<dyn TokenStore> {
-        Arc::new(MemoryTokens::default())
+    /// What everything that runs shares.
+    fn services(&self, state: &State, when_refused: WhenRefused) -> Services {
+        Services {
+            queue: Queue::start(self.clock.clone()),
+            clock: self.clock.clone(),
+            rng: self.rng.clone(),
+            tokens: Tokens::new(Arc::new(StoredTokens(state.store.clone())), when_refused),
+            store: state.store.clone(),
+            epoch: state.epoch,
+            recall: Arc::new(Files(self.clone())),
+        }
     }
 }
 

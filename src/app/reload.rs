@@ -112,7 +112,7 @@ impl Reloader {
     }
 }
 
-fn one_line(found: &Diagnostic) -> String {
+pub(super) fn one_line(found: &Diagnostic) -> String {
     let Diagnostic { file, line, column, code, message, .. } = found;
     format!("{}:{line}:{column}: {message} [{code}]", file.display())
 }

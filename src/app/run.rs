@@ -4,7 +4,6 @@ use super::signals::{self, LastResort, Signal, Signals};
 use crate::observe::event;
 use crate::observe::meters::TriggerKind;
 use crate::value::id::FlowId;
-use std::sync::Arc;
 use std::time::Duration;
 
 // What commands may know of runs: names from below, so that `cli` stands on `app` alone.
@@ -46,7 +45,7 @@ pub async fn to_the_end(
     ids: &[FlowId],
     options: Options,
     timeout: Duration,
-    watch: impl Fn(&FlowId, Arc<Progress>),
+    watch: impl Fn(&FlowId, &Started),
     code: fn(Stopped) -> u8,
 ) -> std::io::Result<Finished> {
     let hangup = signals::hangup_ends();
@@ -58,9 +57,9 @@ pub async fn to_the_end(
     let mut waiting = Vec::new();
     for id in ids {
         match supervisor.start(id, TriggerKind::Manual, options) {
-            Ok(Started { progress, report }) => {
-                watch(id, progress);
-                waiting.push(report);
+            Ok(started) => {
+                watch(id, &started);
+                waiting.push(started.report);
             }
             Err(refused) => refusals.push(refusal(id, &refused)),
         }

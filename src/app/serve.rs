@@ -4,7 +4,8 @@ use super::keeper::keep_time;
 use super::reload::{Reloader, compare};
 use super::run::LAST_WORDS;
 use super::status::{self, SharedConfigState};
-use super::{Host, Signal, Signals};
+use super::tokens::read_token;
+use super::{Host, Signal, Signals, State};
 use crate::config::watch::{Trigger, Watch};
 use crate::http::tokens::WhenRefused;
 use crate::model::snapshot::Snapshot;
@@ -16,7 +17,8 @@ use crate::runtime::scope::Output;
 use crate::runtime::supervisor::Supervisor;
 use crate::server::{BindError, Doors, Readiness, Server, StatusSource};
 use crate::store::socket::{Answers, Ask, OwnerSocket};
-use crate::store::{StateDir, StateError};
+use crate::store::{StateError, StoreError};
+use crate::value::id::ConnectionId;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::future::Future;
@@ -27,6 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Longest time a ping may stand in line: less than whoever asked waits.
+const PING_PATIENCE: Duration = Duration::from_secs(25);
 /// Time for answers under way when the process ends.
 const SERVER_GRACE: Duration = Duration::from_millis(500);
 
@@ -54,6 +58,9 @@ pub enum ServeError {
     /// The state directory.
     #[error(transparent)]
     State(#[from] StateError),
+    /// What is stored cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The listening address.
     #[error(transparent)]
     Listen(#[from] BindError),
@@ -80,14 +87,16 @@ pub enum Ended {
 pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let clock = setup.host.clock.clone();
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
-    let state = StateDir::own(&setup.state, clock.utc())?;
+    let host = setup.host.clone();
+    let state = State::open(&host, &setup.state)?;
+    let Some(dir) = &state.dir else { return Err(StoreError::Closed.into()) };
     let recorder = recorder::install(&clock);
     ProcessMeters::started(clock.utc());
     let door = Server::bind(Doors::try_from(setup.snapshot.settings.as_ref())?).await?;
-    let socket = OwnerSocket::bind(&state)?;
-    event::serving(&setup.host.root.display().to_string(), &state.path().display().to_string());
+    let socket = OwnerSocket::bind(dir)?;
+    event::serving(&setup.host.root.display().to_string(), &dir.path().display().to_string());
     let timeout = setup.snapshot.settings.shutdown_timeout;
-    let process = Process::start(setup, &clock)?;
+    let process = Process::start(setup, &state, &clock).await?;
     let upkeep = recorder::keep(recorder, clock.clone());
     let server = door.start(process.face.clone(), clock.clone());
     // Outlives the drain: `status` tells how that goes.
@@ -106,7 +115,7 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     // Waited for, so that the socket's file is gone before the directory is free for the next owner.
     let _ = answers.await;
     upkeep.abort();
-    drop(state);
+    state.close(&host).await;
     Ok(ended)
 }
 
@@ -118,9 +127,10 @@ struct Process {
 }
 
 impl Process {
-    fn start(setup: Setup, clock: &crate::value::time::SharedClock) -> Result<Self, ServeError> {
+    async fn start(setup: Setup, store: &State, clock: &crate::value::time::SharedClock) -> Result<Self, ServeError> {
         let Setup { host, snapshot, tree_hash, named_files, follow_log_level, output, .. } = setup;
-        let supervisor = host.supervise(snapshot.clone(), output, WhenRefused::Hold)?;
+        let supervisor = host.supervise(snapshot.clone(), output, store, WhenRefused::Hold)?;
+        supervisor.look_back().await?;
         let (meters, state) = (ConfigMeters::take(), SharedConfigState::default());
         let now = clock.utc();
         event::snapshot_in_force(&meters, &compare(None, &snapshot), now);
@@ -148,6 +158,7 @@ impl Process {
             follow_log_level,
             started: snapshot,
         };
+        supervisor.resume_all();
         task::spawn("reload", reloader.follow(stop.clone()));
         task::spawn("schedule", keep_time(supervisor.clone(), stop.clone()));
         Ok(Self { supervisor, face, look, stop })
@@ -203,6 +214,28 @@ impl Face {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// Through the same queue as everything else of the connection.
+    async fn ping(&self, connection: &str) -> Result<Value, String> {
+        let clock = &self.supervisor.services().clock;
+        let deadline = clock.mono().plus(PING_PATIENCE);
+        tokio::select! {
+            pinged = super::ping::through(&self.supervisor, connection) => pinged.map(|pinged| pinged.document()),
+            () = clock.sleep_until(deadline) => Err("the ping still waits in line behind other requests".to_owned()),
+        }
+    }
+
+    /// A credential somebody has logged in for: kept, and tried at once where it was waited for.
+    async fn keep(&self, connection: &str, record: &str) -> Result<Value, String> {
+        let id = ConnectionId::parse(connection).map_err(|error| error.to_string())?;
+        let record = read_token(record).ok_or("the credential cannot be read")?;
+        let store = &self.supervisor.services().tokens.store;
+        store.save(&id, record).await.map_err(|error| error.to_string())?;
+        if let Some(lane) = self.supervisor.lane(&id) {
+            lane.client.hurry();
+        }
+        Ok(Value::Bool(true))
+    }
+
     async fn reload(&self) -> Value {
         let _turn = self.asking.lock().await;
         let mut judgements = self.config.judgements();
@@ -245,6 +278,8 @@ impl Answers for Face {
                     return Err("draining: files are not looked at any more".to_owned());
                 }
                 Ask::Reload => self.reload().await,
+                Ask::Ping(connection) => return self.ping(&connection).await,
+                Ask::Token { connection, record } => return self.keep(&connection, &record).await,
             })
         })
     }

@@ -133,8 +133,9 @@ pub struct RunArgs {
     until: Option<Vec<OsString>>,
     #[arg(long, hide = true, num_args = 0..=1)]
     export: Option<Vec<OsString>>,
-    #[arg(long, hide = true)]
-    fresh: bool,
+    /// Give up a run that did not end, and start anew
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 /// Commands of the format that are not built yet.
@@ -206,7 +207,6 @@ fn later(cli: &Cli) -> Option<String> {
                 ("--since", run.since.is_some()),
                 ("--until", run.until.is_some()),
                 ("--export", run.export.is_some()),
-                ("--fresh", run.fresh),
             ];
             flags.iter().find(|(_, given)| *given).map(|(flag, _)| format!("run {flag}"))
         }
@@ -285,7 +285,7 @@ mod tests {
                 (Exit::Usage, format!("`flowgate {name}` is not supported yet"))
             );
         }
-        for flag in ["--since", "--until", "--export", "--fresh"] {
+        for flag in ["--since", "--until", "--export"] {
             assert_eq!(
                 refused(&format!("run a {flag}")),
                 (Exit::Usage, format!("`flowgate run {flag}` is not supported yet"))

@@ -4,10 +4,14 @@ use super::ping::named;
 use super::style::Tone;
 use super::table::{Align, Cell, Table};
 use super::{Exit, Globals};
-use crate::app::Host;
-use crate::app::login::{Login, LoginError, kept};
-use chrono::SecondsFormat;
+use crate::app::login::{Login, LoginError, kept, record};
+use crate::app::{Host, State};
+use crate::store::StateError;
+use crate::store::socket::{Ask, ask};
+use crate::value::id::ConnectionId;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// Version of the JSON document.
 const FORMAT: u32 = 1;
@@ -28,21 +32,49 @@ pub async fn login(globals: &Globals, host: &Host, connection: &str, port: u16) 
             return Exit::Usage;
         }
     };
-    let begun = match Login::begin(host, snapshot, &id, port).await {
+    let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
+    let state = match State::open(host, &path) {
+        // A running `serve` takes the tokens over when they are there.
+        Err(StateError::Owned { .. }) => State::in_memory(),
+        Ok(state) => state,
+        Err(error) => {
+            globals.complain(&error.to_string());
+            return Exit::Temporary;
+        }
+    };
+    let begun = match Login::begin(host, snapshot, &state, &id, port).await {
         Ok(begun) => begun,
         Err(error) => return failed(globals, &error),
     };
     globals.note("Open this address in a browser on this machine and grant access:");
     globals.say(begun.url());
-    match begun.finish().await {
-        Ok(ends) => {
-            let until =
-                ends.map(|at| format!(", the token holds until {}", at.to_rfc3339_opts(SecondsFormat::Secs, true)));
-            globals.note(&format!("logged in to `{id}`{}", until.unwrap_or_default()));
-            Exit::Done
-        }
-        Err(error) => failed(globals, &error),
+    let ends = match begun.finish().await {
+        Ok(ends) => ends,
+        Err(error) => return failed(globals, &error),
+    };
+    if state.dir.is_none() && !handed_over(globals, &path, &state, &id).await {
+        return Exit::Temporary;
     }
+    state.close(host).await;
+    let until = ends.map(|at| format!(", the token holds until {}", shown(at))).unwrap_or_default();
+    globals.note(&format!("logged in to `{id}`{until}"));
+    Exit::Done
+}
+
+/// Gives the tokens to the process that owns the state.
+async fn handed_over(globals: &Globals, path: &Path, state: &State, id: &ConnectionId) -> bool {
+    let Some(record) = record(state, id).await else { return false };
+    match ask(path, Ask::Token { connection: id.to_string(), record }) {
+        Ok(_) => true,
+        Err(error) => {
+            globals.complain(&format!("the tokens are not kept: {error}"));
+            false
+        }
+    }
+}
+
+fn shown(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 fn failed(globals: &Globals, error: &LoginError) -> Exit {
@@ -60,14 +92,21 @@ pub async fn status(globals: &Globals, host: &Host) -> Exit {
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
     };
-    let found = match kept(host, &snapshot).await {
+    let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
+    let state = match State::open(host, &path) {
+        Ok(state) => state,
+        Err(error) => {
+            globals.complain(&error.to_string());
+            return Exit::Temporary;
+        }
+    };
+    let found = match kept(&state, &snapshot).await {
         Ok(found) => found,
         Err(text) => {
             globals.complain(&text);
             return Exit::Unavailable;
         }
     };
-    let at = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
     if globals.json() {
         let connections: Vec<Value> = found
             .iter()
@@ -77,11 +116,11 @@ pub async fn status(globals: &Globals, host: &Host) -> Exit {
                     "auth": auth,
                     "token": kept.token.as_ref().map(|token| json!({
                         "generation": token.generation,
-                        "expires": token.expires.map(at),
+                        "expires": token.expires.map(shown),
                         "renewable": token.refresh_token.is_some(),
                     })),
                     "offline": kept.offline.as_ref().map(|mark| json!({
-                        "since": at(mark.since), "reason": mark.reason, "login": mark.login,
+                        "since": shown(mark.since), "reason": mark.reason, "login": mark.login,
                     })),
                 })
             })
@@ -97,7 +136,7 @@ pub async fn status(globals: &Globals, host: &Host) -> Exit {
             id.as_str().into(),
             (*auth).into(),
             token.map_or_else(|| "-".to_owned(), |token| format!("kept, generation {}", token.generation)).into(),
-            token.and_then(|token| token.expires).map_or_else(|| "-".to_owned(), at).into(),
+            token.and_then(|token| token.expires).map_or_else(|| "-".to_owned(), shown).into(),
             kept.offline.as_ref().map_or_else(|| Cell::from("-"), |mark| Cell::toned(&mark.reason, Tone::Bad)),
         ]);
     }

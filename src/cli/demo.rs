@@ -3,7 +3,7 @@
 use super::run::carry;
 use super::{Exit, Globals, serve};
 use crate::app::run::Options;
-use crate::app::{Host, WithVar};
+use crate::app::{Host, State, WithVar};
 use crate::playground::{Playground, Settings};
 use crate::value::id::FlowId;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ async fn once(globals: &Globals, host: &Host, playground: Playground) -> Exit {
         return exit;
     }
     let ids: Vec<FlowId> = snapshot.flows.values().filter(|flow| flow.enabled).map(|flow| flow.id.clone()).collect();
-    let ended = carry(globals, host, snapshot, &ids, Options::default()).await;
+    let ended = carry(globals, host, snapshot, &ids, Options::default(), State::in_memory()).await;
     let ledger = playground.stop();
     globals.say(&format!("\nThe destination's own ledger:\n{ledger}"));
     if ended != Exit::Done {

@@ -53,7 +53,7 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Init => init::init(&globals),
         Command::Status => status::status(&globals),
         Command::Run(args) => {
-            let options = Options { limit: args.limit, dry_run: args.dry_run };
+            let options = Options { limit: args.limit, dry_run: args.dry_run, fresh: args.fresh, occurrence: None };
             with_runtime(&globals, 1, async |host| run::run(&globals, &host, &args.flows, options).await)
         }
         Command::Ping { connection } => {
@@ -151,7 +151,7 @@ mod tests {
     fn refusals_end_with_the_code_for_usage() {
         let line = |words: &[&str]| carry_out(["flowgate"].iter().chain(words).map(OsString::from));
         assert_eq!(line(&["explain", "shop"]), Exit::Usage);
-        assert_eq!(line(&["run", "orders", "--fresh"]), Exit::Usage);
+        assert_eq!(line(&["run", "orders", "--since", "2026-01-01"]), Exit::Usage);
         assert_eq!(line(&["check", "--log-level", "loud"]), Exit::Usage);
         assert_eq!(line(&["check", "-C", "/nowhere/at/all"]), Exit::Config);
         assert_eq!(line(&["status", "-C", "/nowhere/at/all"]), Exit::Unavailable);

@@ -3,12 +3,15 @@
 use super::style::Tone;
 use super::table::{Align, Cell, Table};
 use super::{Exit, Globals};
-use crate::app::Host;
-use crate::app::ping::{Pinged, Verdict, ping as ask};
+use crate::app::ping::{Pinged, Verdict, ping as locally};
+use crate::app::{Host, State};
 use crate::model::snapshot::Snapshot;
+use crate::store::socket::{Ask, AskError, ask};
 use crate::value::id::ConnectionId;
 use crate::value::time::show_duration;
 use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
 
 /// Version of the JSON document.
 const FORMAT: u32 = 1;
@@ -29,16 +32,45 @@ pub async fn ping(globals: &Globals, host: &Host, connection: Option<&str>) -> E
             return Exit::Usage;
         }
     };
-    match ask(host, snapshot, &ids).await {
-        Ok(answers) => {
-            show(globals, &answers);
-            exit(&answers)
+    let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
+    if let Some(answers) = through_owner(&path, &ids) {
+        return tell(globals, &answers);
+    }
+    let renewable = ids.iter().filter_map(|id| snapshot.connections.get(id)).any(|one| one.http.auth.is_renewable());
+    let state = match State::for_credentials(host, &path, renewable) {
+        Ok(state) => state,
+        Err(error) => {
+            globals.complain(&error.to_string());
+            return Exit::Temporary;
         }
+    };
+    let answers = locally(host, snapshot, &state, &ids).await;
+    state.close(host).await;
+    match answers {
+        Ok(answers) => tell(globals, &answers.iter().map(Pinged::document).collect::<Vec<_>>()),
         Err(error) => {
             globals.complain(&error.to_string());
             Exit::Config
         }
     }
+}
+
+/// A running `serve` asks through its own queue, with the credentials it has renewed. None when nobody runs.
+fn through_owner(state: &Path, ids: &[ConnectionId]) -> Option<Vec<Value>> {
+    let mut answers = Vec::new();
+    for id in ids {
+        answers.push(match ask(state, Ask::Ping(id.to_string())) {
+            Ok(answer) => answer,
+            Err(AskError::NotRunning(_)) => return None,
+            Err(error) => json!({ "connection": id.as_str(), "verdict": "unreachable", "message": error.to_string() }),
+        });
+    }
+    (!ids.is_empty()).then_some(answers)
+}
+
+fn tell(globals: &Globals, answers: &[Value]) -> Exit {
+    show(globals, answers);
+    exit(answers)
 }
 
 /// The id typed, checked against the snapshot.
@@ -55,52 +87,36 @@ pub(super) fn named(snapshot: &Snapshot, typed: &str) -> Result<ConnectionId, St
     })
 }
 
-fn show(globals: &Globals, answers: &[Pinged]) {
+fn show(globals: &Globals, answers: &[Value]) {
     if globals.json() {
-        let pings: Vec<Value> = answers.iter().map(document).collect();
-        return globals.say(&json!({ "format": FORMAT, "pings": pings }).to_string());
+        return globals.say(&json!({ "format": FORMAT, "pings": answers }).to_string());
     }
     let left = ["connection", "verdict", "status", "auth", "tls"].map(|name| (name, Align::Left));
     let mut table = Table::new(&[&left[..], &[("time", Align::Right), ("message", Align::Left)]].concat());
     for answer in answers {
+        let text = |name: &str| match &answer[name] {
+            Value::String(text) => text.clone(),
+            Value::Null => "-".to_owned(),
+            other => other.to_string(),
+        };
+        let tone = if answer["verdict"] == "ok" { Tone::Good } else { Tone::Bad };
         table.row(vec![
-            answer.connection.as_str().into(),
-            Cell::toned(word(answer.verdict), if answer.verdict == Verdict::Ok { Tone::Good } else { Tone::Bad }),
-            answer.status.map_or_else(|| "-".to_owned(), |status| status.to_string()).into(),
-            answer.auth.into(),
-            answer.tls.unwrap_or("-").into(),
-            show_duration(answer.took).into(),
-            answer.message.as_deref().unwrap_or_default().into(),
+            text("connection").into(),
+            Cell::toned(text("verdict"), tone),
+            text("status").into(),
+            text("auth").into(),
+            text("tls").into(),
+            show_duration(Duration::try_from_secs_f64(answer["seconds"].as_f64().unwrap_or(0.0)).unwrap_or_default())
+                .into(),
+            answer["message"].as_str().unwrap_or_default().into(),
         ]);
     }
     globals.data(&table.render(globals.style.stdout));
 }
 
-fn document(answer: &Pinged) -> Value {
-    json!({
-        "connection": answer.connection.as_str(),
-        "verdict": word(answer.verdict),
-        "request": answer.request,
-        "status": answer.status,
-        "seconds": answer.took.as_secs_f64(),
-        "tls": answer.tls,
-        "auth": answer.auth,
-        "message": answer.message,
-    })
-}
-
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Ok => "ok",
-        Verdict::Failed => "failed",
-        Verdict::Auth => "auth",
-        Verdict::Unreachable => "unreachable",
-    }
-}
-
 /// The gravest answer decides, as it does for runs.
-fn exit(answers: &[Pinged]) -> Exit {
-    let any = |verdict| answers.iter().any(|answer| answer.verdict == verdict);
+fn exit(answers: &[Value]) -> Exit {
+    let any = |verdict: Verdict| answers.iter().any(|answer| answer["verdict"] == verdict.word());
     match () {
         () if any(Verdict::Auth) => Exit::Auth,
         () if any(Verdict::Unreachable) => Exit::Unavailable,

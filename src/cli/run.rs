@@ -3,9 +3,10 @@
 use super::progress::Bars;
 use super::{Exit, Globals, summary};
 use crate::app::output::Stdout;
-use crate::app::run::{Ending, Finished, Options, Stopped, WhenRefused, to_the_end};
-use crate::app::{Host, Signal};
+use crate::app::run::{Ending, Finished, Options, Started, Stopped, Supervisor, WhenRefused, to_the_end};
+use crate::app::{Host, Signal, State};
 use crate::model::snapshot::Snapshot;
+use crate::store::{StateError, StoreError};
 use crate::value::id::FlowId;
 use std::sync::Arc;
 
@@ -19,7 +20,10 @@ pub async fn run(globals: &Globals, host: &Host, flows: &[String], options: Opti
         return exit;
     }
     match named(&snapshot, flows) {
-        Ok(ids) => carry(globals, host, snapshot, &ids, options).await,
+        Ok(ids) => match state(globals, host, &snapshot, &ids, options) {
+            Ok(state) => carry(globals, host, snapshot, &ids, options, state).await,
+            Err(exit) => exit,
+        },
         Err(text) => {
             globals.complain(&text);
             Exit::Usage
@@ -28,21 +32,32 @@ pub async fn run(globals: &Globals, host: &Host, flows: &[String], options: Opti
 }
 
 /// Runs flows to their end and tells how it went.
-pub async fn carry(globals: &Globals, host: &Host, snapshot: Arc<Snapshot>, ids: &[FlowId], options: Options) -> Exit {
+pub async fn carry(
+    globals: &Globals,
+    host: &Host,
+    snapshot: Arc<Snapshot>,
+    ids: &[FlowId],
+    options: Options,
+    state: State,
+) -> Exit {
     let timeout = snapshot.settings.shutdown_timeout;
     let exports_only = ids.iter().filter_map(|id| snapshot.flows.get(id)).any(|flow| flow.import.is_none());
     let output = Arc::new(Stdout::new());
-    let supervisor = match host.supervise(snapshot, output.clone(), WhenRefused::GiveUp) {
+    let supervisor = match host.supervise(snapshot, output.clone(), &state, WhenRefused::GiveUp) {
         Ok(supervisor) => supervisor,
         Err(error) => {
             globals.complain(&error.to_string());
             return Exit::Config;
         }
     };
+    if let Err(exit) = look_back(globals, &supervisor, ids, options).await {
+        return exit;
+    }
     let bars = Bars::start(globals, host.clock.clone());
-    let watch = |id: &FlowId, progress| bars.watch(id, progress);
+    let watch = |id: &FlowId, started: &Started| bars.watch(id, started.progress.clone());
     let finished = to_the_end(&supervisor, ids, options, timeout, watch, |how| stopped(how).code()).await;
     bars.finish();
+    state.close(host).await;
     let finished = match finished {
         Ok(finished) => finished,
         Err(error) => {
@@ -61,6 +76,55 @@ pub async fn carry(globals: &Globals, host: &Host, snapshot: Arc<Snapshot>, ids:
     }
     summary::print(globals, &finished.reports, options, options.dry_run || exports_only);
     exit(&finished, output.reader_left())
+}
+
+/// The state directory; none is needed for what leaves nothing behind.
+fn state(globals: &Globals, host: &Host, snapshot: &Snapshot, ids: &[FlowId], options: Options) -> Result<State, Exit> {
+    let flows = || ids.iter().filter_map(|id| snapshot.flows.get(id));
+    let lasting = !options.dry_run && flows().any(|flow| flow.import.is_some());
+    let used =
+        flows().flat_map(|flow| flow.import.iter().map(|import| &import.connection).chain([&flow.export.connection]));
+    // A token that rotates exists once: who renews it keeps it.
+    let renewable =
+        used.filter_map(|id| snapshot.connections.get(id)).any(|connection| connection.http.auth.is_renewable());
+    if !lasting && !renewable {
+        return Ok(State::in_memory());
+    }
+    let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
+    State::open(host, &path).map_err(|error| {
+        globals.complain(&error.to_string());
+        match error {
+            StateError::Io { .. } | StateError::Owned { .. } => Exit::Temporary,
+            _ => Exit::Config,
+        }
+    })
+}
+
+/// Runs that did not end go on, and are given up with `--fresh`; both are said.
+async fn look_back(globals: &Globals, supervisor: &Supervisor, ids: &[FlowId], options: Options) -> Result<(), Exit> {
+    let failed = |error: StoreError| {
+        globals.complain(&error.to_string());
+        Exit::Temporary
+    };
+    supervisor.look_back().await.map_err(failed)?;
+    for id in ids {
+        let Some(row) = supervisor.unfinished(id) else { continue };
+        let tally = row.tally;
+        let left = tally.exported - tally.delivered - tally.filtered - tally.failed;
+        let run = format!(
+            "run {} of {} ({} pages read, {left} records in flight)",
+            row.id,
+            row.started.format("%F %T UTC"),
+            tally.pages
+        );
+        if options.fresh {
+            supervisor.give_up(id).await.map_err(failed)?;
+            globals.warn(&format!("{id}: gave up {run}; its records in flight count as dismissed"));
+        } else if !options.dry_run {
+            globals.note(&format!("{id}: resuming {run}; `--fresh` would give it up"));
+        }
+    }
+    Ok(())
 }
 
 /// The ids typed, checked against the snapshot.
@@ -111,7 +175,7 @@ fn exit(finished: &Finished, reader_left: bool) -> Exit {
         Exit::Unavailable
     } else if !reader_left && any(|ending| matches!(ending, Ending::Cancelled)) {
         Exit::Temporary
-    } else if any(|ending| matches!(ending, Ending::WithErrors)) {
+    } else if any(|ending| matches!(ending, Ending::WithErrors | Ending::Stopped(_))) {
         Exit::No
     } else {
         Exit::Done

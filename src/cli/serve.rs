@@ -41,7 +41,9 @@ pub async fn serve(globals: &Globals, host: &Host) -> Exit {
             globals.complain(&error.to_string());
             match error {
                 // A full or failing disk is no mistake in a file.
-                ServeError::State(StateError::Io { .. }) | ServeError::Signals(_) => Exit::Temporary,
+                ServeError::State(StateError::Io { .. }) | ServeError::Store(_) | ServeError::Signals(_) => {
+                    Exit::Temporary
+                }
                 ServeError::NotReady(_) | ServeError::State(_) | ServeError::Listen(_) => Exit::Config,
             }
         }

@@ -68,19 +68,22 @@ fn details(report: &Report, out: &mut String) {
 }
 
 fn record(flow: &FlowId, error: &RecordError, out: &mut String) {
-    let RecordError { step, page, record, class, text, attempts, request, excerpt, .. } = error;
+    let RecordError { id, step, page, record, class, text, attempts, request, excerpt, .. } = error;
     let _ = writeln!(out, "{flow}: page {page} record {record}: {}: {class}: {}", visible(step), visible(text));
     if !request.is_empty() {
         let _ = writeln!(out, "    request: {} (attempts: {attempts})", visible(request));
     }
     let _ = writeln!(out, "    record:  {}", visible(excerpt));
+    if let Some(id) = id {
+        let _ = writeln!(out, "    more:    flowgate errors show {id}");
+    }
 }
 
 fn outcome(ending: &Ending) -> Cell {
     let tone = match ending {
         Ending::Succeeded => Tone::Good,
         Ending::WithErrors | Ending::Cancelled => Tone::Warn,
-        Ending::ExportFailed(_) | Ending::Offline(_) | Ending::Fault(_) => Tone::Bad,
+        Ending::ExportFailed(_) | Ending::Offline(_) | Ending::Stopped(_) | Ending::Fault(_) => Tone::Bad,
     };
     Cell::toned(ending.name(), tone)
 }
@@ -141,10 +144,11 @@ mod tests {
 
     fn report(ending: Ending, in_flight: u64, errors: u64) -> Report {
         let error = |record| RecordError {
+            id: None,
             step: "import".to_owned(),
             page: 1,
             record,
-            class: "rejected",
+            class: "rejected".to_owned(),
             text: "refused\n\u{1b}[31m".to_owned(),
             status: Some(422),
             attempts: 1,

@@ -176,7 +176,10 @@ impl<'a> Load<'a> {
                 (flow, formerly) = flow::decode(&Table::root(&file, &table), known, &sources, names);
                 let hash = self.settle(source, sources.named());
                 match &mut flow {
-                    Some(flow) => flow.hash = hash,
+                    Some(flow) => {
+                        flow.hash = hash;
+                        flow.text = source.text.clone().into();
+                    }
                     None => not_silent(&file),
                 }
             }

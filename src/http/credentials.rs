@@ -57,10 +57,11 @@ impl Course<'_> {
     pub(super) async fn ready(&mut self, mut held: Held) -> Result<(Permit, Arc<Bearing>), Failure> {
         let client = self.client;
         loop {
-            let probing = self.proof.turn.is_some();
+            // Who asks whether the connection works asks although it is offline.
+            let probing = self.proof.turn.is_some() || self.once;
             match client.session.next(client.clock.mono(), probing) {
                 Next::Send(bearing) if held.fresh => {
-                    if probing && client.settings.ping.is_some() {
+                    if self.proof.turn.is_some() && client.settings.ping.is_some() {
                         held = self.ping(held, &bearing).await?;
                         continue;
                     }
@@ -74,7 +75,7 @@ impl Course<'_> {
                     self.give_up_or_wait(None, &trouble.reason, trouble.login).await?;
                 }
                 Next::Troubled(trouble) => held = self.after_trouble(held, &trouble).await?,
-                Next::Offline(reason) if client.tokens.when_refused == WhenRefused::GiveUp => {
+                Next::Offline(reason) if self.gives_up() => {
                     return Err(self.failure(FailureClass::Auth, None, reason, None));
                 }
                 Next::Offline(_) => held = self.stand_aside(held).await?,
@@ -111,6 +112,12 @@ impl Course<'_> {
             let (permit, _) = held.permit.once(renewing).await.map_err(|_| self.cancelled())?;
             Held::fresh(permit)
         };
+        if self.once
+            && let Some(trouble) = client.session.trouble()
+        {
+            let class = if trouble.refused { FailureClass::Auth } else { FailureClass::Unreachable };
+            return Err(self.failure(class, None, trouble.reason, None));
+        }
         if self.proof.turn.is_some()
             && let Some(trouble) = client.session.trouble()
         {
@@ -246,9 +253,14 @@ impl Course<'_> {
         self.give_up_or_wait(Some(attempt), &reason, false).await
     }
 
+    /// Whether somebody waits for the answer, so that a refusal is one.
+    fn gives_up(&self) -> bool {
+        self.once || self.client.tokens.when_refused == WhenRefused::GiveUp
+    }
+
     async fn give_up_or_wait(&mut self, attempt: Option<Attempt>, reason: &str, login: bool) -> Result<(), Failure> {
         let client = self.client;
-        if client.tokens.when_refused == WhenRefused::GiveUp {
+        if self.gives_up() {
             return Err(match attempt {
                 Some(attempt) => self.ended(FailureClass::Auth, attempt),
                 None => self.failure(FailureClass::Auth, None, reason.to_owned(), None),

@@ -235,6 +235,7 @@ pub(super) fn request(method: Method, url: &str) -> Prepared {
         timeout: None,
         safe: false,
         keyed: false,
+        repeat: None,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::runtime::export::paging::Paging;
 use crate::value::expression::Expression;
 use crate::value::id::ConnectionId;
 use crate::value::path::Path;
+use crate::value::template::Template;
 use crate::value::tree::Tree;
 
 /// `[export]`
@@ -26,4 +27,10 @@ pub struct Export {
     pub create: Option<Tree>,
     /// `keep`
     pub keep: Option<Expression>,
+    /// `trace_key`: the same whenever the record is exported again.
+    pub trace_key: Option<Template>,
+    /// `link`: where people find the record.
+    pub link: Option<Template>,
+    /// Whether a request of this export reads `previous`: then a cursor must carry it.
+    pub reads_previous: bool,
 }

@@ -6,7 +6,8 @@ use super::schedule::Schedule;
 use super::step::Step;
 use crate::value::id::{ConnectionId, FlowId};
 use crate::value::json::Json;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 
 /// A valid `flows/<id>.toml`.
 #[derive(Debug, Clone)]
@@ -33,13 +34,31 @@ pub struct Flow {
     pub steps: Vec<Step>,
     /// `[import]`; none = export-only.
     pub import: Option<Import>,
+    /// `durability`
+    pub durability: Durability,
+    /// `max_errors`: a run that opens so many error records stops.
+    pub max_errors: Option<NonZeroU64>,
+    /// The file's text: a run that outlives it ends by it.
+    pub text: Arc<str>,
     /// Hash of the file's bytes and of everything it names.
     pub hash: String,
+}
+
+/// What of a page is stored before it is worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// All of it: after a crash the run goes on with it as it was read.
+    #[default]
+    Full,
+    /// Its place only: after a crash the page is read again.
+    Checkpoint,
 }
 
 impl Flow {
     /// The connections its requests use.
     pub fn connections(&self) -> impl Iterator<Item = &ConnectionId> {
-        std::iter::once(&self.export.connection).chain(self.import.as_ref().map(|import| &import.connection))
+        let import = self.import.as_ref();
+        let check = import.and_then(|import| import.check()).map(|check| &check.connection);
+        std::iter::once(&self.export.connection).chain(import.map(|import| &import.connection)).chain(check)
     }
 }

@@ -27,6 +27,10 @@ pub struct Settings {
     pub burst: NonZeroU32,
     /// `[limits] max_runs`
     pub max_runs: NonZeroU32,
+    /// `[limits] error_retention`
+    pub error_retention: Duration,
+    /// `[limits] history_retention`
+    pub history_retention: Duration,
     /// `[shutdown] timeout`
     pub shutdown_timeout: Duration,
 }

@@ -54,11 +54,11 @@ const FLOW: Label = Label { name: "flow", values: &[] };
 const CONNECTION: Label = Label { name: "connection", values: &[] };
 const TRIGGER: Label = Label { name: "trigger", values: TRIGGERS };
 /// Values of `trigger`.
-pub const TRIGGERS: &[&str] = &["manual", "schedule"];
+pub const TRIGGERS: &[&str] = &["manual", "schedule", "retry"];
 /// Values of `outcome` of a run.
 pub const RUN_OUTCOMES: &[&str] = &["succeeded", "errors", "failed", "cancelled"];
 /// Values of `outcome` of a record.
-pub const RECORD_OUTCOMES: &[&str] = &["exported", "delivered", "filtered", "failed"];
+pub const RECORD_OUTCOMES: &[&str] = &["exported", "delivered", "filtered", "failed", "dismissed"];
 /// Values of `outcome` of an attempt.
 pub const REQUEST_OUTCOMES: &[&str] = &["success", "limited", "auth_failed", "rejected", "unreachable"];
 /// Values of `direction` of a change of an adaptive level.

@@ -1,6 +1,7 @@
 //! From a snapshot to something that can run: clients, lines in the queue, meters. One generation per applied
 //! snapshot; what did not change is carried over, so its connections, series and limits are undisturbed.
 
+use super::past::Recall;
 use super::scope::{Lane, Lanes};
 use crate::http::client::{Client, Means};
 use crate::http::tokens::Tokens;
@@ -9,6 +10,7 @@ use crate::model::snapshot::Snapshot;
 use crate::observe::meters::{ConnectionMeters, FlowMeters};
 use crate::queue::Queue;
 use crate::queue::limits::{LineId, LineSpec};
+use crate::store::Store;
 use crate::value::id::{ConnectionId, FlowId};
 use crate::value::time::{SharedClock, SharedRng};
 use std::collections::HashMap;
@@ -25,6 +27,12 @@ pub struct Services {
     pub rng: SharedRng,
     /// Renewed credentials.
     pub tokens: Arc<Tokens>,
+    /// What survives a restart.
+    pub store: Arc<dyn Store>,
+    /// How many processes have owned the state, this one included.
+    pub epoch: u64,
+    /// Flows as they were when a run began.
+    pub recall: Arc<dyn Recall>,
 }
 
 /// A connection that could not be made ready.

@@ -3,6 +3,7 @@
 use super::run::report::{Ending, Report};
 use super::view::LastRun;
 use crate::model::snapshot::Snapshot;
+use crate::store::RunRow;
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -30,6 +31,16 @@ impl Histories {
 
     pub(super) fn flows(&self) -> impl Iterator<Item = &FlowId> {
         self.0.keys()
+    }
+
+    /// A run of an earlier process; the oldest come first.
+    pub(super) fn remember(&mut self, row: &RunRow, ending: Ending) {
+        let Some(ended) = row.ended else { return };
+        let history = self.0.entry(row.flow.clone()).or_default();
+        if ending == Ending::Succeeded {
+            history.last_success = Some(ended);
+        }
+        history.last = Some(LastRun { run: row.id.clone(), ended, ending, counts: row.tally.into() });
     }
 
     /// A run ended.

@@ -5,6 +5,7 @@ pub mod engine;
 pub mod export;
 mod history;
 pub mod import;
+pub mod past;
 pub mod run;
 pub mod schedule;
 pub mod scope;

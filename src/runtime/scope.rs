@@ -1,11 +1,13 @@
 //! What one run pins at its start and uses to its end: the snapshot's flow, its clients, the queue, the clock.
 
+use super::run::Resume;
 use super::run::report::Progress;
 use crate::http::client::Client;
 use crate::model::flow::Flow;
 use crate::model::snapshot::Snapshot;
 use crate::observe::meters::{FlowMeters, TriggerKind};
 use crate::queue::{KeepOpen, Queue};
+use crate::store::{ErrorRow, Store};
 use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
 use crate::value::json::{Json, JsonRef};
@@ -44,6 +46,14 @@ pub trait Output: Send + Sync {
     fn request(&self, shown: &str) -> std::io::Result<()>;
 }
 
+/// What a run works on.
+pub enum Work {
+    /// The flow's export; from where it was cut off, when it was.
+    Export(Option<Resume>),
+    /// Open error records.
+    Retry(Vec<ErrorRow>),
+}
+
 /// What a run pins.
 pub struct Scope {
     /// The flow as it was when the run began.
@@ -64,6 +74,10 @@ pub struct Scope {
     pub limit: Option<u64>,
     /// Requests are rendered, imports are not sent.
     pub dry_run: bool,
+    /// What it works on.
+    pub work: Work,
+    /// What survives a restart.
+    pub store: Arc<dyn Store>,
     /// Where records go that no import takes.
     pub output: Arc<dyn Output>,
     /// Live figures.

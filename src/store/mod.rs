@@ -1,8 +1,20 @@
-//! What survives a restart, and who owns it: the state directory, its one owner, the owner's socket.
-//!
-//! Runs and marks are not stored yet.
+//! What survives a restart, and who owns it: the state directory, its one owner, the owner's socket, and the store
+//! of runs, errors and values.
 
+mod api;
+mod batch;
+mod figures;
+mod memory;
+mod rows;
+mod rules;
 pub mod socket;
 mod state_dir;
+mod tables;
 
+pub use api::{Damage, ErrorFilter, Health, Pending, RunFilter, Store, StoreError, Usage};
+pub use batch::{PageWrite, Pruned, Receipt, Refusal, Write};
+pub use memory::MemoryStore;
+pub use rows::{
+    ErrorRow, ErrorState, FlowTally, IntentRow, Mark, Marks, PageRow, Phase, RunKind, RunRow, Space, Tally,
+};
 pub use state_dir::{Owner, StateDir, StateError};

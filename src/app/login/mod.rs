@@ -6,11 +6,11 @@ mod landing;
 pub use crate::http::login::LoginError;
 pub use landing::Landing;
 
-use super::Host;
+use super::tokens::{StoredTokens, write_token};
+use super::{Host, State};
 use crate::http::login::Invitation;
-use crate::http::tokens::{Kept, WhenRefused};
+use crate::http::tokens::{Kept, TokenStore, WhenRefused};
 use crate::model::snapshot::Snapshot;
-use crate::queue::Queue;
 use crate::runtime::engine::Generation;
 use crate::value::id::ConnectionId;
 use chrono::{DateTime, Utc};
@@ -34,10 +34,11 @@ impl Login {
     pub async fn begin(
         host: &Host,
         snapshot: Arc<Snapshot>,
+        state: &State,
         connection: &ConnectionId,
         port: u16,
     ) -> Result<Self, LoginError> {
-        let services = host.services(Queue::start(host.clock.clone()), WhenRefused::GiveUp);
+        let services = host.services(state, WhenRefused::GiveUp);
         let generation =
             Generation::prepare(snapshot, None, &services).map_err(|e| LoginError::Config(e.to_string()))?;
         let landing = Landing::open(port).await.map_err(LoginError::Landing)?;
@@ -65,9 +66,15 @@ impl Login {
     }
 }
 
+/// What was kept of a connection in this process, as the owner of the state takes it.
+pub async fn record(state: &State, connection: &ConnectionId) -> Option<String> {
+    let kept = StoredTokens(state.store.clone()).load(connection).await.ok()?;
+    kept.token.as_ref().map(write_token)
+}
+
 /// What is kept of each connection that has something to keep.
-pub async fn kept(host: &Host, snapshot: &Snapshot) -> Result<Vec<(ConnectionId, &'static str, Kept)>, String> {
-    let store = host.token_store();
+pub async fn kept(state: &State, snapshot: &Snapshot) -> Result<Vec<(ConnectionId, &'static str, Kept)>, String> {
+    let store = StoredTokens(state.store.clone());
     let mut found = Vec::new();
     for (id, connection) in &snapshot.connections {
         let kept = store.load(id).await.map_err(|error| error.to_string())?;

@@ -29,6 +29,8 @@ pub(in crate::config) fn defaults(root: &Path) -> Settings {
         log_level: "info".to_owned(),
         burst: NonZeroU32::MIN.saturating_add(255),
         max_runs: NonZeroU32::MIN.saturating_add(63),
+        error_retention: Duration::from_hours(90 * 24),
+        history_retention: Duration::from_hours(30 * 24),
         shutdown_timeout: Duration::from_secs(30),
     }
 }
@@ -119,7 +121,8 @@ fn limits(table: &Table<'_>, settings: &mut Settings) {
     };
     settings.burst = number("burst", 1..=10_000).unwrap_or(settings.burst);
     settings.max_runs = number("max_runs", 1..=10_000).unwrap_or(settings.max_runs);
-    table.not_yet(&["error_retention", "history_retention"]);
+    settings.error_retention = table.positive_duration("error_retention").unwrap_or(settings.error_retention);
+    settings.history_retention = table.positive_duration("history_retention").unwrap_or(settings.history_retention);
     table.finish();
 }
 

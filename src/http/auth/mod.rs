@@ -169,6 +169,11 @@ impl Auth {
         }
     }
 
+    /// Whether its credential is fetched or renewed, and so has to be kept.
+    pub fn is_renewable(&self) -> bool {
+        self.renewal().is_some()
+    }
+
     /// The word it goes by.
     pub fn method(&self) -> &'static str {
         match self {

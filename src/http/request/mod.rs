@@ -114,6 +114,7 @@ impl RequestSpec {
             timeout: self.timeout,
             safe: false,
             keyed: false,
+            repeat: None,
         })
     }
 }

@@ -33,12 +33,14 @@ pub struct Prepared {
     pub safe: bool,
     /// An idempotency key travels with it: the server knows a repetition.
     pub keyed: bool,
+    /// What the import says of repetition (`unknown_outcome`), over what method and key say.
+    pub repeat: Option<bool>,
 }
 
 impl Prepared {
     /// Whether sending it twice does what sending it once does.
     pub fn is_repeatable(&self) -> bool {
-        self.safe || self.keyed || self.method.is_idempotent()
+        self.repeat.unwrap_or(self.safe || self.keyed || self.method.is_idempotent())
     }
 
     /// Whether the server may have done something by it.

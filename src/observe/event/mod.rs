@@ -19,7 +19,10 @@ pub use connection::{
 pub use process::{
     accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
 };
-pub use run::{RecordFailure, RunSummary, page_read, record_failed, run_finished, run_started};
+pub use run::{
+    RecordFailure, RunSummary, page_quarantined, page_read, page_resumed, record_failed, run_dismissed, run_finished,
+    run_resumed, run_started,
+};
 pub use schedule::{next_run, schedule_due, schedule_kept, schedule_missed, schedule_skipped};
 
 use chrono::{DateTime, SecondsFormat, Utc};

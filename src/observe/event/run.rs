@@ -99,6 +99,26 @@ pub fn page_read(flow: &FlowId, run: &str, page: u64, records: usize, bytes: usi
     tracing::debug!(%flow, run, page, records, bytes, "page read");
 }
 
+/// A run that did not end is taken up again.
+pub fn run_resumed(flow: &FlowId, run: &str, pages: u64, in_flight: u64, crashes: u32) {
+    tracing::info!(%flow, run, pages, in_flight, crashes, "run resumed");
+}
+
+/// A run that did not end was given up by hand.
+pub fn run_dismissed(flow: &FlowId, run: &str, in_flight: u64) {
+    tracing::warn!(%flow, run, dismissed = in_flight, "run given up");
+}
+
+/// A page from before a restart is worked off.
+pub fn page_resumed(flow: &FlowId, run: &str, page: u64, in_flight: u32) {
+    tracing::debug!(%flow, run, page, in_flight, "page resumed");
+}
+
+/// A page that was in flight at several unclean exits is parked.
+pub fn page_quarantined(flow: &FlowId, run: &str, page: u64, crashes: u32) {
+    tracing::error!(%flow, run, page, crashes, "page quarantined: its records are open errors now");
+}
+
 /// Why a record was not delivered.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordFailure<'a> {

@@ -18,6 +18,8 @@ pub enum RecordOutcome {
     Filtered,
     /// Has an error record.
     Failed,
+    /// Given up by hand, or not there any more when it was read again.
+    Dismissed,
 }
 
 impl RecordOutcome {
@@ -54,6 +56,8 @@ pub enum TriggerKind {
     Manual,
     /// The flow's schedule.
     Schedule,
+    /// Error records are tried again.
+    Retry,
 }
 
 impl TriggerKind {
@@ -112,7 +116,7 @@ impl FlowMeters {
         self.records[outcome as usize].increment(count);
         match outcome {
             RecordOutcome::Exported => self.in_flight.increment(float(count)),
-            RecordOutcome::Delivered | RecordOutcome::Filtered | RecordOutcome::Failed => {
+            RecordOutcome::Delivered | RecordOutcome::Filtered | RecordOutcome::Failed | RecordOutcome::Dismissed => {
                 self.in_flight.decrement(float(count));
             }
         }

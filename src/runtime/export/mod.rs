@@ -1,15 +1,19 @@
 //! Reading: pages of records, one request at a time, each through the connection's queue.
 
+pub mod cursor;
 pub mod page;
 pub mod paging;
 pub mod records;
 
 use crate::http::exchange::{Answer, Failure, FailureClass};
 use crate::http::request::Prepared;
+use crate::model::flow::Durability;
 use crate::runtime::scope::{Lane, Scope};
 use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::json::Json;
+use crate::value::record::Record;
+use cursor::{Cursor, Head, lasting_hash};
 use page::Page;
 use paging::{Ask, In, Landed, Next, Pager, PagingError, Received};
 
@@ -25,6 +29,12 @@ pub enum ReadError {
     /// The request or `records` could not be evaluated.
     #[error("{0}")]
     Eval(#[from] EvalError),
+    /// A page led nowhere.
+    #[error("{0}")]
+    Stuck(String),
+    /// What was stored of the export before a restart cannot be used.
+    #[error("{0}")]
+    Stored(String),
 }
 
 impl ReadError {
@@ -39,6 +49,16 @@ impl ReadError {
     }
 }
 
+/// A page with what is stored of it, beside its body.
+pub struct Arrived {
+    /// The page.
+    pub page: Page,
+    /// The cursor that follows it.
+    pub cursor: String,
+    /// Its answer, and the cursor before it.
+    pub head: String,
+}
+
 /// Reads one run's export, page by page.
 pub struct Reader<'r> {
     scope: &'r Scope,
@@ -48,7 +68,7 @@ pub struct Reader<'r> {
     left: Option<u64>,
     taken: u64,
     /// Why no page can follow the last one.
-    stuck: Option<PagingError>,
+    stuck: Option<String>,
     ended: bool,
 }
 
@@ -72,14 +92,42 @@ impl<'r> Reader<'r> {
         }
     }
 
+    /// Goes on from a stored cursor. `previous` is the page before it, where its request reads that.
+    pub fn resume(scope: &'r Scope, lane: &'r Lane, cursor: Cursor, previous: Option<Page>) -> Result<Self, ReadError> {
+        let paging = &scope.flow.export.paging;
+        let ended = cursor.next.is_none() && cursor.stuck.is_none();
+        let pager = match cursor.next {
+            Some(place) => Pager::resume(paging, place).ok_or_else(|| {
+                ReadError::Stored("the stored cursor belongs to another paging method than the flow's".to_owned())
+            })?,
+            None => Pager::new(paging),
+        };
+        let Cursor { stuck, taken, left, .. } = cursor;
+        Ok(Self { scope, lane, pager, previous, left, taken, stuck, ended })
+    }
+
+    /// Where it is: what leads to the next page.
+    fn cursor(&self) -> Cursor {
+        let next = (!self.ended && self.stuck.is_none()).then(|| self.pager.place());
+        let mut cursor = Cursor::at(next, self.taken, self.left);
+        cursor.stuck.clone_from(&self.stuck);
+        if self.scope.flow.export.reads_previous
+            && let Some(previous) = &self.previous
+        {
+            cursor.carry(previous);
+        }
+        cursor
+    }
+
     /// The next page; none when the export ended by itself.
-    pub async fn next(&mut self) -> Result<Option<Page>, ReadError> {
+    pub async fn next(&mut self) -> Result<Option<Arrived>, ReadError> {
         if self.ended {
             return Ok(None);
         }
         if let Some(error) = self.stuck.take() {
-            return Err(error.into());
+            return Err(ReadError::Stuck(error));
         }
+        let before = self.cursor();
         let ask = self.pager.ask();
         let prepared = self.prepare(&ask)?;
         let headers = prepared.header_pairs();
@@ -100,19 +148,19 @@ impl<'r> Reader<'r> {
             }
             Err(failure) => return Err(ReadError::Request(Box::new(failure))),
         };
-        self.take(&ask, answer).map(Some)
+        let page = self.take(&ask, answer)?;
+        let hash = (flow.durability == Durability::Checkpoint)
+            .then(|| lasting_hash(page.body.as_ref().map_or(&[][..], |body| body.text().as_bytes())));
+        let head = Head::text(&page, Some(before), hash);
+        Ok(Some(Arrived { page, cursor: self.cursor().text(), head }))
     }
 
     fn take(&mut self, ask: &Ask, answer: Answer) -> Result<Page, ReadError> {
-        let export = &self.scope.flow.export;
         let bytes = answer.json.as_ref().map_or(answer.body.len(), |json| json.text().len());
         if let Some(json) = &answer.json {
             self.pager.landed(json.text().as_bytes())?;
         }
-        let mut records =
-            records::split(answer.json.as_ref(), export.records.as_ref(), export.records_optional, |text| {
-                self.lane.client.clean(text)
-            })?;
+        let mut records = split(self.scope, self.lane, answer.json.as_ref())?;
         let found = records.len() as u64;
         if let Some(left) = &mut self.left {
             records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -139,7 +187,7 @@ impl<'r> Reader<'r> {
             // A page that leads nowhere is a page all the same: what stopped the paging is told after it.
             match self.decide(&page, found) {
                 Ok(next) => self.ended = next == Next::End,
-                Err(error) => self.stuck = Some(error),
+                Err(error) => self.stuck = Some(error.to_string()),
             }
         }
         self.previous = (!self.ended).then(|| page.clone());
@@ -193,6 +241,12 @@ impl<'r> Reader<'r> {
         }
         Ok(prepared)
     }
+}
+
+/// The records of a body, as the flow's export cuts it.
+pub fn split(scope: &Scope, lane: &Lane, body: Option<&Json>) -> Result<Vec<Record>, EvalError> {
+    let export = &scope.flow.export;
+    records::split(body, export.records.as_ref(), export.records_optional, |text| lane.client.clean(text))
 }
 
 fn cancelled() -> ReadError {

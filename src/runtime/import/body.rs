@@ -9,6 +9,7 @@ use crate::value::record::Record;
 use crate::value::template::Template;
 use crate::value::tree::{Tree, Written};
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 use std::fmt::Write;
 
 /// Largest request body written.
@@ -110,10 +111,11 @@ fn text(template: &Template, ctx: &Context<'_>, out: &mut Vec<u8>) -> Result<(),
 
 /// The idempotency key of a request: a single record's verbatim, a batch's derived from all of its records'
 /// keys. Lengths go into the digest so that ("ab", "c") and ("a", "bc") differ.
-pub(super) fn request_key(keys: &[String]) -> Option<String> {
-    match keys {
+pub(super) fn request_key<'k>(keys: impl Iterator<Item = &'k str>) -> Option<String> {
+    let keys: SmallVec<[&str; 1]> = keys.collect();
+    match &keys[..] {
         [] => None,
-        [one] => Some(one.clone()),
+        [one] => Some((*one).to_owned()),
         many => {
             let mut digest = Sha256::new();
             for key in many {
@@ -138,7 +140,7 @@ mod tests {
     use crate::value::template::{Place, Template};
 
     fn key(keys: &[&str]) -> Option<String> {
-        request_key(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>())
+        request_key(keys.iter().copied())
     }
 
     #[test]

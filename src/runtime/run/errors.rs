@@ -1,4 +1,4 @@
-//! The error records of a run: the first ones with their details, all of them counted.
+//! The error records of a run: what is stored of each, and the first ones for the report.
 
 use super::report::{KEPT_ERRORS, RecordError};
 use crate::http::client::Client;
@@ -6,29 +6,65 @@ use crate::http::exchange::Failure;
 use crate::observe::event;
 use crate::runtime::import::{Item, class_name};
 use crate::runtime::scope::Scope;
+use crate::store::{ErrorRow, ErrorState};
 use crate::value::issue::EvalError;
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Most characters of a record shown with its error.
 const EXCERPT: usize = 200;
 /// Most bytes of a record looked at for that: masking comes before cutting, so more than is shown.
 const LOOKED_AT: usize = 16 << 10;
+/// When a record that could not be reached is tried again by itself, counted from the last try.
+const AGAIN_AFTER: [TimeDelta; 5] =
+    [TimeDelta::minutes(1), TimeDelta::minutes(10), TimeDelta::hours(1), TimeDelta::hours(6), TimeDelta::hours(24)];
 
-/// Kept in memory until the run's report.
+/// What went wrong with a record.
+pub(super) struct Fault<'a> {
+    /// Where: `transform`, `keep`, a step's name, `import`.
+    pub(super) step: &'a str,
+    /// Which kind.
+    pub(super) class: &'static str,
+    /// What.
+    pub(super) text: String,
+    /// The request that failed, when there was one.
+    pub(super) failure: Option<&'a Failure>,
+}
+
+impl<'a> Fault<'a> {
+    /// A request failed.
+    pub(super) fn of(failure: &'a Failure) -> Self {
+        Self { step: "import", class: class_name(failure.class), text: failure.message.clone(), failure: Some(failure) }
+    }
+
+    /// A record could not be shaped or rendered.
+    pub(super) fn eval(step: &'a str, cause: &EvalError) -> Self {
+        Self { step, class: "record", text: cause.to_string(), failure: None }
+    }
+
+    /// It may or may not have arrived.
+    pub(super) fn unknown(text: String) -> Self {
+        Self { step: "import", class: "unknown", text, failure: None }
+    }
+}
+
+/// Those not given to the store yet, and the first ones for the report.
 pub(super) struct Errors {
     /// Those whose secrets a record or a message of this flow may hold: APIs echo what they are sent.
     clients: Vec<Arc<Client>>,
     kept: Vec<RecordError>,
+    /// How many of the kept ones have their id.
+    named: usize,
     count: u64,
 }
 
 impl Errors {
     pub(super) fn new(scope: &Scope) -> Self {
-        let flow = &scope.flow;
-        let used = std::iter::once(&flow.export.connection).chain(flow.import.iter().map(|import| &import.connection));
-        let clients = used.filter_map(|id| scope.lane(id)).map(|lane| Arc::clone(&lane.client)).collect();
-        Self { clients, kept: Vec::new(), count: 0 }
+        let clients = scope.flow.connections().filter_map(|id| scope.lane(id)).map(|lane| Arc::clone(&lane.client));
+        Self { clients: clients.collect(), kept: Vec::new(), named: 0, count: 0 }
     }
 
     /// A text without the secrets of the connections in use.
@@ -42,25 +78,60 @@ impl Errors {
         text.into_owned()
     }
 
-    /// A request failed for this record.
-    pub(super) fn add(&mut self, scope: &Scope, item: &Item, failure: &Failure) {
-        self.keep(scope, item, |error| {
-            "import".clone_into(&mut error.step);
-            error.class = class_name(failure.class);
-            error.text.clone_from(&failure.message);
-            error.status = failure.status;
-            error.attempts = failure.attempts;
-            error.request.clone_from(&failure.request);
-        });
+    /// How many there were in this run.
+    pub(super) fn count(&self) -> u64 {
+        self.count
     }
 
-    /// A record could not be shaped or rendered.
-    pub(super) fn add_eval(&mut self, scope: &Scope, item: &Item, step: &str, cause: &EvalError) {
-        self.keep(scope, item, |error| {
-            step.clone_into(&mut error.step);
-            error.class = "record";
-            error.text = cause.to_string();
-        });
+    /// A record failed: what is to be stored of it.
+    pub(super) fn add(&mut self, scope: &Scope, item: &Item, fault: &Fault<'_>) -> ErrorRow {
+        self.count += 1;
+        let now = scope.clock.utc();
+        let text = self.masked(&fault.text);
+        let failure = fault.failure;
+        let mut row = ErrorRow {
+            id: 0,
+            flow: scope.flow.id.clone(),
+            run: scope.run.clone(),
+            export: "export".to_owned(),
+            step: fault.step.to_owned(),
+            page: item.page,
+            record: item.position,
+            class: fault.class.to_owned(),
+            status: failure.and_then(|failure| failure.status),
+            attempts: failure.map_or(0, |failure| failure.attempts),
+            request: failure.map(|failure| failure.request.clone()).filter(|request| !request.is_empty()),
+            response: failure.and_then(|failure| failure.excerpt.clone()),
+            payload: item.record.json().text().to_owned(),
+            trace_key: item.trace.as_ref().and_then(|trace| trace.key.clone()),
+            link: item.trace.as_ref().and_then(|trace| trace.link.clone()),
+            key: item.key.as_deref().map(str::to_owned),
+            fingerprint: String::new(),
+            state: ErrorState::Open,
+            opened: now,
+            changed: now,
+            by: None,
+            retries: 0,
+            next_retry: None,
+            message: text,
+        };
+        row.fingerprint = fingerprint(&row);
+        if let Some(before) = &item.error {
+            row = again(before, row, &scope.run);
+        }
+        row.next_retry = next_retry(&row, now);
+        self.keep(scope, item, &row);
+        row
+    }
+
+    /// The store gave ids to the next new ones, in order.
+    pub(super) fn named(&mut self, ids: &[u64]) {
+        for id in ids {
+            if let Some(error) = self.kept.get_mut(self.named) {
+                error.id = Some(*id);
+                self.named += 1;
+            }
+        }
     }
 
     /// All details, for the report.
@@ -68,24 +139,22 @@ impl Errors {
         std::mem::take(&mut self.kept)
     }
 
-    fn keep(&mut self, scope: &Scope, item: &Item, fill: impl FnOnce(&mut RecordError)) {
-        self.count += 1;
+    fn keep(&mut self, scope: &Scope, item: &Item, row: &ErrorRow) {
         if self.kept.len() >= KEPT_ERRORS {
             return;
         }
-        let mut error = RecordError {
-            step: String::new(),
-            page: item.page,
-            record: item.position,
-            class: "record",
-            text: String::new(),
-            status: None,
-            attempts: 0,
-            request: String::new(),
+        let error = RecordError {
+            id: Some(row.id).filter(|id| *id > 0),
+            step: row.step.clone(),
+            page: row.page,
+            record: row.record,
+            class: row.class.clone(),
+            text: row.message.clone(),
+            status: row.status,
+            attempts: row.attempts,
+            request: row.request.clone().unwrap_or_default(),
             excerpt: self.excerpt(item.record.json().text()),
         };
-        fill(&mut error);
-        error.text = self.masked(&error.text);
         event::record_failed(&scope.flow.id, &scope.run, &error.summary(), self.count == 1);
         self.kept.push(error);
     }
@@ -97,5 +166,80 @@ impl Errors {
             cut.push('…');
         }
         cut
+    }
+}
+
+/// An error record that was tried again and failed again: what it is stays, what went wrong is new.
+fn again(before: &ErrorRow, now: ErrorRow, run: &str) -> ErrorRow {
+    ErrorRow {
+        id: before.id,
+        run: before.run.clone(),
+        export: before.export.clone(),
+        page: before.page,
+        record: before.record,
+        trace_key: before.trace_key.clone(),
+        link: before.link.clone(),
+        opened: before.opened,
+        attempts: before.attempts.saturating_add(now.attempts),
+        retries: before.retries.saturating_add(1),
+        by: Some(run.to_owned()),
+        ..now
+    }
+}
+
+/// Only what may pass by itself is tried again by itself.
+fn next_retry(row: &ErrorRow, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let after = AGAIN_AFTER.get(row.retries as usize)?;
+    (row.class == "unreachable").then(|| now + *after)
+}
+
+/// The same for faults of one kind: digits and quoted parts of the message, which tell records apart, do not count.
+fn fingerprint(row: &ErrorRow) -> String {
+    let mut digest = Sha256::new();
+    let status = row.status.map(|status| status.to_string()).unwrap_or_default();
+    for part in [row.flow.as_str(), &row.step, &row.class, &status, &gist(&row.message)] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part.as_bytes());
+    }
+    digest.finalize().iter().take(4).fold(String::with_capacity(8), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn gist(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    let mut quote = None;
+    for c in message.chars().take(500) {
+        match quote {
+            Some(open) => {
+                if c == open {
+                    quote = None;
+                }
+            }
+            None if matches!(c, '"' | '`') => {
+                quote = Some(c);
+                out.push('…');
+            }
+            None if c.is_ascii_digit() => {
+                if !out.ends_with('#') {
+                    out.push('#');
+                }
+            }
+            None => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gist_of_a_message_leaves_out_what_tells_records_apart() {
+        assert_eq!(gist("order 4711: `A-17` is no sku (field \"sku\")"), "order #: … is no sku (field …)");
+        assert_eq!(gist("order 1: `x` is no sku (field \"b\")"), gist("order 22: `y` is no sku (field \"a\")"));
+        assert_ne!(gist("customer is missing"), gist("address is missing"));
     }
 }

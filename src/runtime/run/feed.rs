@@ -1,18 +1,21 @@
 //! From pages to requests: takes records in order, shapes them, and fills batches. A batch never spans pages.
 
-use super::errors::Errors;
+use super::books::Books;
+use super::errors::Fault;
 use super::shown::shown;
-use super::state::{Resolution, RunState};
+use super::state::Resolution;
 use crate::http::client::Client;
-use crate::model::import::Import;
+use crate::model::import::{Import, UnknownOutcome};
+use crate::runtime::export::cursor::lasting_hash;
 use crate::runtime::export::page::Page;
-use crate::runtime::import::{Batch, Batcher, Item, Items};
+use crate::runtime::import::{Batch, Batcher, Item, Trace};
 use crate::runtime::scope::{Lane, Scope};
-use crate::runtime::step::{Shaped, shape};
+use crate::runtime::step::{Shaped, shape, with_record};
+use crate::store::{ErrorRow, IntentRow, Mark, Marks};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::record::Record;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// What the feed did.
@@ -20,6 +23,8 @@ use std::sync::Arc;
 pub(super) enum Fed {
     /// A request is ready to be sent.
     Batch(Batch),
+    /// It may have been sent before a restart: the destination is to be asked.
+    Check(Item),
     /// Records were settled without a request.
     Progress,
     /// Whoever read the output is gone.
@@ -29,128 +34,243 @@ pub(super) enum Fed {
 /// Records worked on before others get a turn.
 const STRETCH: usize = 1_000;
 
+/// What is known of a page's records beforehand.
+pub(super) enum Known {
+    /// Nothing: it was read just now.
+    Nothing,
+    /// What became of them before a restart, and which were about to be sent.
+    Before(Marks, HashMap<u32, IntentRow>),
+    /// They are error records.
+    Errors(Vec<ErrorRow>),
+}
+
 struct Pending {
     number: u64,
     position: u64,
     records: Arc<[Record]>,
+    known: Known,
 }
 
 /// The pages waiting to be worked on.
 pub(super) struct Feed<'r> {
     scope: &'r Scope,
     lane: &'r Lane,
-    import: Option<&'r Lane>,
+    import: Option<(&'r Lane, &'r Import)>,
     batcher: Option<Batcher<'r>>,
+    /// Whether records must be known again after a restart.
+    hashed: bool,
     pages: VecDeque<Pending>,
     /// A shaped record that found no room in the batch before.
     held: Option<Item>,
+    /// Shaped records that turned out not to have arrived: each goes out in a request of its own.
+    again: VecDeque<Item>,
 }
 
 impl<'r> Feed<'r> {
     pub(super) fn new(scope: &'r Scope, lane: &'r Lane, import: Option<(&'r Lane, &'r Import)>) -> Self {
         let batcher = import.map(|(lane, import)| Batcher::new(lane, import));
-        Self { scope, lane, import: import.map(|(lane, _)| lane), batcher, pages: VecDeque::new(), held: None }
+        let hashed = import.is_some_and(|(_, import)| import.needs_intents());
+        Self { scope, lane, import, batcher, hashed, pages: VecDeque::new(), held: None, again: VecDeque::new() }
     }
 
-    pub(super) fn push(&mut self, page: Page) {
-        self.pages.push_back(Pending { number: page.number, position: 0, records: page.records });
+    pub(super) fn push(&mut self, page: Page, known: Known) {
+        self.pages.push_back(Pending { number: page.number, position: 0, records: page.records, known });
+    }
+
+    /// A record that did not arrive is to be sent.
+    pub(super) fn push_again(&mut self, item: Item) {
+        self.again.push_back(item);
     }
 
     /// Whether records wait for work.
     pub(super) fn has_more(&self) -> bool {
-        !self.pages.is_empty()
+        !self.pages.is_empty() || !self.again.is_empty()
     }
 
     /// Works on records until a request is full, its page is over, a stretch of work is done, or nothing is left.
-    pub(super) fn next(&mut self, state: &mut RunState, errors: &mut Errors) -> Option<Fed> {
-        self.pages.front()?;
+    pub(super) fn next(&mut self, books: &mut Books<'r>) -> Option<Fed> {
         let now = self.scope.now();
         let base = self.scope.context(&now);
+        if self.batcher.as_ref().is_some_and(Batcher::is_empty)
+            && let Some(item) = self.again.pop_front()
+        {
+            return Some(self.alone(item, &base, books));
+        }
+        self.pages.front()?;
         let outer = self.lane.client.context(base);
         for _ in 0..STRETCH {
             let item = if let Some(shaped) = self.held.take() {
                 shaped
             } else {
-                let Some(item) = self.next_item() else {
+                let Some((item, intent)) = self.next_item(books) else {
                     self.pages.pop_front();
-                    return Some(self.close(&base, state, errors));
+                    return Some(self.close(&base, books));
                 };
-                state.taken(item.page);
-                let Some(item) = self.shaped(item, &outer, state, errors) else { continue };
+                let Some(mut item) = self.shaped(item, &outer, books) else { continue };
+                if let Some(intent) = intent {
+                    item.key = intent.key.map(String::into_boxed_str);
+                    match self.import.map(|(_, import)| &import.unknown) {
+                        Some(UnknownOutcome::Park) => {
+                            books.fail(&item, &Fault::unknown(CUT_OFF.to_owned()));
+                            continue;
+                        }
+                        Some(UnknownOutcome::Check(_)) => return Some(Fed::Check(item)),
+                        Some(UnknownOutcome::Retry) | None => {}
+                    }
+                }
                 item
             };
             let Some(batcher) = &mut self.batcher else {
                 if self.scope.output.record(item.record.json()).is_err() {
                     return Some(Fed::OutputClosed);
                 }
-                state.resolve(item.page, Resolution::Delivered);
+                books.resolve(&item, Resolution::Delivered);
                 continue;
             };
-            let (page, position, record) = (item.page, item.position, item.record.clone());
-            if let Err(error) = batcher.add(item, &base) {
+            if let Err((item, error)) = batcher.add(item, &base) {
                 if matches!(error, EvalError::Limit(_)) && !batcher.is_empty() {
                     // It may be the batch that is too large, not the record: it gets a request of its own.
-                    self.held = Some(Item { page, position, record });
-                    return Some(self.close(&base, state, errors));
+                    self.held = Some(item);
+                    return Some(self.close(&base, books));
                 }
-                errors.add_eval(self.scope, &Item { page, position, record }, "import", &error);
-                state.resolve(page, Resolution::Failed);
+                books.fail(&item, &Fault::eval("import", &error));
             } else if batcher.is_full() {
-                return Some(self.close(&base, state, errors));
+                return Some(self.close(&base, books));
             }
         }
         Some(Fed::Progress)
     }
 
-    fn next_item(&mut self) -> Option<Item> {
+    /// The next record that is not settled, with what was intended for it before a restart.
+    fn next_item(&mut self, books: &mut Books<'r>) -> Option<(Item, Option<IntentRow>)> {
         let page = self.pages.front_mut()?;
-        let record = page.records.get(usize::try_from(page.position).ok()?)?.clone();
-        page.position += 1;
-        Some(Item { page: page.number, position: page.position, record })
+        loop {
+            let at = page.position;
+            let record = page.records.get(usize::try_from(at).ok()?)?.clone();
+            page.position += 1;
+            let hash = if self.hashed { record_hash(&record) } else { 0 };
+            let mut item = Item { hash, ..Item::new(page.number, page.position, record) };
+            let mut intent = None;
+            match &mut page.known {
+                Known::Nothing => {}
+                Known::Before(marks, intents) => {
+                    let index = item.index();
+                    if marks.get(index) != Mark::InFlight {
+                        continue;
+                    }
+                    intent = intents.remove(&index);
+                }
+                Known::Errors(errors) => {
+                    let error = usize::try_from(at).ok().and_then(|at| errors.get(at)).cloned();
+                    item.key = error.as_ref().and_then(|error| error.key.clone()).map(String::into_boxed_str);
+                    item.error = error.map(Box::new);
+                }
+            }
+            books.state.taken(item.page);
+            return Some((item, intent));
+        }
     }
 
-    fn shaped(&self, item: Item, ctx: &Context<'_>, state: &mut RunState, errors: &mut Errors) -> Option<Item> {
-        let (page, position) = (item.page, item.position);
-        let before = item.record.clone();
-        match shape(&self.scope.flow, item.record, ctx) {
-            Ok(Shaped::Kept(record)) => Some(Item { page, position, record }),
+    fn shaped(&self, mut item: Item, ctx: &Context<'_>, books: &mut Books<'r>) -> Option<Item> {
+        if item.error.is_none() {
+            match self.trace(&item.record, ctx) {
+                Ok(trace) => item.trace = trace,
+                Err(error) => {
+                    books.fail(&item, &Fault::eval("trace_key", &error));
+                    return None;
+                }
+            }
+        }
+        let from = item.error.as_ref().map(|error| error.step.as_str());
+        match shape(&self.scope.flow, item.record.clone(), ctx, from) {
+            Ok(Shaped::Kept(record)) => {
+                item.record = record;
+                Some(item)
+            }
             Ok(Shaped::Filtered) => {
-                state.resolve(page, Resolution::Filtered);
+                books.resolve(&item, Resolution::Filtered);
                 None
             }
             Err(failed) => {
-                errors.add_eval(self.scope, &Item { page, position, record: before }, &failed.step, &failed.error);
-                state.resolve(page, Resolution::Failed);
+                item.record = failed.record;
+                books.fail(&item, &Fault::eval(&failed.step, &failed.error));
                 None
             }
         }
     }
 
+    fn trace(&self, record: &Record, ctx: &Context<'_>) -> Result<Option<Box<Trace>>, EvalError> {
+        let export = &self.scope.flow.export;
+        if export.trace_key.is_none() && export.link.is_none() {
+            return Ok(None);
+        }
+        let ctx = with_record(ctx, record);
+        let render = |template: &Option<crate::value::template::Template>| {
+            let mut text = String::new();
+            let rendered = template.as_ref().map(|template| template.render(&ctx, &mut text)).transpose();
+            rendered.map(|given| given.map(|()| text))
+        };
+        let key = render(&export.trace_key).map_err(|error| error.at("trace_key"))?;
+        // A link that cannot be made is no reason to lose the record.
+        let link = render(&export.link).unwrap_or_default();
+        Ok(Some(Box::new(Trace { key: key.filter(|key| !key.is_empty()), link })))
+    }
+
+    /// One record in a request of its own.
+    fn alone(&mut self, item: Item, base: &Context<'_>, books: &mut Books<'r>) -> Fed {
+        let Some(batcher) = &mut self.batcher else { return Fed::Progress };
+        if let Err((item, error)) = batcher.add(item, base) {
+            books.fail(&item, &Fault::eval("import", &error));
+            return Fed::Progress;
+        }
+        self.close(base, books)
+    }
+
     /// Closes the batch under construction: a request to send, or nothing when there is none.
-    fn close(&mut self, base: &Context<'_>, state: &mut RunState, errors: &mut Errors) -> Fed {
+    fn close(&mut self, base: &Context<'_>, books: &mut Books<'r>) -> Fed {
         let Some(batcher) = self.batcher.as_mut().filter(|batcher| !batcher.is_empty()) else { return Fed::Progress };
         match batcher.take(base) {
             Ok(batch) if self.scope.dry_run => {
+                let import = self.import.map(|(lane, _)| lane);
                 let clients: Vec<&Client> =
-                    [Some(self.lane), self.import].into_iter().flatten().map(|lane| lane.client.as_ref()).collect();
+                    [Some(self.lane), import].into_iter().flatten().map(|lane| lane.client.as_ref()).collect();
                 let closed = self.scope.output.request(&shown(&batch.request, &clients)).is_err();
                 for item in &batch.items {
-                    state.resolve(item.page, Resolution::Delivered);
+                    books.resolve(item, Resolution::Delivered);
                 }
                 if closed { Fed::OutputClosed } else { Fed::Progress }
             }
             Ok(batch) => Fed::Batch(batch),
             Err((items, error)) => {
-                self.fail(&items, &error, state, errors);
+                for item in &items {
+                    books.fail(item, &Fault::eval("import", &error));
+                }
                 Fed::Progress
             }
         }
     }
+}
 
-    fn fail(&self, items: &Items, error: &EvalError, state: &mut RunState, errors: &mut Errors) {
-        for item in items {
-            errors.add_eval(self.scope, item, "import", error);
-            state.resolve(item.page, Resolution::Failed);
-        }
-    }
+/// Why a record is parked after a restart.
+const CUT_OFF: &str = "flowgate was cut off while this record was being sent: it may or may not have arrived. Look there, \
+                       then `errors resolve` it when it has, or `errors retry` it when it has not";
+
+/// What was intended for the records of a page, by position. On a page that was read again a record is known by its
+/// content: one that changed was not the one that was sent.
+pub(super) fn intents_of(page: &Page, all: &mut Vec<IntentRow>) -> HashMap<u32, IntentRow> {
+    let (here, rest) = std::mem::take(all).into_iter().partition(|intent: &IntentRow| intent.page == page.number);
+    *all = rest;
+    let here: Vec<IntentRow> = here;
+    here.into_iter()
+        .filter(|intent| {
+            let record = page.records.get(intent.record as usize);
+            record.is_some_and(|record| record_hash(record) == intent.hash)
+        })
+        .map(|intent| (intent.record, intent))
+        .collect()
+}
+
+/// What tells an exported record from another one at its place.
+pub(super) fn record_hash(record: &Record) -> u64 {
+    lasting_hash(record.json().text().as_bytes())
 }

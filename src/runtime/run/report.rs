@@ -23,6 +23,8 @@ pub enum Ending {
     Offline(RunError),
     /// A fault inside flowgate.
     Fault(RunError),
+    /// It opened as many error records as `max_errors` allows.
+    Stopped(RunError),
     /// It was stopped before its end.
     Cancelled,
 }
@@ -33,7 +35,7 @@ impl Ending {
         match self {
             Self::Succeeded => RunOutcome::Succeeded,
             Self::WithErrors => RunOutcome::Errors,
-            Self::ExportFailed(_) | Self::Offline(_) | Self::Fault(_) => RunOutcome::Failed,
+            Self::ExportFailed(_) | Self::Offline(_) | Self::Fault(_) | Self::Stopped(_) => RunOutcome::Failed,
             Self::Cancelled => RunOutcome::Cancelled,
         }
     }
@@ -45,6 +47,7 @@ impl Ending {
             Self::WithErrors => "with errors",
             Self::ExportFailed(_) | Self::Fault(_) => "failed",
             Self::Offline(_) => "offline",
+            Self::Stopped(_) => "stopped",
             Self::Cancelled => "cancelled",
         }
     }
@@ -52,7 +55,7 @@ impl Ending {
     /// What went wrong with the run as a whole.
     pub fn error(&self) -> Option<&RunError> {
         match self {
-            Self::ExportFailed(error) | Self::Offline(error) | Self::Fault(error) => Some(error),
+            Self::ExportFailed(error) | Self::Offline(error) | Self::Fault(error) | Self::Stopped(error) => Some(error),
             Self::Succeeded | Self::WithErrors | Self::Cancelled => None,
         }
     }
@@ -76,6 +79,8 @@ impl std::fmt::Display for RunError {
 /// A record that could not be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordError {
+    /// Its number in the store, for `flowgate errors show`; none when it was not stored.
+    pub id: Option<u64>,
     /// `keep`, a step's name, or `import`.
     pub step: String,
     /// Page number, from 1.
@@ -83,7 +88,7 @@ pub struct RecordError {
     /// Position in the page, from 1.
     pub record: u64,
     /// `rejected`, `unreachable`, `unknown`, `record` …
-    pub class: &'static str,
+    pub class: String,
     /// What is wrong.
     pub text: String,
     /// Status of the last answer.
@@ -99,7 +104,7 @@ pub struct RecordError {
 impl RecordError {
     /// What the log says of it: everything but the record itself.
     pub fn summary(&self) -> RecordFailure<'_> {
-        RecordFailure { step: &self.step, page: self.page, record: self.record, class: self.class, text: &self.text }
+        RecordFailure { step: &self.step, page: self.page, record: self.record, class: &self.class, text: &self.text }
     }
 }
 

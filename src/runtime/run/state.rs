@@ -1,6 +1,7 @@
 //! The pure state of one run: which pages are held, what became of their records, when the next page may be
-//! read, how far a checkpoint may advance. Knows no clock, task or request.
+//! read, how far a checkpoint may advance, and what of all that is not stored yet. Knows no clock, task or request.
 
+use crate::store::{Mark, Marks, Tally};
 use std::collections::VecDeque;
 
 /// What became of a record.
@@ -29,6 +30,14 @@ pub struct Counts {
     pub in_flight: u64,
 }
 
+impl From<Tally> for Counts {
+    fn from(tally: Tally) -> Self {
+        let Tally { exported, delivered, filtered, failed, .. } = tally;
+        let in_flight = exported.saturating_sub(delivered + filtered + failed);
+        Self { exported, delivered, filtered, failed, in_flight }
+    }
+}
+
 impl Counts {
     /// Whether the equation holds.
     pub fn balance(&self) -> bool {
@@ -39,7 +48,7 @@ impl Counts {
 /// How much may be held at once.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadAhead {
-    /// Pages that still have records nobody has taken up.
+    /// Pages that still have records nobody has taken up, those on their way into the store included.
     pub waiting_pages: usize,
     /// Bytes of all unresolved pages; one page is always allowed.
     pub bytes: usize,
@@ -47,7 +56,7 @@ pub struct ReadAhead {
 
 impl Default for ReadAhead {
     fn default() -> Self {
-        Self { waiting_pages: 2, bytes: 16 << 20 }
+        Self { waiting_pages: 4, bytes: 16 << 20 }
     }
 }
 
@@ -55,8 +64,10 @@ impl Default for ReadAhead {
 struct PageState {
     number: u64,
     bytes: usize,
-    untaken: u64,
-    unresolved: u64,
+    untaken: u32,
+    marks: Marks,
+    /// Marks that the store has not been given.
+    dirty: bool,
 }
 
 /// The state of a run.
@@ -64,22 +75,33 @@ struct PageState {
 pub struct RunState {
     counts: Counts,
     pages: VecDeque<PageState>,
+    /// Pages resolved to their last record, until the store has been given their marks.
+    settled: Vec<(u64, Marks)>,
     read_ahead: ReadAhead,
     reading: bool,
     exhausted: bool,
     checkpoint: u64,
+    dirty: bool,
 }
 
 impl RunState {
     /// A run that has read nothing.
     pub fn new(read_ahead: ReadAhead) -> Self {
+        Self::resumed(read_ahead, Counts::default(), 0)
+    }
+
+    /// A run that goes on: its counts so far, without the records of pages that are taken up again, and the last page
+    /// that needs no work any more.
+    pub fn resumed(read_ahead: ReadAhead, counts: Counts, checkpoint: u64) -> Self {
         Self {
-            counts: Counts::default(),
+            counts,
             pages: VecDeque::new(),
+            settled: Vec::new(),
             read_ahead,
             reading: false,
             exhausted: false,
-            checkpoint: 0,
+            checkpoint,
+            dirty: false,
         }
     }
 
@@ -109,11 +131,22 @@ impl RunState {
     }
 
     /// The requested page arrived. Pages come in order, numbered from 1.
-    pub fn page_read(&mut self, number: u64, bytes: usize, records: u64) {
+    pub fn page_read(&mut self, number: u64, bytes: usize, records: u32) {
+        self.counts.exported += u64::from(records);
+        self.counts.in_flight += u64::from(records);
+        self.hold(number, bytes, Marks::new(records));
+    }
+
+    /// A page that was read before a restart is taken up again; its records were counted then.
+    pub fn page_resumed(&mut self, number: u64, bytes: usize, marks: Marks) {
+        self.hold(number, bytes, marks);
+    }
+
+    fn hold(&mut self, number: u64, bytes: usize, marks: Marks) {
         self.reading = false;
-        self.counts.exported += records;
-        self.counts.in_flight += records;
-        self.pages.push_back(PageState { number, bytes, untaken: records, unresolved: records });
+        let untaken = marks.in_flight();
+        self.pages.push_back(PageState { number, bytes, untaken, marks, dirty: untaken == 0 });
+        self.dirty = true;
         self.advance();
     }
 
@@ -130,14 +163,21 @@ impl RunState {
         }
     }
 
-    /// The only way out of `in_flight`. Resolving more records than a page has left is ignored, so that a slip
-    /// elsewhere can never invent a delivery.
-    pub fn resolve(&mut self, page: u64, resolution: Resolution) -> bool {
+    /// The only way out of `in_flight`; `record` is its position from 0. A record that is resolved already stays as it
+    /// is, so that a slip elsewhere can never invent a delivery.
+    pub fn resolve(&mut self, page: u64, record: u32, resolution: Resolution) -> bool {
         let Some(state) = self.page(page) else { return false };
-        if state.unresolved == 0 {
+        if record >= state.marks.len() || state.marks.get(record) != Mark::InFlight {
             return false;
         }
-        state.unresolved -= 1;
+        let mark = match resolution {
+            Resolution::Delivered => Mark::Delivered,
+            Resolution::Filtered => Mark::Filtered,
+            Resolution::Failed => Mark::Failed,
+        };
+        state.marks.set(record, mark);
+        state.dirty = true;
+        self.dirty = true;
         self.counts.in_flight -= 1;
         match resolution {
             Resolution::Delivered => self.counts.delivered += 1,
@@ -148,22 +188,48 @@ impl RunState {
         true
     }
 
+    /// A page that was counted is read anew: its counts change.
+    pub fn recount(&mut self, change: impl FnOnce(Counts) -> Counts) {
+        self.counts = change(self.counts);
+    }
+
+    /// Whether something changed that the store has not been given.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// The marks of every page that changed since this was last asked, in order: what the store is to be given.
+    pub fn take_changes(&mut self) -> Vec<(u64, Marks)> {
+        self.dirty = false;
+        let mut changes = std::mem::take(&mut self.settled);
+        for page in self.pages.iter_mut().filter(|page| page.dirty) {
+            page.dirty = false;
+            changes.push((page.number, page.marks.clone()));
+        }
+        changes
+    }
+
     /// Whether nothing is left to do.
     pub fn is_done(&self) -> bool {
         self.exhausted && self.pages.is_empty()
     }
 
+    /// Pages with unresolved records.
+    pub fn open_pages(&self) -> impl Iterator<Item = u64> + '_ {
+        self.pages.iter().map(|page| page.number)
+    }
+
     fn page(&mut self, number: u64) -> Option<&mut PageState> {
-        let first = self.pages.front()?.number;
-        let index = usize::try_from(number.checked_sub(first)?).ok()?;
+        let index = self.pages.binary_search_by_key(&number, |page| page.number).ok()?;
         self.pages.get_mut(index)
     }
 
     /// A checkpoint never passes an unresolved record: only a resolved prefix is let go.
     fn advance(&mut self) {
-        while let Some(page) = self.pages.front().filter(|page| page.unresolved == 0) {
+        while self.pages.front().is_some_and(|page| page.marks.is_done()) {
+            let Some(page) = self.pages.pop_front() else { return };
             self.checkpoint = page.number;
-            self.pages.pop_front();
+            self.settled.push((page.number, page.marks));
         }
     }
 }
@@ -178,11 +244,11 @@ mod tests {
         let mut state = RunState::new(ReadAhead::default());
         state.page_read(1, 10, 2);
         state.page_read(2, 10, 1);
-        assert!(state.resolve(2, Resolution::Delivered));
+        assert!(state.resolve(2, 0, Resolution::Delivered));
         assert_eq!(state.checkpoint(), 0);
-        assert!(state.resolve(1, Resolution::Failed));
+        assert!(state.resolve(1, 0, Resolution::Failed));
         assert_eq!(state.checkpoint(), 0);
-        assert!(state.resolve(1, Resolution::Filtered));
+        assert!(state.resolve(1, 1, Resolution::Filtered));
         assert_eq!(state.checkpoint(), 2);
     }
 
@@ -190,8 +256,8 @@ mod tests {
     fn a_record_is_resolved_once() {
         let mut state = RunState::new(ReadAhead::default());
         state.page_read(1, 10, 1);
-        assert!(state.resolve(1, Resolution::Delivered));
-        assert!(!state.resolve(1, Resolution::Delivered));
+        assert!(state.resolve(1, 0, Resolution::Delivered));
+        assert!(!state.resolve(1, 0, Resolution::Delivered));
         assert_eq!(state.counts().delivered, 1);
     }
 
@@ -201,7 +267,7 @@ mod tests {
         assert!(state.may_read());
         state.page_read(1, 1000, 1);
         assert!(!state.may_read());
-        state.resolve(1, Resolution::Delivered);
+        state.resolve(1, 0, Resolution::Delivered);
         assert!(state.may_read());
     }
 
@@ -227,19 +293,33 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_balance_after_every_event(events in prop::collection::vec((0u8..4, 1u64..6), 0..200)) {
+        fn counts_balance_after_every_event(events in prop::collection::vec((0u8..5, 1u64..6, 0u32..4), 0..200)) {
             let mut state = RunState::new(ReadAhead::default());
             let mut pages = 0;
-            for (event, n) in events {
+            let mut stored = std::collections::BTreeMap::new();
+            for (event, n, record) in events {
                 match event {
-                    0 => { pages += 1; state.page_read(pages, 10, n % 4); }
-                    1 => { state.resolve(n, Resolution::Delivered); }
-                    2 => { state.resolve(n, Resolution::Filtered); }
-                    _ => { state.resolve(n, Resolution::Failed); }
+                    0 => { pages += 1; state.page_read(pages, 10, u32::try_from(n % 4).unwrap()); }
+                    1 => { state.resolve(n, record, Resolution::Delivered); }
+                    2 => { state.resolve(n, record, Resolution::Filtered); }
+                    3 => { state.resolve(n, record, Resolution::Failed); }
+                    _ => stored.extend(state.take_changes()),
                 }
                 prop_assert!(state.counts().balance());
                 prop_assert!(state.checkpoint() <= pages);
             }
+            // What the store was given is what stands in the counts.
+            stored.extend(state.take_changes());
+            prop_assert!(!state.is_dirty());
+            let count = |mark| -> u64 {
+                let of = |marks: &Marks| (0..marks.len()).filter(|at| marks.get(*at) == mark).count() as u64;
+                stored.values().map(of).sum()
+            };
+            let counts = state.counts();
+            prop_assert_eq!(
+                (count(Mark::Delivered), count(Mark::Filtered), count(Mark::Failed)),
+                (counts.delivered, counts.filtered, counts.failed)
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::model::flow::Flow;
 use crate::model::step::Action;
 use crate::value::context::{Context, Root, Slot};
+use crate::value::expression::Expression;
 use crate::value::issue::EvalError;
 use crate::value::json::Json;
 use crate::value::record::Record;
@@ -23,39 +24,68 @@ pub struct StepError {
     pub step: String,
     /// What is wrong.
     pub error: EvalError,
+    /// The record as it reached the step.
+    pub record: Record,
 }
 
-/// Sends one record through the export's shape and the flow's steps. `ctx` offers everything but the record.
-pub fn shape(flow: &Flow, record: Record, ctx: &Context<'_>) -> Result<Shaped, StepError> {
-    let failed = |step: &str| {
-        let step = step.to_owned();
-        move |error| StepError { step, error }
-    };
+/// One thing that is done to a record on its way.
+enum Act<'f> {
+    Create(&'f Tree),
+    Keep(&'f Expression),
+}
+
+/// Sends one record through the export's shape and the flow's steps. `ctx` offers everything but the record. A record
+/// that failed before goes on `from` the step where it did; a step that is not there any more counts as passed.
+pub fn shape(flow: &Flow, record: Record, ctx: &Context<'_>, from: Option<&str>) -> Result<Shaped, StepError> {
     let mut record = record;
-    if let Some(create) = &flow.export.create {
-        record = create_record(create, &record, ctx).map_err(failed("transform"))?;
-    }
-    if let Some(keep) = &flow.export.keep
-        && !keep.test(&with_record(ctx, &record)).map_err(failed("keep"))?
-    {
-        return Ok(Shaped::Filtered);
-    }
-    for step in &flow.steps {
-        if let Some(when) = &step.when
-            && !when.test(&with_record(ctx, &record)).map_err(failed(&step.name))?
-        {
+    let mut skipping = from.filter(|from| acts(flow).any(|(name, ..)| name == *from) || *from == "import");
+    for (name, when, act) in acts(flow) {
+        if skipping.is_some_and(|from| from != name) {
             continue;
         }
-        match &step.action {
-            Action::Create(tree) => record = create_record(tree, &record, ctx).map_err(failed(&step.name))?,
-            Action::Keep(keep) => {
-                if !keep.test(&with_record(ctx, &record)).map_err(failed(&step.name))? {
-                    return Ok(Shaped::Filtered);
-                }
-            }
+        skipping = None;
+        let done = pass(&record, when, &act, ctx);
+        match done {
+            Ok(Passed::As(next)) => record = next,
+            Ok(Passed::Unchanged) => {}
+            Ok(Passed::Filtered) => return Ok(Shaped::Filtered),
+            Err(error) => return Err(StepError { step: name.to_owned(), error, record }),
         }
     }
     Ok(Shaped::Kept(record))
+}
+
+/// Everything that is done to a record, in order, by name.
+fn acts(flow: &Flow) -> impl Iterator<Item = (&str, Option<&Expression>, Act<'_>)> {
+    let create = flow.export.create.iter().map(|tree| ("transform", None, Act::Create(tree)));
+    let keep = flow.export.keep.iter().map(|keep| ("keep", None, Act::Keep(keep)));
+    let steps = flow.steps.iter().map(|step| {
+        let act = match &step.action {
+            Action::Create(tree) => Act::Create(tree),
+            Action::Keep(keep) => Act::Keep(keep),
+        };
+        (step.name.as_str(), step.when.as_ref(), act)
+    });
+    create.chain(keep).chain(steps)
+}
+
+enum Passed {
+    As(Record),
+    Unchanged,
+    Filtered,
+}
+
+fn pass(record: &Record, when: Option<&Expression>, act: &Act<'_>, ctx: &Context<'_>) -> Result<Passed, EvalError> {
+    let ctx = &with_record(ctx, record);
+    if let Some(when) = when
+        && !when.test(ctx)?
+    {
+        return Ok(Passed::Unchanged);
+    }
+    match act {
+        Act::Create(tree) => create_record(tree, record, ctx).map(Passed::As),
+        Act::Keep(keep) => Ok(if keep.test(ctx)? { Passed::Unchanged } else { Passed::Filtered }),
+    }
 }
 
 /// The context with `record`.
@@ -65,7 +95,7 @@ pub fn with_record<'a>(ctx: &Context<'a>, record: &'a Record) -> Context<'a> {
 
 fn create_record(tree: &Tree, record: &Record, ctx: &Context<'_>) -> Result<Record, EvalError> {
     let mut out = Vec::with_capacity(record.json().text().len());
-    match tree.write(&with_record(ctx, record), &mut out)? {
+    match tree.write(ctx, &mut out)? {
         Written::Value => Ok(Record::new(Json::trusted(out))),
         Written::Absent => Err(EvalError::Missing("the transform gave no value".to_owned())),
     }

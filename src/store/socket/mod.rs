@@ -18,24 +18,33 @@ use std::path::{Path, PathBuf};
 pub const FORMAT: u32 = 1;
 /// Name of the socket in the state directory.
 const NAME: &str = "flowgate.sock";
-/// Longest request line.
-const MOST_REQUEST: usize = 4 * 1024;
+/// Longest request line: a renewed credential fits.
+const MOST_REQUEST: usize = 128 * 1024;
 /// Longest answer line.
 const MOST_ANSWER: u64 = 64 << 20;
 /// Longest path the kernel keeps, without the final zero byte: the smaller of Linux (107) and the BSDs (103).
 const MOST_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// What can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
     /// Everything `status` shows.
     Status,
     /// Look at the files now; the answer says what came of it.
     Reload,
+    /// Ask a connection's API whether it works.
+    Ping(String),
+    /// Keep a credential somebody has logged in for.
+    Token {
+        /// Which connection.
+        connection: String,
+        /// As the store keeps it.
+        record: String,
+    },
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
     format: u32,
@@ -82,6 +91,8 @@ mod tests {
                 match ask {
                     Ask::Status => Ok(json!({ "flows": ["a\nb"] })),
                     Ask::Reload => Err("flows/a.toml:1:1: no".to_owned()),
+                    Ask::Ping(connection) => Ok(json!(connection)),
+                    Ask::Token { record, .. } => Ok(json!(record.len())),
                 }
             })
         }
@@ -122,6 +133,10 @@ mod tests {
         let (status, reload) = against(|state| (ask(&state, Ask::Status), ask(&state, Ask::Reload))).await;
         assert_eq!(status.unwrap(), json!({ "flows": ["a\nb"] }));
         assert!(matches!(reload, Err(AskError::Refused(text)) if text == "flows/a.toml:1:1: no"));
+        let token = || Ask::Token { connection: "shop".to_owned(), record: "t".repeat(100_000) };
+        let (ping, token) =
+            against(move |state| (ask(&state, Ask::Ping("a/b".to_owned())), ask(&state, token()))).await;
+        assert_eq!((ping.unwrap(), token.unwrap()), (json!("a/b"), json!(100_000)));
     }
 
     #[tokio::test]
@@ -143,7 +158,7 @@ mod tests {
             .iter()
             .map(|bytes| raw(&state, bytes))
             .collect();
-            answers.push(raw(&state, &vec![b' '; 100_000]));
+            answers.push(raw(&state, &vec![b' '; 2 * MOST_REQUEST]));
             (answers, ask(&state, Ask::Status).is_ok())
         })
         .await;
@@ -151,7 +166,7 @@ mod tests {
             assert!(answer.contains("\"error\":"), "{answer:?}");
         }
         assert!(answers.0[1].contains("format 2"), "{}", answers.0[1]);
-        assert!(answers.0[5].contains("4096"), "{}", answers.0[5]);
+        assert!(answers.0[5].contains("131072"), "{}", answers.0[5]);
         assert!(answers.1);
     }
 

@@ -7,9 +7,10 @@ use crate::config::decode::table::Table;
 use crate::config::decode::value::Value;
 use crate::http::request::{Method, RequestSpec};
 use crate::model::export::Export;
-use crate::value::context::Root;
+use crate::value::context::{Reference, Root};
+use crate::value::template::Place;
 
-const NOT_YET: &[&str] = &["delta", "each", "once", "job", "group_by", "trace_key", "link", "decode", "name"];
+const NOT_YET: &[&str] = &["delta", "each", "once", "job", "group_by", "decode", "name"];
 
 pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections) -> Option<Export> {
     let (connection, names) = match table.need("connection") {
@@ -24,12 +25,15 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
     let limit = table.given("limit", |value| value.number(1..=u64::MAX, &scope));
     let keep = table.given("keep", |value| value.condition(&records));
+    let trace_key = table.given("trace_key", |value| value.text(Place::Plain, &records));
+    let link = table.given("link", |value| value.text(Place::Uri, &records));
     let create = table.given("transform", |value| step::transform(value, &records));
     let paging = paging::decode(table, &scope, request.as_ref());
     table.not_yet(NOT_YET);
     table.finish();
     Some(Export {
         connection: connection?,
+        reads_previous: request.as_ref().is_some_and(reads_previous),
         request: request?,
         records: path.ok()?,
         records_optional,
@@ -37,14 +41,24 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
         paging: paging?,
         create: create.ok()?,
         keep: keep.ok()?,
+        trace_key: trace_key.ok()?,
+        link: link.ok()?,
     })
 }
 
 /// Whether a request reads a member of `page`, so that no parameter has to be named.
 pub(super) fn reads_page(request: &RequestSpec, members: &[&str]) -> bool {
-    let hit = |reference: &crate::value::context::Reference| {
+    reads(request, |reference| {
         reference.root == "page" && reference.members.first().is_some_and(|name| members.contains(&name.as_str()))
-    };
+    })
+}
+
+/// Whether a request reads the page before it.
+fn reads_previous(request: &RequestSpec) -> bool {
+    reads(request, |reference| reference.root == "previous")
+}
+
+fn reads(request: &RequestSpec, hit: impl Fn(&Reference) -> bool + Copy) -> bool {
     let in_fields = |fields: &[crate::http::request::Field]| {
         fields.iter().any(|field| field.value.references().into_iter().any(hit))
     };

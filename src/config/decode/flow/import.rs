@@ -4,29 +4,32 @@ use super::Connections;
 use crate::config::decode::file::Finding;
 use crate::config::decode::request::RequestScopes;
 use crate::config::decode::scope::{Facts, Scope};
-use crate::config::decode::table::Reported;
+use crate::config::decode::table::{Reported, Table};
 use crate::config::decode::value::Value;
-use crate::http::request::Method;
-use crate::model::import::Import;
+use crate::http::request::{Method, RequestSpec};
+use crate::model::import::{Check, Import, UnknownOutcome};
 use crate::value::context::Root;
-use crate::value::template::Place;
+use crate::value::id::ConnectionId;
+use crate::value::path::Path;
+use crate::value::template::{Place, Template};
 use std::num::NonZeroU32;
 
-const NOT_YET: &[&str] = &[
-    "upsert",
-    "lock_key",
-    "merge",
-    "unknown_outcome",
-    "check",
-    "on_error",
-    "drop_empty",
-    "on_reject",
-    "name",
-    "when",
-    "many",
-];
+const NOT_YET: &[&str] =
+    &["upsert", "lock_key", "merge", "on_error", "drop_empty", "on_reject", "name", "when", "many"];
 /// Largest batch: more in one request helps nobody.
 const MOST: u64 = 100_000;
+/// What a key may read to come out the same after a restart.
+pub(super) const LASTING: &[&str] = &["record", "connection", "flow", "run", "export"];
+
+/// `unknown_outcome`
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Retry,
+    Park,
+    Check,
+}
+
+const WORDS: &[(&str, Word)] = &[("retry", Word::Retry), ("park", Word::Park), ("check", Word::Check)];
 
 pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections) -> Option<Import> {
     let table = value.table()?;
@@ -50,15 +53,88 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
         );
     }
     let header = header.map(|value| value.header_name().ok_or(Reported)).transpose();
+    let unknown = unknown(&table, facts, connections);
     table.not_yet(NOT_YET);
     table.finish();
     let batch_size = batch_size.ok()?.and_then(|size| u32::try_from(size).ok()).and_then(NonZeroU32::new);
+    let (connection, request, key) = (connection?, request?, key.ok()?);
+    let lasting = |key: &Template| key.references().iter().all(|read| LASTING.contains(&read.root.as_str()));
+    let unknown = match unknown.ok()? {
+        (Some(Word::Retry), _) => UnknownOutcome::Retry,
+        (Some(Word::Park), _) => UnknownOutcome::Park,
+        (_, Some(check)) => UnknownOutcome::Check(Box::new(check.on(&connection))),
+        (None | Some(Word::Check), None) if key.is_some() || request.method.is_idempotent() => UnknownOutcome::Retry,
+        (None | Some(Word::Check), None) => UnknownOutcome::Park,
+    };
     Some(Import {
-        connection: connection?,
-        request: request?,
+        connection,
+        request,
         batch_size: batch_size.unwrap_or(NonZeroU32::MIN),
         wrap: wrap.ok()?,
-        idempotency_key: key.ok()?,
+        key_is_lasting: key.as_ref().is_some_and(lasting),
+        idempotency_key: key,
+        unknown,
         idempotency_header: header.ok()?.unwrap_or_else(|| "Idempotency-Key".to_owned()),
     })
+}
+
+/// `[import.check]` as written: without a connection of its own it asks the import's.
+struct Written {
+    connection: Option<ConnectionId>,
+    request: RequestSpec,
+    records: Option<Path>,
+}
+
+impl Written {
+    fn on(self, import: &ConnectionId) -> Check {
+        let connection = self.connection.unwrap_or_else(|| import.clone());
+        Check { connection, request: self.request, records: self.records }
+    }
+}
+
+/// `unknown_outcome`, and the table that one of its words needs.
+fn unknown(
+    table: &Table<'_>,
+    facts: &Facts,
+    connections: &Connections,
+) -> Result<(Option<Word>, Option<Written>), Reported> {
+    let given = table.take("unknown_outcome");
+    let word = given.as_ref().map(|value| value.word(WORDS, &[]).ok_or(Reported)).transpose()?;
+    let check = table.given("check", |value| check(value, table, facts, connections));
+    let absent = !table.has("check");
+    match (&given, word) {
+        (Some(value), Some(Word::Check)) if absent => {
+            let finding = Finding::error("missing-key", "`unknown_outcome = \"check\"` needs a request that asks");
+            value.report(finding.help("add `[import.check]` with a `relative_uri` that finds the record"));
+            Err(Reported)
+        }
+        (other, None | Some(Word::Retry | Word::Park)) if !absent => {
+            let finding =
+                Finding::error("unused-key", "`[import.check]` is asked only with `unknown_outcome = \"check\"`");
+            let finding = finding.help("add `unknown_outcome = \"check\"` under `[import]`, or remove the table");
+            if let Some(value) = other.clone().or_else(|| table.peek("check")) {
+                value.report_key(finding);
+            }
+            Err(Reported)
+        }
+        _ => Ok((word, check?)),
+    }
+}
+
+fn check(value: &Value<'_>, import: &Table<'_>, facts: &Facts, connections: &Connections) -> Option<Written> {
+    let table = value.table()?;
+    let given = table.given("connection", |value| {
+        let (id, names) = value.connection(connections);
+        id.map(|id| (id, names))
+    });
+    let of_import = import
+        .peek("connection")
+        .and_then(|value| ConnectionId::parse(value.raw_str()?).ok())
+        .and_then(|id| connections.get(&id));
+    let names = given.as_ref().ok().and_then(Option::as_ref).map_or(of_import, |(_, names)| *names);
+    let scope = Scope::of_flow(facts, names).with(&[Root::Record]);
+    let request = table.request(Method::Get, &RequestScopes { head: &scope, body: &scope });
+    let records = table.given("records", Value::path);
+    table.finish();
+    Some(Written { connection: given.ok()?.map(|(id, _)| id), request: request?, records: records.ok()? })
 }

@@ -14,11 +14,13 @@ use super::table::Table;
 use super::value::Value;
 use crate::config::suggest;
 use crate::model::export::Export;
-use crate::model::flow::Flow;
+use crate::model::flow::{Durability, Flow};
+use crate::model::step::{Action, Step};
+use crate::value::context::Reference;
 use crate::value::id::{ConnectionId, FlowId};
 use crate::value::json::Json;
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 /// The top-level keys of a flow file.
 pub(in crate::config) const KEYS: &[&str] = &[
@@ -38,7 +40,8 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "tables",
     "import",
 ];
-const NOT_YET: &[&str] = &["run_after", "missing", "durability", "max_errors", "webhook", "tables"];
+const NOT_YET: &[&str] = &["run_after", "missing", "webhook", "tables"];
+const DURABILITIES: &[(&str, Durability)] = &[("full", Durability::Full), ("checkpoint", Durability::Checkpoint)];
 
 /// The connections of the project by id, with the names each offers.
 pub(in crate::config) type Connections = BTreeMap<ConnectionId, Facts>;
@@ -58,6 +61,8 @@ pub(in crate::config) fn decode(
     let plain = Scope::of_flow(&facts, None);
     let weight = root.take("weight").and_then(|value| value.number(1..=1_000, &plain));
     let weight = weight.and_then(|weight| u32::try_from(weight).ok()).and_then(NonZeroU32::new);
+    let durability = root.take("durability").and_then(|value| value.word(DURABILITIES, &[])).unwrap_or_default();
+    let max_errors = root.take("max_errors").and_then(|value| value.number(1..=u64::MAX, &plain));
     let schedule = root.given("schedule", schedule::decode);
     let (export, source) = export(root, &facts, connections);
     // Outside requests `connection` is the export's.
@@ -75,6 +80,10 @@ pub(in crate::config) fn decode(
     let context = serde_json::json!({"id": id.as_str(), "vars": facts.values.as_ref().to_value()});
     let former = formerly.iter().map(|named| named.value.clone()).collect();
     let whole = move || {
+        let (export, steps, mut import) = (export?, steps?, import.ok()?);
+        if let Some(import) = import.as_mut().filter(|_| !shapes_last(&export, &steps)) {
+            import.key_is_lasting = false;
+        }
         Some(Flow {
             id,
             title,
@@ -84,13 +93,26 @@ pub(in crate::config) fn decode(
             context: Json::from_value(&context),
             unresolved,
             schedule: schedule.ok()?,
-            export: export?,
-            steps: steps?,
-            import: import.ok()?,
+            export,
+            steps,
+            import,
+            durability,
+            max_errors: max_errors.and_then(NonZeroU64::new),
+            text: "".into(),
             hash: String::new(),
         })
     };
     (whole(), formerly)
+}
+
+/// Whether the same exported record always takes the same shape.
+fn shapes_last(export: &Export, steps: &[Step]) -> bool {
+    let trees = steps.iter().filter_map(|step| match &step.action {
+        Action::Create(tree) => Some(tree),
+        Action::Keep(_) => None,
+    });
+    let lasts = |read: &Reference| import::LASTING.contains(&read.root.as_str());
+    export.create.iter().chain(trees).all(|tree| tree.references().into_iter().all(lasts))
 }
 
 /// Keys that are not built yet; those set to what holds anyway say nothing new and are accepted.

@@ -9,7 +9,7 @@ mod link_header;
 mod pager;
 
 pub use link_header::links;
-pub use pager::{Ask, Landed, Next, Pager, PagingError, Received, resolve};
+pub use pager::{Ask, Landed, Next, Pager, PagingError, Place, Received, resolve};
 
 /// `[export.paging]`: the method and its options.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind};
 use crate::value::path::{Path, Selection};
 use crate::value::rule::{Judged, Rule};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// What the next request must carry beyond what the export says.
@@ -99,11 +100,23 @@ pub enum PagingError {
     Eval(#[from] EvalError),
 }
 
+/// Where the next page is, in the method's own terms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Position {
     Counted(u64),
     Token(String),
     Link(String),
     Once,
+}
+
+/// What a pager knows of where it is, to go on from after a restart. What it remembers of earlier pages to notice a
+/// circle is not part of it: a circle is then noticed one round later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    position: Position,
+    page: u64,
+    received: u64,
 }
 
 /// The paging of one run's export.
@@ -124,6 +137,24 @@ impl<'p> Pager<'p> {
             Method::NextUrl { .. } | Method::LinkHeader { .. } | Method::None => Position::Once,
         };
         Self { paging, position, page: 1, received: 0, guard: Guard::default() }
+    }
+
+    /// Where it is now.
+    pub fn place(&self) -> Place {
+        Place { position: self.position.clone(), page: self.page, received: self.received }
+    }
+
+    /// Goes on from a place. One that the paging method cannot be at is refused.
+    pub fn resume(paging: &'p Paging, place: Place) -> Option<Self> {
+        let fits = matches!(
+            (&paging.method, &place.position),
+            (Method::Page(_) | Method::Skip(_), Position::Counted(_))
+                | (Method::Token(_), Position::Token(_))
+                | (Method::NextUrl { .. } | Method::LinkHeader { .. }, Position::Once | Position::Link(_))
+                | (Method::None, Position::Once)
+        );
+        let Place { position, page, received } = place;
+        fits.then(|| Self { paging, position, page, received, guard: Guard::default() })
     }
 
     /// What to ask for now.

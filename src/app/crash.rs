@@ -1,0 +1,288 @@
+//! A process that dies at any step of its store: what the next ones make of it, judged by the destination's ledger.
+//!
+//! Killing is done for real: the whole runtime with everything in it is dropped at the drawn write. The writes before
+//! it are in the store, the drawn one is there or not (both are tried), later ones are not.
+
+use super::{Host, State};
+use crate::app::run::{Ending, Options, Output};
+use crate::config::{self, Env};
+use crate::http::tokens::WhenRefused;
+use crate::observe::meters::TriggerKind;
+use crate::playground::{Playground, Settings, Verify};
+use crate::store::{
+    Damage, ErrorFilter, ErrorRow, FlowTally, Health, IntentRow, MemoryStore, PageRow, Pending, Phase, Receipt,
+    RunFilter, RunRow, Space, Store, Usage, Write,
+};
+use crate::value::id::FlowId;
+use crate::value::json::Json;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// Passes so many batches on, then dies.
+struct Mortal {
+    inner: Arc<dyn Store>,
+    left: AtomicI64,
+    /// Whether the batch at which it dies still reaches the disk.
+    last_arrives: bool,
+    dead: Arc<Notify>,
+}
+
+impl Mortal {
+    fn new(inner: &Arc<dyn Store>, batches: i64, last_arrives: bool) -> Arc<Self> {
+        Arc::new(Self { inner: inner.clone(), left: AtomicI64::new(batches), last_arrives, dead: Arc::default() })
+    }
+}
+
+impl Store for Mortal {
+    fn commit(&self, batch: Vec<Write>) -> Pending<Receipt> {
+        let left = self.left.fetch_sub(1, Ordering::Relaxed);
+        if left > 0 {
+            return self.inner.commit(batch);
+        }
+        if left == 0 && self.last_arrives {
+            drop(self.inner.commit(batch));
+        }
+        self.dead.notify_one();
+        Box::pin(std::future::pending())
+    }
+    fn run(&self, id: &str) -> Pending<Option<RunRow>> {
+        self.inner.run(id)
+    }
+    fn runs(&self, filter: RunFilter) -> Pending<Vec<RunRow>> {
+        self.inner.runs(filter)
+    }
+    fn pages(&self, run: &str) -> Pending<Vec<PageRow>> {
+        self.inner.pages(run)
+    }
+    fn body(&self, run: &str, page: u64) -> Pending<Option<Vec<u8>>> {
+        self.inner.body(run, page)
+    }
+    fn intents(&self, run: &str) -> Pending<Vec<IntentRow>> {
+        self.inner.intents(run)
+    }
+    fn errors(&self, filter: ErrorFilter) -> Pending<Vec<ErrorRow>> {
+        self.inner.errors(filter)
+    }
+    fn open_traces(&self, flow: &FlowId) -> Pending<Vec<String>> {
+        self.inner.open_traces(flow)
+    }
+    fn tallies(&self) -> Pending<Vec<FlowTally>> {
+        self.inner.tallies()
+    }
+    fn value(&self, space: Space, key: &str) -> Pending<Option<String>> {
+        self.inner.value(space, key)
+    }
+    fn values(&self, space: Space) -> Pending<Vec<(String, String)>> {
+        self.inner.values(space)
+    }
+    fn health(&self) -> watch::Receiver<Health> {
+        self.inner.health()
+    }
+    fn usage(&self) -> Pending<Usage> {
+        self.inner.usage()
+    }
+    fn damage(&self) -> Vec<Damage> {
+        self.inner.damage()
+    }
+    fn close(&self) -> Pending<()> {
+        self.inner.close()
+    }
+}
+
+struct Nowhere;
+
+impl Output for Nowhere {
+    fn record(&self, _: &Json) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn request(&self, _: &str) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct NoEnv;
+
+impl Env for NoEnv {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// Records a page.
+const PAGE: u64 = 10;
+/// Pages whose records may be in flight at once.
+const PAGES_IN_FLIGHT: u64 = 5;
+
+/// A project on disk with one flow between the two sides of a playground.
+struct Project {
+    folder: tempfile::TempDir,
+    playground: Playground,
+    store: Arc<dyn Store>,
+    epoch: u64,
+}
+
+impl Project {
+    fn new(records: u64, head: &str, import: &str) -> Self {
+        let playground = Playground::start(Settings { records, verify: Verify::Ids, ..Settings::default() }).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let base = playground.base_uri();
+        let write = |path: &str, text: String| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("connections/shop.toml", format!("base_uri = \"{base}\"\n"));
+        write("connections/erp.toml", format!("base_uri = \"{base}\"\nconcurrency_level = 3\n"));
+        write(
+            "flows/orders.toml",
+            format!(
+                "{head}\n[export]\nconnection = \"shop\"\nrelative_uri = \"/page\"\nrecords = \"$.data[*]\"\n\
+                 trace_key = \"{{{{record.id}}}}\"\n[export.paging]\npages_path = \"$.pages\"\n[export.paging.page]\n\
+                 param = \"page\"\nsize_param = \"per_page\"\nsize = {PAGE}\n[import]\nconnection = \"erp\"\n{import}\n"
+            ),
+        );
+        Self { folder, playground, store: MemoryStore::new(), epoch: 0 }
+    }
+
+    /// One life of the process: until the run ends, or until its store dies. True when the run ended.
+    fn live(&mut self, batches: i64, last_arrives: bool) -> Option<Ending> {
+        self.epoch += 1;
+        let mortal = Mortal::new(&self.store, batches, last_arrives);
+        let dead = mortal.dead.clone();
+        let state = State { store: mortal, epoch: self.epoch, dir: None };
+        let host = Host::of_machine(self.folder.path().to_path_buf(), Arc::new(NoEnv));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ended = runtime.block_on(async {
+            let loaded = config::load_dir(self.folder.path(), &NoEnv).unwrap();
+            let snapshot = Arc::new(loaded.snapshot.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)));
+            let supervisor = host.supervise(snapshot, Arc::new(Nowhere), &state, WhenRefused::GiveUp).unwrap();
+            let whole = async {
+                supervisor.look_back().await.unwrap();
+                let flow = FlowId::parse("orders").unwrap();
+                let started = supervisor.start(&flow, TriggerKind::Manual, Options::default()).unwrap();
+                started.report.await.unwrap().ending
+            };
+            tokio::select! {
+                biased;
+                () = dead.notified() => None,
+                ending = whole => Some(ending),
+                () = tokio::time::sleep(Duration::from_secs(30)) => panic!("the run neither ended nor died"),
+            }
+        });
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        ended
+    }
+
+    fn has_ended(&self) -> bool {
+        let ended = RunFilter { phases: vec![Phase::Ended], ..RunFilter::default() };
+        !futures_util::FutureExt::now_or_never(self.store.runs(ended)).unwrap().unwrap().is_empty()
+    }
+
+    fn tally(&self) -> FlowTally {
+        futures_util::FutureExt::now_or_never(self.store.tallies()).unwrap().unwrap().remove(0)
+    }
+}
+
+/// Dies at every write once, on the way to it or behind it; the next process ends the run.
+fn every_step(head: &str, import: &str, judge: impl Fn(&Project, &str)) {
+    let mut points = 0;
+    for batches in 0.. {
+        for last_arrives in [false, true] {
+            let mut project = Project::new(45, head, import);
+            let survived = project.live(batches, last_arrives);
+            // When the end itself is in the store, nothing is left to go on with.
+            let ending = if project.has_ended() { None } else { project.live(i64::MAX, false) };
+            let case = format!("batch {batches}, arrives: {last_arrives}, {survived:?}, {ending:?}");
+            judge(&project, &case);
+            if survived.is_some() {
+                assert!(points > 20, "only {points} writes were tried");
+                return;
+            }
+            points += 1;
+        }
+    }
+}
+
+fn nothing_lost(project: &Project, case: &str) {
+    let ledger = project.playground.ledger();
+    let records = &ledger.destinations.first().unwrap_or_else(|| panic!("{case}: nothing arrived")).records;
+    assert_eq!((records.missing, records.foreign, records.once), (0, 0, 45), "{case}: {records:?}");
+    assert!(records.duplicates <= PAGES_IN_FLIGHT * PAGE, "{case}: {records:?}");
+    let tally = project.tally();
+    assert_eq!((tally.exported, tally.delivered, tally.in_flight, tally.open), (45, 45, 0, 0), "{case}");
+}
+
+const KEYED: &str = "relative_uri = \"/sink/orders\"\nidempotency_key = \"{{record.id}}\"";
+
+#[test]
+fn a_death_at_any_write_loses_no_record() {
+    every_step("", KEYED, nothing_lost);
+}
+
+#[test]
+fn batches_are_the_same_after_a_death_at_any_write() {
+    every_step("", &format!("{KEYED}\nbatch_size = 4"), nothing_lost);
+}
+
+#[test]
+fn a_page_that_is_read_again_loses_no_record() {
+    every_step("durability = \"checkpoint\"", KEYED, nothing_lost);
+}
+
+#[test]
+fn what_may_have_been_sent_is_parked_and_nothing_is_sent_twice() {
+    let park = "relative_uri = \"/sink/orders\"\nunknown_outcome = \"park\"";
+    every_step("", park, |project, case| {
+        let ledger = project.playground.ledger();
+        let records = &ledger.destinations.first().unwrap_or_else(|| panic!("{case}")).records;
+        let tally = project.tally();
+        assert_eq!(records.duplicates, 0, "{case}: {records:?}");
+        assert_eq!(tally.exported, tally.delivered + tally.open, "{case}: {tally:?}");
+        // What did not arrive is an open error record, and no more than one window is unknown.
+        assert!(records.missing <= tally.open && tally.open <= 12, "{case}: {records:?} {tally:?}");
+    });
+}
+
+#[test]
+fn a_page_in_flight_at_three_deaths_is_parked_and_the_run_goes_on() {
+    let mut project = Project::new(45, "", KEYED);
+    let mut lives = 0;
+    let ending = loop {
+        lives += 1;
+        assert!(lives < 30, "the run never ends");
+        // Enough for one page to begin, not for it to be worked off.
+        if let Some(ending) = project.live(if lives > 3 { i64::MAX } else { 4 }, true) {
+            break ending;
+        }
+    };
+    let tally = project.tally();
+    assert_eq!(tally.exported, tally.delivered + tally.open, "{ending:?} {tally:?}");
+    assert_eq!(lives, 4);
+}
+
+#[test]
+fn a_flow_that_changed_ends_the_run_by_its_stored_text() {
+    let mut project = Project::new(45, "", KEYED);
+    assert_eq!(project.live(5, true), None);
+    let path = project.folder.path().join("flows/orders.toml");
+    let changed = std::fs::read_to_string(&path).unwrap().replace("/sink/orders", "/sink/elsewhere");
+    std::fs::write(&path, changed).unwrap();
+    assert_eq!(project.live(i64::MAX, false), Some(Ending::Succeeded));
+    let names: Vec<String> = project.playground.ledger().destinations.into_iter().map(|d| d.name).collect();
+    assert_eq!(names, ["orders"]);
+    // A connection the stored text needs and that is gone: said, and nothing is lost.
+    let mut project = Project::new(45, "", KEYED);
+    assert_eq!(project.live(5, true), None);
+    let renamed = |path: &Path| std::fs::rename(path.join("connections/erp.toml"), path.join("connections/other.toml"));
+    renamed(project.folder.path()).unwrap();
+    let path = project.folder.path().join("flows/orders.toml");
+    let changed = std::fs::read_to_string(&path).unwrap().replace("\"erp\"", "\"other\"");
+    std::fs::write(&path, changed).unwrap();
+    let Some(Ending::ExportFailed(cause)) = project.live(i64::MAX, false) else { panic!("it must not begin anew") };
+    assert!(cause.text.contains("there is no connection `erp`") && cause.text.contains("--fresh"), "{cause}");
+    let tally = project.tally();
+    assert_eq!(tally.exported, tally.delivered + tally.in_flight);
+}

@@ -1,0 +1,75 @@
+//! The store behind the runs: opened with the state directory, or in memory for what leaves nothing behind.
+
+use super::Host;
+use crate::config::files::{self, Source};
+use crate::config::{self};
+use crate::model::flow::Flow;
+use crate::runtime::past::Recall;
+use crate::store::{MemoryStore, StateDir, StateError, Store};
+use crate::value::id::FlowId;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time for the last writes when the process ends.
+const LAST_WRITES: Duration = Duration::from_millis(500);
+
+/// A store, and who owns it.
+pub struct State {
+    /// What survives a restart.
+    pub store: Arc<dyn Store>,
+    /// How many processes have owned it, this one included.
+    pub epoch: u64,
+    /// The directory, owned until this is dropped.
+    pub dir: Option<StateDir>,
+}
+
+impl State {
+    /// Nothing survives.
+    pub fn in_memory() -> Self {
+        Self { store: MemoryStore::new(), epoch: 1, dir: None }
+    }
+
+    /// Takes the state directory where something may have to be kept: a credential that is renewed on the way exists
+    /// once, and must not end with this process.
+    pub fn for_credentials(host: &Host, path: &Path, renewable: bool) -> Result<Self, StateError> {
+        if renewable { Self::open(host, path) } else { Ok(Self::in_memory()) }
+    }
+
+    /// Takes the state directory.
+    pub fn open(host: &Host, path: &Path) -> Result<Self, StateError> {
+        let dir = StateDir::own(path, host.clock.utc())?;
+        let store = MemoryStore::new();
+        Ok(Self { store, epoch: dir.owner().epoch, dir: Some(dir) })
+    }
+
+    /// Finishes what was handed over, and closes.
+    pub async fn close(self, host: &Host) {
+        let patience = host.clock.sleep_until(host.clock.mono().plus(LAST_WRITES));
+        tokio::select! {
+            _ = self.store.close() => {}
+            () = patience => {}
+        }
+    }
+}
+
+/// Recalls flows from their stored texts, on the connections as their files are now.
+pub(super) struct Files(pub(super) Host);
+
+impl Recall for Files {
+    fn recall(&self, flow: &FlowId, text: &str) -> Result<Arc<Flow>, String> {
+        let host = &self.0;
+        let mut tree = files::scan(&host.root).map_err(|error| error.to_string())?;
+        tree.files.retain(|path, _| !path.starts_with("flows"));
+        let path = Path::new("flows").join(format!("{flow}.toml"));
+        let source = Source { text: text.into(), hash: String::new() };
+        tree.files.insert(path, Ok(source));
+        let loaded = config::load(&tree, host.env.as_ref());
+        let errors = loaded.diagnostics.iter().filter(|found| found.severity == config::diagnostic::Severity::Error);
+        let first = errors.map(super::reload::one_line).next();
+        loaded
+            .snapshot
+            .and_then(|snapshot| snapshot.flows.get(flow).cloned())
+            .ok_or_else(|| first.unwrap_or_else(|| "it cannot be read".to_owned()))
+    }
+}

@@ -1,0 +1,179 @@
+//! Where an export is, as it is stored with every page: enough to ask for the next one after a restart, or for this
+//! one again.
+
+use super::page::Page;
+use super::paging::Place;
+use crate::runtime::run::state::Counts;
+use crate::store::PageRow;
+use crate::value::json::Json;
+use serde::{Deserialize, Serialize};
+
+/// Version of the stored form.
+const FORMAT: u32 = 1;
+/// Largest body kept with a cursor whose next request reads `previous`.
+const MOST_PREVIOUS: usize = 256 << 10;
+
+/// The place before a page is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    format: u32,
+    /// Where the next page is; none when the export is over.
+    pub next: Option<Place>,
+    /// Why no page can follow, when that is no proper end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<String>,
+    /// Records taken so far.
+    pub taken: u64,
+    /// Records that may still be taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<u64>,
+    /// The page before, when the next request reads it and it is stored nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Box<Kept>>,
+}
+
+/// A page kept with a cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    number: u64,
+    head: Head,
+    body: Option<String>,
+}
+
+/// What is stored of an answer beside its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Status.
+    pub status: u16,
+    /// Response headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Where it came from.
+    pub url: String,
+    /// The place before it: to ask for it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Cursor>,
+    /// Hash of the body, when that is not stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<u64>,
+}
+
+impl Cursor {
+    /// A place.
+    pub fn at(next: Option<Place>, taken: u64, left: Option<u64>) -> Self {
+        Self { format: FORMAT, next, stuck: None, taken, left, previous: None }
+    }
+
+    /// Reads what was stored.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let cursor: Self = serde_json::from_str(text).map_err(|error| format!("the stored cursor: {error}"))?;
+        if cursor.format == FORMAT {
+            Ok(cursor)
+        } else {
+            Err(format!("the stored cursor has format {}, this version knows {FORMAT}", cursor.format))
+        }
+    }
+
+    /// What is stored.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Takes a page along for the next request. One that is too large is left out: the request then misses it and
+    /// says so.
+    pub fn carry(&mut self, page: &Page) {
+        if page.bytes <= MOST_PREVIOUS {
+            let body = page.body.as_ref().map(|body| body.text().to_owned());
+            self.previous = Some(Box::new(Kept { number: page.number, head: Head::of(page), body }));
+        }
+    }
+}
+
+impl Kept {
+    /// The page; its records are those of `split`.
+    pub fn page(self, split: &Split<'_>) -> Result<Page, String> {
+        restore(self.number, None, self.head, self.body.map(String::into_bytes), split)
+    }
+}
+
+impl Head {
+    fn of(page: &Page) -> Self {
+        Self { status: page.status, headers: page.headers.clone(), url: page.url.to_string(), before: None, hash: None }
+    }
+
+    /// What is stored with a page that was just read.
+    pub fn text(page: &Page, before: Option<Cursor>, hash: Option<u64>) -> String {
+        serde_json::to_string(&Self { before, hash, ..Self::of(page) }).unwrap_or_default()
+    }
+
+    /// Reads what was stored.
+    pub fn read(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| format!("the stored page: {error}"))
+    }
+}
+
+/// How a body is cut into records.
+pub type Split<'a> = dyn Fn(Option<&Json>) -> Result<Vec<crate::value::record::Record>, String> + 'a;
+
+/// A page as it was read before a restart.
+pub fn stored(row: &PageRow, body: Option<Vec<u8>>, split: &Split<'_>) -> Result<Page, String> {
+    let head = Head::read(&row.head)?;
+    restore(row.number, Some(row.marks.len()), head, body, split)
+}
+
+fn restore(
+    number: u64,
+    records: Option<u32>,
+    head: Head,
+    body: Option<Vec<u8>>,
+    split: &Split<'_>,
+) -> Result<Page, String> {
+    let bytes = body.as_ref().map_or(0, Vec::len);
+    let body = body.filter(|body| !body.is_empty()).map(Json::parse).transpose();
+    let body = body.map_err(|error| format!("the stored page {number} is no JSON any more: {error}"))?;
+    let mut found = split(body.as_ref())?;
+    if let Some(records) = records {
+        let expected = records as usize;
+        if found.len() < expected {
+            return Err(format!("the stored page {number} has {} records where {expected} were counted", found.len()));
+        }
+        found.truncate(expected);
+    }
+    let url = head.url.parse().map_err(|error| format!("the stored page {number}: its URL: {error}"))?;
+    Ok(Page { number, body, records: found.into(), status: head.status, headers: head.headers, url, bytes })
+}
+
+/// A hash that means the same in every version and on every machine (FNV-1a).
+pub fn lasting_hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The counts of a run without the pages that are read again.
+#[must_use]
+pub fn without(mut counts: Counts, page: &PageRow) -> Counts {
+    let in_flight = u64::from(page.marks.in_flight());
+    counts.exported = counts.exported.saturating_sub(in_flight);
+    counts.in_flight = counts.in_flight.saturating_sub(in_flight);
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_as_it_was_written_and_a_newer_one_is_refused() {
+        let cursor = Cursor { stuck: Some("in a circle".to_owned()), ..Cursor::at(None, 7, Some(3)) };
+        assert_eq!(Cursor::read(&cursor.text()), Ok(cursor.clone()));
+        let newer = Cursor { format: 2, ..cursor };
+        assert!(Cursor::read(&newer.text()).unwrap_err().contains("format 2"));
+        assert!(Cursor::read("{").is_err());
+    }
+
+    #[test]
+    fn the_lasting_hash_is_the_published_one() {
+        // Vectors of the FNV authors' page.
+        assert_eq!(lasting_hash(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(lasting_hash(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(lasting_hash(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+}

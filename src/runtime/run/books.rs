@@ -1,0 +1,122 @@
+//! The accounts of a run: what became of each record, its error records, and what of all that the store is to be
+//! given next. Every record leaves `in flight` here and nowhere else.
+
+use super::errors::{Errors, Fault};
+use super::report::RecordError;
+use super::state::{Counts, Resolution, RunState};
+use crate::runtime::import::Item;
+use crate::runtime::scope::{Scope, Work};
+use crate::store::{ErrorState, Tally, Write};
+use std::collections::HashSet;
+
+/// Kept by the run's own loop.
+pub(super) struct Books<'r> {
+    scope: &'r Scope,
+    pub(super) state: RunState,
+    errors: Errors,
+    /// For the store, beside the marks of pages.
+    writes: Vec<Write>,
+    /// How many of these are new error records.
+    new_errors: usize,
+    /// Trace keys of this flow's open error records.
+    open_traces: HashSet<String>,
+    /// Of these: delivered now.
+    overtaken: Vec<String>,
+    pub(super) pages: u64,
+    pub(super) requests: u64,
+}
+
+impl<'r> Books<'r> {
+    pub(super) fn new(scope: &'r Scope, state: RunState, open_traces: Vec<String>) -> Self {
+        Self {
+            scope,
+            state,
+            errors: Errors::new(scope),
+            writes: Vec::new(),
+            new_errors: 0,
+            open_traces: open_traces.into_iter().collect(),
+            overtaken: Vec::new(),
+            pages: 0,
+            requests: 0,
+        }
+    }
+
+    /// A record went through, or left by a rule.
+    pub(super) fn resolve(&mut self, item: &Item, how: Resolution) {
+        if !self.state.resolve(item.page, item.index(), how) {
+            return;
+        }
+        let delivered = how == Resolution::Delivered;
+        if let Some(error) = &item.error {
+            let state = if delivered { ErrorState::Redelivered } else { ErrorState::Refiltered };
+            let (by, at) = (self.scope.run.clone(), self.scope.clock.utc());
+            self.writes.push(Write::ErrorState { id: error.id, state, by, at });
+        } else if delivered
+            && let Some(key) = item.trace.as_ref().and_then(|trace| trace.key.as_ref())
+            && self.open_traces.remove(key)
+        {
+            self.overtaken.push(key.clone());
+        }
+    }
+
+    /// A record failed.
+    pub(super) fn fail(&mut self, item: &Item, fault: &Fault<'_>) {
+        if !self.state.resolve(item.page, item.index(), Resolution::Failed) {
+            return;
+        }
+        let row = self.errors.add(self.scope, item, fault);
+        self.new_errors += usize::from(row.id == 0);
+        self.writes.push(Write::Error(Box::new(row)));
+    }
+
+    /// Whether the store lacks something.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.state.is_dirty() || !self.writes.is_empty()
+    }
+
+    /// What the store lacks, as one step, and how many new error records are in it.
+    pub(super) fn take_writes(&mut self) -> (Vec<Write>, usize) {
+        let run = || self.scope.run.clone();
+        let mut writes = std::mem::take(&mut self.writes);
+        let changes = self.state.take_changes();
+        // The pages of a retry are made up: what becomes of its records stands in the error records themselves.
+        if matches!(self.scope.work, Work::Export(_)) {
+            writes.extend(changes.into_iter().map(|(page, marks)| Write::Marks { run: run(), page, marks }));
+        }
+        if !self.overtaken.is_empty() {
+            let (flow, at) = (self.scope.flow.id.clone(), self.scope.clock.utc());
+            writes.push(Write::Overtaken { flow, traces: std::mem::take(&mut self.overtaken), run: run(), at });
+        }
+        if !writes.is_empty() {
+            writes.push(Write::Tally { run: run(), tally: self.tally() });
+        }
+        (writes, std::mem::take(&mut self.new_errors))
+    }
+
+    /// The figures as they are stored.
+    pub(super) fn tally(&self) -> Tally {
+        let Counts { exported, delivered, filtered, failed, .. } = self.state.counts();
+        let (pages, requests) = (self.pages, self.requests);
+        Tally { exported, delivered, filtered, failed, pages, requests, ..Tally::default() }
+    }
+
+    /// The store gave ids to new error records.
+    pub(super) fn named(&mut self, ids: &[u64]) {
+        self.errors.named(ids);
+    }
+
+    /// A text without the secrets of the connections in use.
+    pub(super) fn masked(&self, text: &str) -> String {
+        self.errors.masked(text)
+    }
+
+    /// Error records opened since the run was taken up.
+    pub(super) fn failures(&self) -> u64 {
+        self.errors.count()
+    }
+
+    /// The first error records, for the report.
+    pub(super) fn take_errors(&mut self) -> Vec<RecordError> {
+        self.errors.take()
+    }
+}

@@ -1,0 +1,489 @@
+//! Starts runs and keeps account of them: one run per flow at a time, a cap over all, the snapshot in force for
+//! new ones. Running ones finish on the snapshot they began with, also over restarts.
+
+mod carry;
+
+pub use carry::schedule_mark;
+use carry::{Plan, Task};
+
+use crate::http::client::OfflineView;
+use crate::model::flow::Flow;
+use crate::model::schedule::Overlap;
+use crate::model::snapshot::Snapshot;
+use crate::observe::meters::TriggerKind;
+use crate::observe::task;
+use crate::runtime::engine::{Generation, NotReady, Services};
+use crate::runtime::history::Histories;
+use crate::runtime::past::{Unfinished, ending};
+use crate::runtime::run::identity::run_id;
+use crate::runtime::run::report::{Progress, Report};
+use crate::runtime::scope::{Lane, Output, Stop};
+use crate::runtime::view::{FlowView, RunView};
+use crate::store::{ErrorRow, MemoryStore, RunFilter, RunRow, Store, StoreError, Write};
+use crate::value::id::{ConnectionId, FlowId};
+use chrono::{DateTime, Utc};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+/// How a run is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// At most so many records.
+    pub limit: Option<u64>,
+    /// Render, do not send imports.
+    pub dry_run: bool,
+    /// A run that did not end is given up, not taken up again.
+    pub fresh: bool,
+    /// The scheduled instant this run is for.
+    pub occurrence: Option<DateTime<Utc>>,
+}
+
+/// A run that was started.
+pub struct Started {
+    /// Its identity.
+    pub run: String,
+    /// Whether a run that did not end goes on.
+    pub resumed: bool,
+    /// Live figures.
+    pub progress: Arc<Progress>,
+    /// Its report, once.
+    pub report: oneshot::Receiver<Report>,
+}
+
+/// Why no run was started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No such flow in the snapshot in force.
+    #[error("there is no flow `{0}`")]
+    Unknown(String),
+    /// `enabled = false`.
+    #[error("flow `{0}` is disabled (`enabled = false`)")]
+    Disabled(FlowId),
+    /// It is running and `overlap` says skip.
+    #[error("flow `{0}` is still running")]
+    Running(FlowId),
+    /// It is running; one more run follows (`overlap = "queue"`).
+    #[error("flow `{0}` is still running; one more run follows")]
+    Kept(FlowId),
+    /// One more run is already kept for later.
+    #[error("flow `{0}` is still running; one more run waits already")]
+    Queued(FlowId),
+    /// What is stored of it is damaged.
+    #[error("the stored state of flow `{0}` is damaged: {1}; see `flowgate state check` and `flowgate state repair`")]
+    Damaged(FlowId, String),
+    /// The process is ending.
+    #[error("the process is shutting down")]
+    Draining,
+}
+
+/// Runs of earlier processes that are looked at for `status`.
+const LOOKED_BACK: u32 = 2_000;
+
+/// A run about to be started.
+struct Launch {
+    generation: Arc<Generation>,
+    flow: Option<Arc<Flow>>,
+    id: FlowId,
+    trigger: TriggerKind,
+    options: Options,
+    task: Task,
+}
+
+struct Active {
+    run: String,
+    started: DateTime<Utc>,
+    progress: Arc<Progress>,
+    stop: Stop,
+    queued: Option<(TriggerKind, Options)>,
+}
+
+struct Inner {
+    unfinished: Unfinished,
+    /// Runs whose records in flight are in this process's figures.
+    counted: HashSet<String>,
+    /// Flows whose stored state is damaged, and how.
+    damaged: HashMap<FlowId, String>,
+    /// Renames the store was told of.
+    renamed: HashSet<(FlowId, FlowId)>,
+    generation: Option<Arc<Generation>>,
+    active: HashMap<FlowId, Active>,
+    history: Histories,
+    draining: bool,
+    next_run: u64,
+}
+
+/// The one owner of runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Supervisor {
+    services: Services,
+    output: Arc<dyn Output>,
+    slots: Arc<Semaphore>,
+    inner: Arc<Mutex<Inner>>,
+    running: Arc<watch::Sender<usize>>,
+    snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
+}
+
+impl Supervisor {
+    /// Without a snapshot yet. `max_runs` bounds the runs that work at once; more wait their turn.
+    pub fn new(services: Services, output: Arc<dyn Output>, max_runs: u32) -> Self {
+        let inner = Inner {
+            unfinished: Unfinished::default(),
+            counted: HashSet::new(),
+            damaged: HashMap::new(),
+            renamed: HashSet::new(),
+            generation: None,
+            active: HashMap::new(),
+            history: Histories::default(),
+            draining: false,
+            next_run: 0,
+        };
+        Self {
+            services,
+            output,
+            slots: Arc::new(Semaphore::new(max_runs as usize)),
+            inner: Arc::new(Mutex::new(inner)),
+            running: Arc::new(watch::Sender::new(0)),
+            snapshots: Arc::new(watch::Sender::new(None)),
+        }
+    }
+
+    /// Makes a snapshot the one new runs begin with. On error the old one stays in force, whole.
+    pub fn apply(&self, snapshot: Arc<Snapshot>) -> Result<(), NotReady> {
+        let before = self.lock().generation.clone();
+        let generation = Arc::new(Generation::prepare(snapshot.clone(), before.as_deref(), &self.services)?);
+        let mut inner = self.lock();
+        generation.enforce(&self.services);
+        if let Some(before) = &before {
+            generation.retire(before);
+        }
+        inner.generation = Some(generation);
+        inner.follow(&snapshot, self.services.store.as_ref());
+        drop(inner);
+        self.snapshots.send_replace(Some(snapshot));
+        Ok(())
+    }
+
+    /// The snapshot in force, and every later one.
+    pub fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.snapshots.subscribe()
+    }
+
+    /// The snapshot in force.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// Shared parts.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Takes up what earlier processes left. Nothing is started yet.
+    pub async fn look_back(&self) -> Result<(), StoreError> {
+        let (store, now) = (&self.services.store, self.services.clock.utc());
+        let unfinished = Unfinished::find(store.as_ref(), self.services.epoch, now).await?;
+        let last = store.runs(RunFilter { limit: Some(LOOKED_BACK), ..RunFilter::default() }).await?;
+        let mut inner = self.lock();
+        inner.unfinished = unfinished;
+        for damage in store.damage() {
+            if let Some(flow) = damage.flow {
+                inner.damaged.insert(flow, damage.text);
+            }
+        }
+        for row in last.iter().rev() {
+            inner.history.remember(row, ending(row));
+        }
+        if let Some(snapshot) = inner.generation.as_ref().map(|generation| generation.snapshot.clone()) {
+            inner.follow(&snapshot, store.as_ref());
+        }
+        Ok(())
+    }
+
+    /// Takes up every run that did not end.
+    pub fn resume_all(&self) {
+        let mut inner = self.lock();
+        let (false, Some(generation)) = (inner.draining, inner.generation.clone()) else { return };
+        let flows: Vec<FlowId> = inner.unfinished.flows().cloned().collect();
+        for id in flows {
+            if inner.active.contains_key(&id) || inner.damaged.contains_key(&id) {
+                continue;
+            }
+            if let Some(row) = inner.unfinished.take(&id) {
+                let flow = generation.snapshot.flows.get(&id).cloned();
+                let trigger = trigger_of(&row);
+                self.launch(
+                    &mut inner,
+                    Launch {
+                        generation: generation.clone(),
+                        flow,
+                        id,
+                        trigger,
+                        options: Options::default(),
+                        task: Task::GoOn(Box::new(row)),
+                    },
+                );
+            }
+        }
+    }
+
+    /// Starts a run now, or says why not. A run of the flow that did not end goes on instead.
+    pub fn start(&self, flow: &FlowId, trigger: TriggerKind, options: Options) -> Result<Started, Refused> {
+        let mut inner = self.lock();
+        let (generation, flow) = inner.may_start(flow)?;
+        if let Some(active) = inner.running(&flow, &generation.snapshot) {
+            let overlap = flow.schedule.as_ref().map_or(Overlap::Skip, |schedule| schedule.overlap);
+            return Err(if overlap == Overlap::Skip {
+                Refused::Running(flow.id.clone())
+            } else if active.queued.replace((trigger, options)).is_some() {
+                Refused::Queued(flow.id.clone())
+            } else {
+                Refused::Kept(flow.id.clone())
+            });
+        }
+        Ok(self.begin_or_go_on(&mut inner, generation, flow, trigger, options))
+    }
+
+    fn begin_or_go_on(
+        &self,
+        inner: &mut Inner,
+        generation: Arc<Generation>,
+        flow: Arc<Flow>,
+        trigger: TriggerKind,
+        options: Options,
+    ) -> Started {
+        let lasting = !options.dry_run && flow.import.is_some();
+        let before = if lasting && !options.fresh { inner.unfinished.take(&flow.id) } else { None };
+        let (task, trigger) = match before {
+            Some(row) => (Task::GoOn(Box::new(row.clone())), trigger_of(&row)),
+            None => (Task::Begin, trigger),
+        };
+        self.launch(inner, Launch { generation, id: flow.id.clone(), flow: Some(flow), trigger, options, task })
+    }
+
+    /// Gives up what did not end of a flow. True when there was something.
+    pub async fn give_up(&self, flow: &FlowId) -> Result<bool, StoreError> {
+        let mut any = false;
+        loop {
+            let row = self.lock().unfinished.take(flow);
+            let Some(row) = row else { return Ok(any) };
+            self.dismiss(&row).await?;
+            any = true;
+        }
+    }
+
+    /// The run of a flow that did not end and waits.
+    pub fn unfinished(&self, flow: &FlowId) -> Option<RunRow> {
+        self.lock().unfinished.get(flow).cloned()
+    }
+
+    /// Tries open error records of one flow again.
+    pub fn retry(&self, flow: &FlowId, errors: Vec<ErrorRow>) -> Result<Started, Refused> {
+        let mut inner = self.lock();
+        let (generation, flow) = inner.may_start(flow)?;
+        if inner.running(&flow, &generation.snapshot).is_some() {
+            return Err(Refused::Running(flow.id.clone()));
+        }
+        let (id, task) = (flow.id.clone(), Task::Retry(errors));
+        let (trigger, options) = (TriggerKind::Retry, Options::default());
+        Ok(self.launch(&mut inner, Launch { generation, id, flow: Some(flow), trigger, options, task }))
+    }
+
+    /// From here on nothing new is read, started or sent; what is in flight goes on.
+    pub fn begin_drain(&self) {
+        let mut inner = self.lock();
+        inner.draining = true;
+        for active in inner.active.values_mut() {
+            active.queued = None;
+            active.stop.drain.cancel();
+        }
+        drop(inner);
+        self.services.queue.close();
+    }
+
+    /// Reads and starts nothing new, lets requests in flight finish, cuts them short after `timeout`. True when
+    /// everything in flight finished by itself.
+    pub async fn drain(&self, timeout: Duration) -> bool {
+        self.begin_drain();
+        let stops: Vec<Stop> = self.lock().active.values().map(|active| active.stop.clone()).collect();
+        let deadline = self.services.clock.mono().plus(timeout);
+        let mut running = self.running.subscribe();
+        let finished = tokio::select! {
+            _ = running.wait_for(|count| *count == 0) => true,
+            () = self.services.clock.sleep_until(deadline) => false,
+        };
+        for stop in &stops {
+            stop.abort.cancel();
+        }
+        finished
+    }
+
+    /// Every flow of the snapshot in force, and those still running.
+    pub fn view(&self) -> Vec<FlowView> {
+        let inner = self.lock();
+        let mut ids: Vec<FlowId> = inner.active.keys().chain(inner.history.flows()).cloned().collect();
+        if let Some(generation) = &inner.generation {
+            ids.extend(generation.snapshot.flows.keys().cloned());
+        }
+        ids.sort();
+        ids.dedup();
+        ids.into_iter().map(|id| inner.view(id)).collect()
+    }
+
+    /// A connection of the snapshot in force.
+    pub fn lane(&self, id: &ConnectionId) -> Option<Lane> {
+        self.lock().generation.as_ref()?.lanes.get(id).cloned()
+    }
+
+    /// Connections whose requests wait because their credentials are refused, by id.
+    pub fn offline(&self) -> HashMap<String, OfflineView> {
+        let lanes = self.lock().generation.as_ref().map(|generation| generation.lanes.clone());
+        let lanes = lanes.as_deref().into_iter().flatten();
+        lanes.filter_map(|(id, lane)| Some((id.to_string(), lane.client.waits()?))).collect()
+    }
+
+    /// Sets the gauges of queue ages.
+    pub fn report_ages(&self) {
+        let generation = self.lock().generation.clone();
+        if let Some(generation) = generation {
+            generation.report_ages(&self.services);
+        }
+    }
+
+    /// Number of runs in progress.
+    pub fn running(&self) -> watch::Receiver<usize> {
+        self.running.subscribe()
+    }
+
+    fn launch(&self, inner: &mut Inner, launch: Launch) -> Started {
+        let Launch { generation, flow, id, trigger, options, task } = launch;
+        let now = self.services.clock.utc();
+        inner.next_run += 1;
+        let (run, started) = match &task {
+            Task::GoOn(row) => (row.id.clone(), row.started),
+            Task::Begin | Task::Retry(_) => (run_id(now, inner.next_run, self.services.rng.next_u64()), now),
+        };
+        let (progress, stop) = (Arc::new(Progress::default()), Stop::default());
+        // What is only shown, or goes to standard output, has no past and leaves none.
+        let passing = options.dry_run || flow.as_ref().is_some_and(|flow| flow.import.is_none());
+        let store = if passing { MemoryStore::new() } else { self.services.store.clone() };
+        let active = Active { run: run.clone(), started, progress: progress.clone(), stop: stop.clone(), queued: None };
+        inner.active.insert(id.clone(), active);
+        let resumed = matches!(task, Task::GoOn(_));
+        let plan = Plan {
+            generation,
+            flow,
+            id,
+            run: run.clone(),
+            started,
+            trigger,
+            options,
+            task,
+            progress: progress.clone(),
+            stop,
+            store,
+        };
+        self.running.send_modify(|count| *count += 1);
+        let (tell, report) = oneshot::channel();
+        let this = self.clone();
+        task::spawn("run", async move { this.carry(plan, tell).await });
+        Started { run, resumed, progress, report }
+    }
+
+    fn finished(&self, plan: &Plan, report: &Report) {
+        let now = self.services.clock.utc();
+        let mut inner = self.lock();
+        inner.history.note(report, now);
+        inner.counted.insert(report.run.clone());
+        let queued = inner.active.remove(&plan.id).and_then(|active| active.queued);
+        let Some(generation) = inner.generation.clone() else { return };
+        inner.follow(&generation.snapshot, self.services.store.as_ref());
+        if report.counts.in_flight == 0 {
+            inner.counted.remove(&report.run);
+        }
+        if let Some((trigger, options)) = queued.filter(|_| !inner.draining)
+            && let Some(flow) = generation.snapshot.flow_now(&report.flow).filter(|flow| flow.enabled).cloned()
+        {
+            self.begin_or_go_on(&mut inner, generation, flow, trigger, options);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while holding this lock cannot leave half a change behind that matters: every field is
+        // replaced whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Whether a flow may start a run, apart from the one it may have.
+    fn may_start(&self, flow: &FlowId) -> Result<(Arc<Generation>, Arc<Flow>), Refused> {
+        if self.draining {
+            return Err(Refused::Draining);
+        }
+        let generation = self.generation.clone().ok_or_else(|| Refused::Unknown(flow.to_string()))?;
+        let flow = generation.snapshot.flows.get(flow).ok_or_else(|| Refused::Unknown(flow.to_string()))?.clone();
+        if !flow.enabled {
+            return Err(Refused::Disabled(flow.id.clone()));
+        }
+        if let Some(text) = self.damaged.get(&flow.id) {
+            return Err(Refused::Damaged(flow.id.clone(), text.clone()));
+        }
+        Ok((generation, flow))
+    }
+
+    /// The run of a flow. One that began under a former name is a run of this flow.
+    fn running(&mut self, flow: &Flow, snapshot: &Snapshot) -> Option<&mut Active> {
+        let former = flow.formerly.iter().filter(|old| !snapshot.flows.contains_key(old));
+        let id = std::iter::once(&flow.id).chain(former).find(|id| self.active.contains_key(id)).cloned()?;
+        self.active.get_mut(&id)
+    }
+
+    fn hold(&mut self, row: RunRow) {
+        self.counted.insert(row.id.clone());
+        self.unfinished.add(row);
+    }
+
+    /// Takes what is known and stored of renamed flows along, once nothing runs under the old name any more.
+    fn follow(&mut self, snapshot: &Snapshot, store: &dyn Store) {
+        let Self { history, active, unfinished, renamed, .. } = self;
+        history.follow(snapshot, |flow| active.contains_key(flow));
+        for flow in snapshot.flows.values() {
+            for old in flow.formerly.iter().filter(|old| !snapshot.flows.contains_key(old) && !active.contains_key(old))
+            {
+                unfinished.rename(old, &flow.id);
+                if renamed.insert((old.clone(), flow.id.clone())) {
+                    // Writes keep their order: whatever is read or written later sees the new name.
+                    drop(store.commit(vec![Write::RenameFlow { from: old.clone(), to: flow.id.clone() }]));
+                }
+            }
+        }
+    }
+
+    fn view(&self, id: FlowId) -> FlowView {
+        let active = self.active.get(&id);
+        let history = self.history.get(&id);
+        FlowView {
+            running: active.map(|active| RunView {
+                run: active.run.clone(),
+                started: active.started,
+                counts: active.progress.counts(),
+                pages: active.progress.pages(),
+            }),
+            queued: active.is_some_and(|active| active.queued.is_some()),
+            last: history.and_then(|history| history.last.clone()),
+            last_success: history.and_then(|history| history.last_success),
+            id,
+        }
+    }
+}
+
+/// What a run that goes on was started by.
+fn trigger_of(row: &RunRow) -> TriggerKind {
+    match row.trigger.as_str() {
+        "schedule" => TriggerKind::Schedule,
+        "retry" => TriggerKind::Retry,
+        _ => TriggerKind::Manual,
+    }
+}
