@@ -16,6 +16,7 @@ mod exit_codes;
 mod hostile;
 mod isolation;
 mod level;
+mod login;
 mod metrics;
 mod offline;
 mod pace;
