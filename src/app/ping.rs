@@ -111,9 +111,8 @@ fn pinged(id: &ConnectionId, auth: &'static str, pong: Pong) -> Pinged {
     let verdict = match pong.failure.as_ref().map(|failure| failure.class) {
         None => Verdict::Ok,
         Some(FailureClass::Auth) => Verdict::Auth,
-        Some(FailureClass::Unreachable | FailureClass::Cancelled) => Verdict::Unreachable,
-        // A write that got no answer was not answered well either.
-        Some(FailureClass::Unknown) => Verdict::Unreachable,
+        // A write that got no answer was not reached either.
+        Some(FailureClass::Unreachable | FailureClass::Cancelled | FailureClass::Unknown) => Verdict::Unreachable,
         Some(FailureClass::Rejected | FailureClass::Unreadable) => Verdict::Failed,
     };
     Pinged {

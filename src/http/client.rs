@@ -285,7 +285,7 @@ impl Begun {
             Renewal::Login(login) => &login.errand,
         };
         // Data cannot move it to another origin, so any tokens will do to see where it goes.
-        let auth = [("token", Slot::Text("")), ("refresh_token", Slot::Text("")), ("client_id", Slot::Text(""))];
+        let auth = ["token", "refresh_token", "client_id", "assertion"].map(|name| (name, Slot::Text("")));
         let url = errand.uri.render_configured(&ctx.with(Root::Auth, Slot::Map(&auth)), &settings.base_uri)?;
         Ok(Self { first, bearing: None, at_home: same_origin(&url, &settings.base_uri) })
     }

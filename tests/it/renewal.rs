@@ -278,15 +278,15 @@ fn a_refusal_for_want_of_a_permission_does_not_loop() {
 #[test]
 fn a_token_that_ends_while_the_api_pauses_is_renewed_again() {
     let mut sent = 0;
-    let api = Api::start(move |request| match request.path() {
-        "/token" => token("t2-second-token", ""),
-        _ => {
-            sent += 1;
-            match sent {
-                1 | 3 => Reply::json(401, "{}"),
-                2 => Reply::json(429, "{}"),
-                _ => records(1),
-            }
+    let api = Api::start(move |request| {
+        if request.path() == "/token" {
+            return token("t2-second-token", "");
+        }
+        sent += 1;
+        match sent {
+            1 | 3 => Reply::json(401, "{}"),
+            2 => Reply::json(429, "{}"),
+            _ => records(1),
         }
     });
     go(&project(&api, &format!("{QUICK}{}", refresh_at("/token")), READ)).expect_code(0);
@@ -376,7 +376,8 @@ fn what_a_server_echoes_of_a_renewed_token_is_hidden() {
 
 #[test]
 fn a_refresh_can_be_a_get_with_headers_or_json_or_xml_text() {
-    let cases: [(&str, fn(&Request) -> bool); 4] = [
+    type Case = (&'static str, fn(&Request) -> bool);
+    let cases: [Case; 4] = [
         (
             "method = \"GET\"\nrelative_uri = \"/token?old={{auth.refresh_token}}\"\nheaders = { X-App = \"one\" }\n",
             |r| r.method == "GET" && r.target == "/token?old=r1-first%2Bgrant" && r.header("x-app") == Some("one"),
@@ -581,6 +582,25 @@ fn a_custom_credential_may_be_made_of_what_its_refresh_gives() {
                 relative_uri = \"/open\"\nmedia_type = \"json\"\nbody = { app = \"x\" }\ntoken_path = \"Session.Id\"\n";
     go(&project(&api, keys, READ)).expect_code(0);
     assert_eq!(api.requests().len(), 2);
+}
+
+#[test]
+fn a_signed_assertion_is_traded_for_a_token() {
+    let api = wants("t2-second-token", |_| token("t2-second-token", ",\"expires_in\":3600"));
+    let keys = "[auth.jwt]\nalgorithm = \"HS256\"\nkey = { env = \"FIRST\" }\nas = \"assertion\"\n\
+                claims = { iss = \"me\", aud = \"them\" }\n[auth.jwt.refresh]\nrelative_uri = \"/token\"\n";
+    let project = project(&api, keys, READ);
+    go(&project).expect_code(0);
+    let asked = api.requests_to("/token");
+    assert_eq!(
+        (asked.len(), field(&asked[0], "grant_type").as_str()),
+        (1, "urn:ietf:params:oauth:grant-type:jwt-bearer")
+    );
+    assert_eq!(field(&asked[0], "assertion").split('.').count(), 3);
+    let body = "media_type = \"json\"\nbody = { jwt = \"{{auth.assertion}}\" }\n";
+    project.connection("api", &api.base(), &format!("{keys}{body}"));
+    go(&project).expect_code(0);
+    assert_eq!(api.requests_to("/token")[1].json()["jwt"].as_str().unwrap().split('.').count(), 3);
 }
 
 #[test]

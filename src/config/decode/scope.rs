@@ -141,7 +141,7 @@ impl<'a> Scope<'a> {
             Root::Flow => &["id", "vars"],
             Root::Run => &["id", "started_at", "trigger"],
             Root::Export => &["name"],
-            Root::Auth => &["token", "refresh_token", "client_id"],
+            Root::Auth => &["token", "refresh_token", "client_id", "assertion"],
             Root::Page => &["number", "offset", "token", "size"],
             Root::Previous => &["body", "records", "last_record", "headers", "links", "status", "number"],
             _ => return None,

@@ -79,7 +79,7 @@ impl Additions {
                 .headers
                 .get(CONTENT_TYPE)
                 .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
-            request.body = Some(if form { self.into_form(&body) } else { self.into_object(&body)? });
+            request.body = Some(if form { self.merged_form(&body) } else { self.merged_object(&body)? });
         }
         Ok(())
     }
@@ -88,7 +88,7 @@ impl Additions {
         self.query.iter().map(|(name, _)| name.as_str())
     }
 
-    fn into_form(&self, body: &[u8]) -> Bytes {
+    fn merged_form(&self, body: &[u8]) -> Bytes {
         let ours = |name: &str| self.body.iter().any(|(own, _)| own == name);
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(form_urlencoded::parse(body).filter(|(name, _)| !ours(name)));
@@ -96,7 +96,7 @@ impl Additions {
         form.finish().into()
     }
 
-    fn into_object(&self, body: &[u8]) -> Result<Bytes, String> {
+    fn merged_object(&self, body: &[u8]) -> Result<Bytes, String> {
         // Bodies are checked JSON by the time they get here.
         let text = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8".to_owned())?.trim();
         let json = JsonRef::trusted(text);

@@ -1,6 +1,7 @@
 //! `[auth.jwt]`: a token signed here, sent as a bearer until it is about to run out.
 
 use super::crypto::{PrivateKey, base64url, fixed_width, mac};
+use super::refresh::Refresh;
 use super::{Moment, render, sensitive};
 use crate::http::transport::WireRequest;
 use crate::value::context::Context;
@@ -94,6 +95,8 @@ pub struct Jwt {
     pub headers: Option<Tree>,
     /// How long a token holds.
     pub ttl: Duration,
+    /// `as = "assertion"`: it is traded for a token, in the way `refresh` says.
+    pub refresh: Option<Refresh>,
 }
 
 /// The key with the parts of its tokens that never change.
@@ -113,6 +116,11 @@ enum Key {
 }
 
 impl Jwt {
+    /// A token to be traded for another one.
+    pub(super) fn assertion(&self, ctx: &Context<'_>, now: DateTime<Utc>) -> Result<String, EvalError> {
+        self.ready(ctx)?.0.mint(now).map_err(EvalError::Refused)
+    }
+
     pub(super) fn ready(&self, ctx: &Context<'_>) -> Result<(JwtSigner, Vec<Secret>), EvalError> {
         let text = render(&self.key, ctx, "auth.jwt.key")?;
         let secrets = vec![Secret::new(text.as_str())];
@@ -219,7 +227,7 @@ mod tests {
 
     fn jwt(algorithm: JwtAlgorithm, key: &str) -> Jwt {
         let ttl = Duration::from_mins(5);
-        Jwt { algorithm, key: template(key), claims: None, headers: None, ttl }
+        Jwt { algorithm, key: template(key), claims: None, headers: None, ttl, refresh: None }
     }
 
     fn tree(json: &str) -> Tree {

@@ -58,7 +58,7 @@ use crate::value::secret::Secret;
 use crate::value::template::Template;
 use crate::value::time::Rng;
 use chrono::{DateTime, Utc};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use signer::Signer;
 use std::fmt::Write as _;
@@ -77,7 +77,7 @@ pub enum Auth {
     /// `[auth.basic]`
     Basic(Basic),
     /// `[auth.token]`
-    Token(Token),
+    Token(Box<Token>),
     /// `[auth.digest]`
     Digest(Digest),
     /// `[auth.wsse]`
@@ -137,17 +137,17 @@ impl Auth {
     /// Renders the credential. `ctx` offers `connection`.
     pub(super) fn prove(&self, ctx: &Context<'_>) -> Result<Proof, EvalError> {
         match self {
-            Self::None => Ok(Proof { credential: Credential::None, secrets: Vec::new() }),
+            // What a cookie's credential is, its login makes.
+            Self::None | Self::Cookie(_) => Ok(Proof { credential: Credential::None, secrets: Vec::new() }),
             Self::Basic(basic) => basic.prove(ctx),
             Self::Token(token) => token.prove(ctx),
             Self::Digest(digest) => digest.ready(ctx).map(Signer::proof),
             Self::Wsse(wsse) => wsse.ready(ctx).map(Signer::proof),
+            Self::Jwt(jwt) if jwt.refresh.is_some() => bearer(ctx, "the token of auth.jwt", Vec::new()),
             Self::Jwt(jwt) => jwt.ready(ctx).map(Signer::proof),
             Self::AwsSigv4(aws) => aws.ready(ctx).map(Signer::proof),
             Self::Oauth1(oauth) => oauth.ready(ctx).map(Signer::proof),
             Self::OAuth2(oauth2) => oauth2.prove(ctx),
-            // The login makes the credential.
-            Self::Cookie(_) => Ok(Proof { credential: Credential::None, secrets: Vec::new() }),
             Self::Custom(custom) => custom.prove(ctx),
         }
     }
@@ -155,17 +155,20 @@ impl Auth {
     /// How its credential is renewed; none where it cannot be.
     pub(super) fn renewal(&self) -> Option<Renewal<'_>> {
         match self {
-            Self::None
-            | Self::Basic(_)
-            | Self::Digest(_)
-            | Self::Wsse(_)
-            | Self::Jwt(_)
-            | Self::AwsSigv4(_)
-            | Self::Oauth1(_) => None,
+            Self::None | Self::Basic(_) | Self::Digest(_) | Self::Wsse(_) | Self::AwsSigv4(_) | Self::Oauth1(_) => None,
             Self::Token(token) => token.refresh.as_ref().map(Renewal::Refresh),
+            Self::Jwt(jwt) => jwt.refresh.as_ref().map(Renewal::Refresh),
             Self::OAuth2(oauth2) => Some(Renewal::OAuth2(oauth2)),
             Self::Cookie(cookie) => Some(Renewal::Login(&cookie.login)),
             Self::Custom(custom) => custom.refresh.as_ref().map(Renewal::Refresh),
+        }
+    }
+
+    /// What is traded for a token, where the configuration signs it itself.
+    pub(super) fn assertion(&self, ctx: &Context<'_>, now: DateTime<Utc>) -> Result<Option<String>, EvalError> {
+        match self {
+            Self::Jwt(jwt) if jwt.refresh.is_some() => jwt.assertion(ctx, now).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -344,6 +347,16 @@ fn auth_text<'a>(ctx: &Context<'a>, name: &str) -> Option<&'a str> {
         Slot::Text(text) if *part == name => Some(*text),
         _ => None,
     })
+}
+
+/// The renewed token as a bearer; nothing yet where there is none.
+fn bearer(ctx: &Context<'_>, place: &str, mut secrets: Vec<Secret>) -> Result<Proof, EvalError> {
+    let Some(token) = auth_text(ctx, "token").filter(|token| !token.is_empty()) else {
+        return Ok(Proof { credential: Credential::None, secrets });
+    };
+    secrets.push(Secret::new(token));
+    let value = sensitive(&format!("Bearer {token}"), place)?;
+    Ok(Proof { credential: Credential::Header(AUTHORIZATION, value), secrets })
 }
 
 /// A header value nobody will print. The error does not repeat the value.

@@ -2,7 +2,7 @@
 
 use super::errand::{Errand, secret_header};
 use super::refresh::TokenPaths;
-use super::{Credential, Proof, auth_text, render, sensitive};
+use super::{Proof, bearer, render};
 use crate::http::request::Field;
 use crate::http::transport::WireRequest;
 use crate::value::context::Context;
@@ -92,13 +92,7 @@ impl OAuth2 {
                 secrets.push(Secret::new(render(template, ctx, &format!("auth.oauth2.{place}"))?));
             }
         }
-        let token = auth_text(ctx, "token");
-        let Some(token) = token.filter(|token| !token.is_empty()) else {
-            return Ok(Proof { credential: Credential::None, secrets });
-        };
-        secrets.push(Secret::new(token));
-        let value = sensitive(&format!("Bearer {token}"), "the token of auth.oauth2")?;
-        Ok(Proof { credential: Credential::Header(AUTHORIZATION, value), secrets })
+        bearer(ctx, "the token of auth.oauth2", secrets)
     }
 
     /// A parameter's name as this server wants it.

@@ -28,6 +28,9 @@ const MOST: u64 = 1024 * 1024;
 /// A token is renewed so much before its end, or a tenth of its life before, whichever is shorter.
 const AHEAD: Duration = Duration::from_secs(30);
 
+/// RFC 7523.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 /// What is left of a renewal's permit.
 pub(in crate::http) struct Returned {
     pub permit: Option<Permit>,
@@ -182,12 +185,17 @@ impl Client {
 
     /// Evaluates with `connection` and `auth` on offer.
     fn with_auth<T>(&self, tokens: &HeldTokens, then: impl FnOnce(&Context<'_>) -> T) -> T {
-        let auth = [
+        let auth = self.auth_slots(tokens, "");
+        then(&self.context(Context::new()).with(Root::Auth, Slot::Map(&auth)))
+    }
+
+    fn auth_slots<'a>(&'a self, tokens: &'a HeldTokens, assertion: &'a str) -> [(&'static str, Slot<'a>); 4] {
+        [
             ("token", Slot::Text(tokens.token.text())),
             ("refresh_token", Slot::Text(tokens.refresh_token.text())),
             ("client_id", Slot::Text(&self.session.first.client_id)),
-        ];
-        then(&self.context(Context::new()).with(Root::Auth, Slot::Map(&auth)))
+            ("assertion", Slot::Text(assertion)),
+        ]
     }
 
     async fn ask(&self, renewal: Renewal<'_>, sent: &mut bool) -> Result<Granted, Failed> {
@@ -196,11 +204,25 @@ impl Client {
             Renewal::Refresh(refresh) => {
                 let tokens = self.session.lock().tokens.clone();
                 let base = &self.settings.base_uri;
-                let usual = tokens.refresh_token.get().map(|token| {
-                    let pairs = [("grant_type", "refresh_token"), ("refresh_token", token.reveal())];
-                    refresh.errand.media.pairs(&pairs.map(|(name, value)| (name.to_owned(), value.to_owned())))
+                let wire = self.with_auth(&tokens, |ctx| {
+                    let assertion = self.settings.auth.assertion(ctx, self.clock.utc())?;
+                    let pairs = match (&assertion, tokens.refresh_token.get()) {
+                        (Some(assertion), _) => Some([("grant_type", JWT_BEARER), ("assertion", assertion)]),
+                        (None, Some(token)) => {
+                            Some([("grant_type", "refresh_token"), ("refresh_token", token.reveal())])
+                        }
+                        (None, None) => None,
+                    };
+                    let owned =
+                        |pairs: [(&str, &str); 2]| pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+                    let usual = pairs.map(|pairs| refresh.errand.media.pairs(&owned(pairs)));
+                    let slots = assertion.as_deref().map(|text| self.auth_slots(&tokens, text));
+                    self.session.hide(assertion.as_deref().map(Secret::new));
+                    match &slots {
+                        Some(slots) => refresh.errand.render(&ctx.with(Root::Auth, Slot::Map(slots)), base, usual),
+                        None => refresh.errand.render(ctx, base, usual),
+                    }
                 });
-                let wire = self.with_auth(&tokens, |ctx| refresh.errand.render(ctx, base, usual));
                 let wire = wire.map_err(|error| unusable(&error))?;
                 let answered = self.errand(wire, refresh.errand.timeout, sent).await?;
                 self.read(&answered, &refresh.answer)

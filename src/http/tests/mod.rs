@@ -2,6 +2,7 @@
 
 mod auth;
 mod limits;
+mod renewal;
 mod requests;
 mod retries;
 mod seed;

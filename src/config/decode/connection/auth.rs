@@ -31,7 +31,7 @@ pub(super) fn decode(
         let finding = Finding::error("missing-key", "`auth` names no method").key("auth");
         family.report(finding.help("write the method as a table: `[auth.basic]` or `[auth.token]`"));
     }
-    basic.or(token).or(renewable).or(signing.transpose().map(Result::ok)).flatten()
+    basic.or(token).or(renewable.transpose().map(Result::ok)).or(signing.transpose().map(Result::ok)).flatten()
 }
 
 fn basic(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
@@ -65,7 +65,7 @@ fn token(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     let scheme = scheme.map(|value| value.string().map(str::to_owned));
     table.finish();
     let default_name = if place == Location::Header { "Authorization" } else { "api_key" };
-    Some(Auth::Token(Token {
+    Some(Auth::Token(Box::new(Token {
         token: match token {
             Some(token) => Some(token?),
             None => None,
@@ -74,5 +74,5 @@ fn token(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
         location: place,
         name: name.unwrap_or_else(|| Some(default_name.to_owned()))?,
         scheme: scheme.unwrap_or_else(|| Some("Bearer".to_owned()))?,
-    }))
+    })))
 }

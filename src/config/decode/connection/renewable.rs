@@ -3,7 +3,7 @@
 use super::errand::{Usual, body_fields, errand, refresh, token_paths};
 use super::signing::Origin;
 use crate::config::decode::file::Finding;
-use crate::config::decode::table::Table;
+use crate::config::decode::table::{Reported, Table};
 use crate::config::decode::value::Value;
 use crate::http::auth::{Auth, Cookie, CredentialsIn, Custom, Grant, Login, Media, OAuth2};
 use crate::http::request::Method;
@@ -19,12 +19,12 @@ const GRANTS: &[(&str, Grant)] = &[
     ("authorization_code", Grant::AuthorizationCode),
 ];
 
-/// The method written, if one of these is. The inner nothing was reported.
-pub(super) fn decode(family: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Option<Auth>> {
-    let oauth2 = family.take("oauth2").map(|value| oauth2(&value.table()?, origin));
-    let cookie = family.take("cookie").map(|value| cookie(&value.table()?, origin));
-    let custom = family.take("custom").map(|value| custom(&value.table()?, origin));
-    oauth2.or(cookie).or(custom)
+/// The method in this family, none when it is none of these.
+pub(super) fn decode(family: &Table<'_>, origin: &mut Origin<'_, '_>) -> Result<Option<Auth>, Reported> {
+    let oauth2 = family.given("oauth2", |value| oauth2(&value.table()?, origin));
+    let cookie = family.given("cookie", |value| cookie(&value.table()?, origin));
+    let custom = family.given("custom", |value| custom(&value.table()?, origin));
+    Ok(oauth2?.or(cookie?).or(custom?))
 }
 
 /// A text, or a source.

@@ -1,6 +1,6 @@
 //! The methods of `[auth.<method>]` that sign each request: `digest`, `wsse`, `jwt`, `aws_sigv4`, `oauth1`.
 
-use super::Secrets;
+use super::{Secrets, errand};
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::Scope;
 use crate::config::decode::source::Sources;
@@ -116,15 +116,28 @@ fn jwt(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
         let finding = Finding::error("out-of-range", "`auth.jwt.ttl` is longer than a day");
         value.report(finding.help("servers take minutes; a token is made anew before it runs out"));
     }
-    let sent = table.given("as", |value| value.word(&[("bearer", ())], &["assertion"]));
+    let sent = table.given("as", |value| value.word(&[("bearer", false), ("assertion", true)], &[]));
+    let refresh = table.given("refresh", |value| errand::refresh(value, origin));
+    match (&sent, table.peek("refresh")) {
+        (Ok(Some(true)), None) => {
+            table.missing("refresh", Some("an assertion is traded for a token: say where".to_owned()))
+        }
+        (Ok(Some(false) | None), Some(value)) => {
+            let finding =
+                Finding::error("conflicting-keys", "a bearer token is made anew, there is nothing to refresh");
+            value.report_key(finding.help("set `as = \"assertion\"` to trade it for a token, or remove `refresh`"));
+        }
+        _ => {}
+    }
     let ttl = life.unwrap_or(Some(Duration::from_mins(5)));
-    sent.ok()?;
+    let traded = sent.ok()?.unwrap_or(false);
     Some(Auth::Jwt(Box::new(Jwt {
         algorithm: algorithm?,
         key: key?,
         claims: claims.ok()?,
         headers: headers.ok()?,
         ttl: ttl?,
+        refresh: refresh.ok()?.filter(|_| traded),
     })))
 }
 
