@@ -84,6 +84,7 @@ pub struct Client {
     pub(super) secret_query: Vec<(String, String)>,
     pub(super) session: Arc<Session>,
     pub(super) tokens: Arc<Tokens>,
+    pub(super) former: Vec<ConnectionId>,
     /// Whether the request that renews the credential goes to the connection's own origin, and so needs a permit.
     pub(super) renews_at_home: bool,
     /// Why nothing can be sent: secrets without a value.
@@ -105,6 +106,8 @@ pub struct Means {
     pub rng: SharedRng,
     /// Renewed credentials.
     pub tokens: Arc<Tokens>,
+    /// Former names of the connection, under which something may be kept.
+    pub former: Vec<ConnectionId>,
 }
 
 impl Client {
@@ -153,7 +156,7 @@ impl Client {
         let fingerprint = first.fingerprint(settings.auth.method());
         let session = Session::new(settings.auth.renewal().is_some(), first, fingerprint, bearing, secrets);
         let offline = offline.map(|reason| excerpt::fit(&session.redactor().redact(&reason)));
-        let Means { clock, rng, tokens } = means;
+        let Means { clock, rng, tokens, former } = means;
         Ok(Self {
             id: id.clone(),
             root,
@@ -162,6 +165,7 @@ impl Client {
             secret_query: fixed.secret_query,
             session: Arc::new(session),
             tokens,
+            former,
             renews_at_home: at_home,
             offline,
             transport,

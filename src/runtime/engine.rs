@@ -125,6 +125,11 @@ impl Generation {
 
 fn client(connection: &Connection, meters: &Arc<ConnectionMeters>, services: &Services) -> Result<Client, NotReady> {
     let Services { clock, rng, tokens, .. } = services.clone();
-    Client::new(&connection.id, connection.http.clone(), meters.clone(), Means { clock, rng, tokens })
-        .map_err(|cause| NotReady { connection: connection.id.clone(), cause })
+    Client::new(
+        &connection.id,
+        connection.http.clone(),
+        meters.clone(),
+        Means { clock, rng, tokens, former: connection.formerly.clone() },
+    )
+    .map_err(|cause| NotReady { connection: connection.id.clone(), cause })
 }

@@ -5,6 +5,7 @@
 //! one is there already, renews nothing. Nothing here sends; that is `renew`.
 
 mod answer;
+mod cookies;
 mod offline;
 mod renew;
 

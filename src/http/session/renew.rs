@@ -4,14 +4,12 @@
 use super::answer::{Answered, Denied, Granted};
 use super::offline::wait;
 use super::{Bearing, HeldTokens, Renewing, Trouble};
-use crate::http::auth::{Asking, Credential, Grant, Jar, Login, OAuth2, Renewal};
+use crate::http::auth::{Asking, Grant, OAuth2, Renewal};
 use crate::http::body::{self, BodyError};
 use crate::http::client::Client;
-use crate::http::retry::is_transient;
 use crate::http::retry_after;
 use crate::http::tokens::{TokenRecord, TokenStoreError};
 use crate::http::transport::{WireError, WireRequest};
-use crate::http::verdict::{self, AuthFailure, Law, RateLimit, Received, Verdict};
 use crate::observe::{event, task};
 use crate::queue::Permit;
 use crate::value::context::{Context, Root, Slot};
@@ -39,9 +37,9 @@ pub(in crate::http) struct Returned {
 }
 
 /// Why a renewal came to nothing, and when the server wants to be asked again.
-struct Failed {
-    denied: Denied,
-    asked: Option<Duration>,
+pub(super) struct Failed {
+    pub(super) denied: Denied,
+    pub(super) asked: Option<Duration>,
 }
 
 impl From<Denied> for Failed {
@@ -54,7 +52,7 @@ fn denied(message: impl Into<String>, refused: bool) -> Failed {
     Denied { message: message.into(), refused, login: false }.into()
 }
 
-fn unusable(error: &EvalError) -> Failed {
+pub(super) fn unusable(error: &EvalError) -> Failed {
     denied(error.to_string(), true)
 }
 
@@ -126,7 +124,7 @@ impl Client {
             self.session.lock().unsaved = None;
             return self.take_over(&record);
         }
-        let kept = store.load(&self.id).await?.token;
+        let kept = self.kept().await?;
         let newest = kept.as_ref().map_or(0, |record| record.generation).max(self.session.generation());
         let ours = kept.filter(|record| record.fingerprint == self.session.fingerprint);
         match &ours {
@@ -149,6 +147,16 @@ impl Client {
         self.take_over(&record)?;
         event::credential_renewed(&self.id, record.generation, life);
         Ok(())
+    }
+
+    /// What is kept of this connection, under its name or a former one.
+    async fn kept(&self) -> Result<Option<TokenRecord>, Failed> {
+        for name in std::iter::once(&self.id).chain(&self.former) {
+            if let Some(record) = self.tokens.store.load(name).await?.token {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
     }
 
     /// Begins with the token that the configuration holds. False when it holds none.
@@ -184,7 +192,7 @@ impl Client {
     }
 
     /// Evaluates with `connection` and `auth` on offer.
-    fn with_auth<T>(&self, tokens: &HeldTokens, then: impl FnOnce(&Context<'_>) -> T) -> T {
+    pub(super) fn with_auth<T>(&self, tokens: &HeldTokens, then: impl FnOnce(&Context<'_>) -> T) -> T {
         let auth = self.auth_slots(tokens, "");
         then(&self.context(Context::new()).with(Root::Auth, Slot::Map(&auth)))
     }
@@ -302,62 +310,13 @@ impl Client {
         })
     }
 
-    async fn log_in(&self, login: &Login, sent: &mut bool) -> Result<(), Failed> {
-        let base = &self.settings.base_uri;
-        let tokens = HeldTokens::default();
-        let wire = self.with_auth(&tokens, |ctx| login.errand.render(ctx, base, None));
-        let wire = wire.map_err(|error| unusable(&error))?;
-        let url = wire.url.clone();
-        let answered = self.errand(wire, login.errand.timeout, sent).await?;
-        let status = answered.status;
-        let jar = Jar::default();
-        jar.take_in(&answered.headers, &url, self.clock.utc());
-        self.session.hide(jar.secrets());
-        let asked = retry_after::asked(&answered.headers, &self.settings.rate_limit, self.clock.utc());
-        let failed = |message: String, refused| Failed { denied: Denied { message, refused, login: false }, asked };
-        if is_transient(status) || status == 429 {
-            return Err(failed(format!("{status}"), false));
-        }
-        let redirect = answered.redirect();
-        let mut received = Received::new(status, answered.headers, answered.body);
-        if !login.accepts(status) || !self.is_good_login(login, &mut received) {
-            let told = redirect.map_or_else(
-                || format!("{status}: {}", verdict::complaint(&mut received, &login.response)),
-                |denied| denied.message,
-            );
-            return Err(failed(told, true));
-        }
-        if jar.is_empty() {
-            return Err(failed(format!("{status}: the answer sets no cookie"), true));
-        }
-        let generation = self.session.generation() + 1;
-        let secrets = jar.secrets();
-        let bearing = Bearing::new(generation, Credential::Cookies(Arc::new(jar)), None);
-        self.session.lock().adopt(bearing, HeldTokens::default(), secrets);
-        event::credential_renewed(&self.id, generation, None);
-        Ok(())
-    }
-
-    /// Whether the login's own rules agree.
-    fn is_good_login(&self, login: &Login, received: &mut Received) -> bool {
-        let RateLimit { max_pause, .. } = self.settings.rate_limit;
-        let rate_limit =
-            RateLimit { rule: None, retry_after_header: None, max_pause, ..self.settings.rate_limit.clone() };
-        let law = Law {
-            response: &login.response,
-            rate_limit: &rate_limit,
-            auth_failure: &AuthFailure { rule: None, count_401: false },
-            context: self.context(Context::new()),
-            want_json: false,
-        };
-        let verdict = verdict::judge(received, &law);
-        let ruled = login.response.success.is_some();
-        // Without a rule of its own the status has already said that it went well, be it a redirect.
-        verdict == Verdict::Success || (!ruled && verdict == Verdict::BadStatus)
-    }
-
     /// Sends a request of its own and reads the whole answer.
-    async fn errand(&self, wire: WireRequest, timeout: Option<Duration>, sent: &mut bool) -> Result<Answered, Failed> {
+    pub(super) async fn errand(
+        &self,
+        wire: WireRequest,
+        timeout: Option<Duration>,
+        sent: &mut bool,
+    ) -> Result<Answered, Failed> {
         let shown = self.describe(wire.method, &wire.url);
         self.hide_what_travels(&wire);
         let timeout = timeout.unwrap_or(self.settings.timeout);

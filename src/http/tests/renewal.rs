@@ -155,6 +155,7 @@ fn over(store: Arc<Flaky>, bench: &Bench) -> Arc<Client> {
         clock: bench.clock.clone(),
         rng: crate::value::time::SeededRng::seeded(7),
         tokens: Tokens::new(store, WhenRefused::GiveUp),
+        former: vec![ConnectionId::parse("old/shop").unwrap()],
     };
     let meters = Arc::new(crate::observe::meters::ConnectionMeters::silent());
     let id = ConnectionId::parse("shop").unwrap();
@@ -206,6 +207,23 @@ async fn what_is_kept_is_used_until_its_source_changes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_renamed_connection_keeps_its_tokens() {
+    let bench = Bench::new(renewable("/token"), [answer(200, "{}")]);
+    let store = Arc::new(Flaky::default());
+    let client = over(store.clone(), &bench);
+    let record = TokenRecord {
+        fingerprint: client.session.fingerprint.clone(),
+        generation: 3,
+        access_token: Secret::new("of the old name"),
+        refresh_token: None,
+        expires: None,
+    };
+    store.inner.save(&ConnectionId::parse("old/shop").unwrap(), record).await.unwrap();
+    client.exchange(bench.permit().await, &request(Method::Get, BASE), None, false).await.unwrap();
+    assert_eq!((bench.script.count(), bearer(&bench, 0).as_str()), (1, "Bearer of the old name"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_clients_of_one_connection_spend_a_grant_once() {
     let plays = [token("{\"access_token\":\"one\",\"refresh_token\":\"second\"}"), answer(200, "")];
     let bench = Bench::new(renewable("/token"), plays);
@@ -216,6 +234,7 @@ async fn two_clients_of_one_connection_spend_a_grant_once() {
         clock: bench.clock.clone(),
         rng: crate::value::time::SeededRng::seeded(8),
         tokens: first.tokens.clone(),
+        former: Vec::new(),
     };
     let meters = Arc::new(crate::observe::meters::ConnectionMeters::silent());
     let settings = Arc::new(renewable("/token"));
