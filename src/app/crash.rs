@@ -169,7 +169,7 @@ impl Project {
                 biased;
                 () = dead.notified() => None,
                 ending = whole => Some(ending),
-                () = tokio::time::sleep(Duration::from_secs(30)) => panic!("the run neither ended nor died"),
+                () = host.clock.sleep_until(host.clock.mono().plus(Duration::from_secs(30))) => panic!("the run neither ended nor died"),
             }
         });
         runtime.shutdown_timeout(Duration::from_secs(5));

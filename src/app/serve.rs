@@ -3,6 +3,7 @@
 use super::keeper::keep_time;
 use super::reload::{Reloader, compare};
 use super::run::LAST_WORDS;
+use super::state::NoState;
 use super::status::{self, SharedConfigState};
 use super::tokens::read_token;
 use super::{Host, Signal, Signals, State};
@@ -16,8 +17,8 @@ use crate::runtime::engine::NotReady;
 use crate::runtime::scope::Output;
 use crate::runtime::supervisor::Supervisor;
 use crate::server::{BindError, Doors, Readiness, Server, StatusSource};
+use crate::store::StoreError;
 use crate::store::socket::{Answers, Ask, OwnerSocket};
-use crate::store::{StateError, StoreError};
 use crate::value::id::ConnectionId;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -55,12 +56,9 @@ pub struct Setup {
 /// Why the process cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The state directory.
+    /// The state.
     #[error(transparent)]
-    State(#[from] StateError),
-    /// What is stored cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    State(#[from] NoState),
     /// The listening address.
     #[error(transparent)]
     Listen(#[from] BindError),
@@ -89,11 +87,11 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
     let host = setup.host.clone();
     let state = State::open(&host, &setup.state)?;
-    let Some(dir) = &state.dir else { return Err(StoreError::Closed.into()) };
+    let Some(dir) = &state.dir else { return Err(NoState::from(StoreError::Closed).into()) };
     let recorder = recorder::install(&clock);
     ProcessMeters::started(clock.utc());
     let door = Server::bind(Doors::try_from(setup.snapshot.settings.as_ref())?).await?;
-    let socket = OwnerSocket::bind(dir)?;
+    let socket = OwnerSocket::bind(dir).map_err(NoState::from)?;
     event::serving(&setup.host.root.display().to_string(), &dir.path().display().to_string());
     let timeout = setup.snapshot.settings.shutdown_timeout;
     let process = Process::start(setup, &state, &clock).await?;
@@ -130,7 +128,7 @@ impl Process {
     async fn start(setup: Setup, store: &State, clock: &crate::value::time::SharedClock) -> Result<Self, ServeError> {
         let Setup { host, snapshot, tree_hash, named_files, follow_log_level, output, .. } = setup;
         let supervisor = host.supervise(snapshot.clone(), output, store, WhenRefused::Hold)?;
-        supervisor.look_back().await?;
+        supervisor.look_back().await.map_err(NoState::from)?;
         let (meters, state) = (ConfigMeters::take(), SharedConfigState::default());
         let now = clock.utc();
         event::snapshot_in_force(&meters, &compare(None, &snapshot), now);

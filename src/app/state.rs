@@ -5,7 +5,7 @@ use crate::config::files::{self, Source};
 use crate::config::{self};
 use crate::model::flow::Flow;
 use crate::runtime::past::Recall;
-use crate::store::{MemoryStore, StateDir, StateError, Store};
+use crate::store::{self, MemoryStore, OpenError, StateDir, StateError, Store, StoreError};
 use crate::value::id::FlowId;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,36 @@ use std::time::Duration;
 
 /// Time for the last writes when the process ends.
 const LAST_WRITES: Duration = Duration::from_millis(500);
+
+/// Why there is no state to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum NoState {
+    /// The directory.
+    #[error(transparent)]
+    Directory(#[from] StateError),
+    /// What is in it.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// What it holds cannot be read.
+    #[error(transparent)]
+    Read(#[from] StoreError),
+}
+
+impl NoState {
+    /// Whether another process has it.
+    pub fn is_owned(&self) -> bool {
+        matches!(self, Self::Directory(StateError::Owned { .. }))
+    }
+
+    /// Whether it may be otherwise later without anybody changing a file: a full disk, another owner.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Directory(error) => matches!(error, StateError::Io { .. } | StateError::Owned { .. }),
+            Self::Store(error) => matches!(error, OpenError::System { .. }),
+            Self::Read(_) => true,
+        }
+    }
+}
 
 /// A store, and who owns it.
 pub struct State {
@@ -32,14 +62,14 @@ impl State {
 
     /// Takes the state directory where something may have to be kept: a credential that is renewed on the way exists
     /// once, and must not end with this process.
-    pub fn for_credentials(host: &Host, path: &Path, renewable: bool) -> Result<Self, StateError> {
+    pub fn for_credentials(host: &Host, path: &Path, renewable: bool) -> Result<Self, NoState> {
         if renewable { Self::open(host, path) } else { Ok(Self::in_memory()) }
     }
 
     /// Takes the state directory.
-    pub fn open(host: &Host, path: &Path) -> Result<Self, StateError> {
+    pub fn open(host: &Host, path: &Path) -> Result<Self, NoState> {
         let dir = StateDir::own(path, host.clock.utc())?;
-        let store = MemoryStore::new();
+        let store = store::open(&dir, host.clock.clone())?;
         Ok(Self { store, epoch: dir.owner().epoch, dir: Some(dir) })
     }
 

@@ -6,7 +6,6 @@ use super::table::{Align, Cell, Table};
 use super::{Exit, Globals};
 use crate::app::login::{Login, LoginError, kept, record};
 use crate::app::{Host, State};
-use crate::store::StateError;
 use crate::store::socket::{Ask, ask};
 use crate::value::id::ConnectionId;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -35,7 +34,7 @@ pub async fn login(globals: &Globals, host: &Host, connection: &str, port: u16) 
     let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
     let state = match State::open(host, &path) {
         // A running `serve` takes the tokens over when they are there.
-        Err(StateError::Owned { .. }) => State::in_memory(),
+        Err(error) if error.is_owned() => State::in_memory(),
         Ok(state) => state,
         Err(error) => {
             globals.complain(&error.to_string());

@@ -6,7 +6,7 @@ use crate::app::output::Stdout;
 use crate::app::run::{Ending, Finished, Options, Started, Stopped, Supervisor, WhenRefused, to_the_end};
 use crate::app::{Host, Signal, State};
 use crate::model::snapshot::Snapshot;
-use crate::store::{StateError, StoreError};
+use crate::store::StoreError;
 use crate::value::id::FlowId;
 use std::sync::Arc;
 
@@ -93,10 +93,7 @@ fn state(globals: &Globals, host: &Host, snapshot: &Snapshot, ids: &[FlowId], op
     let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
     State::open(host, &path).map_err(|error| {
         globals.complain(&error.to_string());
-        match error {
-            StateError::Io { .. } | StateError::Owned { .. } => Exit::Temporary,
-            _ => Exit::Config,
-        }
+        if error.is_passing() { Exit::Temporary } else { Exit::Config }
     })
 }
 

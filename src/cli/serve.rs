@@ -3,6 +3,7 @@
 use super::{Exit, Globals};
 use crate::app::output::Stdout;
 use crate::app::serve::{Ended, ServeError, Setup};
+use crate::app::state::NoState;
 use crate::app::{self, Host, Signal};
 use crate::observe::event;
 use crate::store::StateError;
@@ -41,13 +42,17 @@ pub async fn serve(globals: &Globals, host: &Host) -> Exit {
             globals.complain(&error.to_string());
             match error {
                 // A full or failing disk is no mistake in a file.
-                ServeError::State(StateError::Io { .. }) | ServeError::Store(_) | ServeError::Signals(_) => {
-                    Exit::Temporary
-                }
+                ServeError::State(ref state) if is_passing(state) => Exit::Temporary,
+                ServeError::Signals(_) => Exit::Temporary,
                 ServeError::NotReady(_) | ServeError::State(_) | ServeError::Listen(_) => Exit::Config,
             }
         }
     };
     event::stopped(exit.code());
     exit
+}
+
+/// Another owner is no passing matter here: two `serve` on one directory are a mistake.
+fn is_passing(state: &NoState) -> bool {
+    state.is_passing() && !matches!(state, NoState::Directory(StateError::Owned { .. }))
 }

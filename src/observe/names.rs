@@ -24,6 +24,8 @@ pub enum Unit {
     Seconds,
     /// 0 or 1.
     Flag,
+    /// Bytes.
+    Bytes,
 }
 
 /// A label and the values it can take.
@@ -68,7 +70,11 @@ pub const RELOAD_OUTCOMES: &[&str] = &["applied", "rejected"];
 /// Values of `reason` of a skipped occurrence.
 pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "gone"];
 
+/// Values of `kind` of the state's bytes.
+pub const STORE_KINDS: &[&str] = &["database", "pages"];
+
 const REQUEST_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const COMMIT_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
 const WAIT_SECONDS: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
 const RUN_SECONDS: &[f64] = &[0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0];
 const LATENESS_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0];
@@ -154,6 +160,17 @@ table! {
     SCHEDULE_LATENESS = "flowgate_scheduler_lateness_seconds", Kind::Histogram(LATENESS_SECONDS), Seconds, &[],
         "Time from an occurrence's instant to its handling";
 
+    STORE_COMMITS = "flowgate_store_commits_total", Kind::Counter, Count, &[],
+        "Transactions that became durable, each with one flush for all batches in it";
+    STORE_BATCHES = "flowgate_store_batches_total", Kind::Counter, Count, &[],
+        "Batches that became durable";
+    STORE_COMMIT_SECONDS = "flowgate_store_commit_duration_seconds", Kind::Histogram(COMMIT_SECONDS), Seconds, &[],
+        "Time from taking up a group of batches to its being durable, waits for the disk included";
+    STORE_FAILING = "flowgate_store_failing", Kind::Gauge, Flag, &[],
+        "1 while writes wait because the disk is full or broken";
+    STORE_BYTES = "flowgate_store_bytes", Kind::Gauge, Bytes, &[Label { name: "kind", values: STORE_KINDS }],
+        "What the state takes up on disk: the database with its log, and bodies of pages in work";
+
     PROCESS_START = "flowgate_process_start_time_seconds", Kind::Gauge, Seconds, &[],
         "When the process started";
     BUILD_INFO = "flowgate_build_info", Kind::Gauge, Flag, &[Label { name: "version", values: &[] }],
@@ -178,6 +195,7 @@ pub fn document() -> String {
             Unit::Count => "",
             Unit::Seconds => ", seconds",
             Unit::Flag => ", 0 or 1",
+            Unit::Bytes => ", bytes",
         };
         let _ = write!(out, "\n## `{}`\n\n{}.\n\n- {kind}{unit}\n", metric.name, metric.help);
         for label in metric.labels {

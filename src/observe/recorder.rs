@@ -109,6 +109,7 @@ fn describe() {
         let unit = match metric.unit {
             Unit::Seconds => metrics::Unit::Seconds,
             Unit::Count | Unit::Flag => metrics::Unit::Count,
+            Unit::Bytes => metrics::Unit::Bytes,
         };
         match metric.kind {
             Kind::Counter => metrics::describe_counter!(metric.name, unit, metric.help),

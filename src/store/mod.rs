@@ -3,11 +3,14 @@
 
 mod api;
 mod batch;
+#[cfg(test)]
+mod conformance;
 mod figures;
 mod memory;
 mod rows;
 mod rules;
 pub mod socket;
+mod sqlite;
 mod state_dir;
 mod tables;
 
@@ -17,4 +20,5 @@ pub use memory::MemoryStore;
 pub use rows::{
     ErrorRow, ErrorState, FlowTally, IntentRow, Mark, Marks, PageRow, Phase, RunKind, RunRow, Space, Tally,
 };
+pub use sqlite::{OpenError, open, open_read_only};
 pub use state_dir::{Owner, StateDir, StateError};

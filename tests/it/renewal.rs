@@ -5,6 +5,7 @@ use crate::support::api::{Api, Gate, Reply, Request};
 use crate::support::command::{Ended, finish, flowgate, run};
 use crate::support::flow::{QUICK, TAKE, project, taken};
 use crate::support::project::Project;
+use crate::support::serving::Serving;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -209,6 +210,64 @@ fn a_rotating_grant_is_never_spent_twice() {
     drop(state);
     let distinct: HashSet<String> = api.requests_to("/taken").into_iter().map(|request| request.body).collect();
     assert_eq!(distinct.len(), 300);
+}
+
+#[test]
+fn a_rotated_grant_outlives_the_process_and_a_changed_source_wins() {
+    let (api, state) = rotating(1000);
+    let auth = "[auth.token.refresh]\nrelative_uri = \"/token\"\nrefresh_token = { env = \"GRANT\" }\n";
+    let project = project(&api, auth, READ);
+    let go = |grant: &str| {
+        let mut command = flowgate(project.dir());
+        command.args(["run", "copy"]).env("GRANT", grant);
+        finish(command, PATIENCE)
+    };
+    go("grant-number-1").expect_code(0);
+    go("grant-number-1").expect_code(0);
+    assert_eq!(api.requests_to("/token").len(), 1, "the second run begins with what the first one kept");
+    // Refused: renewed with the grant that was kept, not with the spent one in the environment.
+    state.lock().unwrap().uses = 1000;
+    go("grant-number-1").expect_code(0);
+    assert_eq!((state.lock().unwrap().newest, state.lock().unwrap().revoked), (3, false));
+    state.lock().unwrap().newest = 77;
+    go("grant-number-77").expect_code(0);
+    let asked = api.requests_to("/token");
+    assert_eq!(field(asked.last().unwrap(), "refresh_token"), "grant-number-77");
+    let shown = run(project.dir(), &["auth", "status"]).expect_code(0);
+    assert!(shown.stdout.contains("kept, generation 3") && !shown.stdout.contains("grant"), "{}", shown.stdout);
+}
+
+#[test]
+fn a_process_killed_around_the_exchange_leaves_a_token_that_works_or_says_log_in_again() {
+    let auth = "[auth.token.refresh]\nrelative_uri = \"/token\"\nrefresh_token = { env = \"GRANT\" }\n";
+    let (mut whole, mut lost) = (0, 0);
+    for moment in 0..24_u64 {
+        let (api, state) = rotating(1000);
+        let project = project(&api, auth, READ);
+        let command = || {
+            let mut command = flowgate(project.dir());
+            command.args(["run", "copy"]).env("GRANT", "grant-number-1");
+            command
+        };
+        let running = Serving::start(command());
+        // From the arrival of the token request on, a little later each time.
+        api.wait_until(|seen| !seen.is_empty());
+        for _ in 0..moment * moment * 40 {
+            std::hint::spin_loop();
+        }
+        running.signal(rustix::process::Signal::KILL);
+        drop(running);
+        let ended = finish(command(), PATIENCE);
+        match ended.code {
+            Some(0) => whole += 1,
+            Some(77) if ended.stderr.contains("log in again") => {
+                assert!(state.lock().unwrap().newest > 1, "lost, though it was never exchanged");
+                lost += 1;
+            }
+            _ => panic!("{moment}: {ended:?}"),
+        }
+    }
+    assert_eq!(whole + lost, 24);
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn repository(below: &str) -> PathBuf {
 /// The program in a sample project, with its state elsewhere and the playground's address in the environment.
 fn sample(below: &str, state: &Path, playground: &Playground) -> std::process::Command {
     let mut command = flowgate(&repository(below));
-    command.arg("--state").arg(state).env("FLOWGATE_PLAYGROUND", playground.base_uri());
+    command.arg("--state").arg(state.join("state")).env("FLOWGATE_PLAYGROUND", playground.base_uri());
     command
 }
 

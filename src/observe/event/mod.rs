@@ -8,6 +8,7 @@ mod connection;
 mod process;
 mod run;
 mod schedule;
+mod store;
 
 pub use config::{
     Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
@@ -24,6 +25,7 @@ pub use run::{
     run_resumed, run_started,
 };
 pub use schedule::{next_run, schedule_due, schedule_kept, schedule_missed, schedule_skipped};
+pub use store::{state_damaged, store_failing, store_recovered};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::time::Duration;

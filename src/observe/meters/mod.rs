@@ -5,10 +5,12 @@
 mod connection;
 mod flow;
 mod process;
+mod store;
 
 pub use connection::{ConnectionMeters, RequestOutcome};
 pub use flow::{FlowMeters, RecordOutcome, RunOutcome, TriggerKind};
 pub use process::{ConfigMeters, ProcessMeters, ReloadOutcome, SchedulerMeters, SkipReason};
+pub use store::StoreMeters;
 
 use super::names::{Kind, Metric};
 use chrono::{DateTime, Utc};

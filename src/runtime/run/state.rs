@@ -65,6 +65,7 @@ struct PageState {
     number: u64,
     bytes: usize,
     untaken: u32,
+    unresolved: u32,
     marks: Marks,
     /// Marks that the store has not been given.
     dirty: bool,
@@ -145,7 +146,7 @@ impl RunState {
     fn hold(&mut self, number: u64, bytes: usize, marks: Marks) {
         self.reading = false;
         let untaken = marks.in_flight();
-        self.pages.push_back(PageState { number, bytes, untaken, marks, dirty: untaken == 0 });
+        self.pages.push_back(PageState { number, bytes, untaken, unresolved: untaken, marks, dirty: untaken == 0 });
         self.dirty = true;
         self.advance();
     }
@@ -176,6 +177,7 @@ impl RunState {
             Resolution::Failed => Mark::Failed,
         };
         state.marks.set(record, mark);
+        state.unresolved -= 1;
         state.dirty = true;
         self.dirty = true;
         self.counts.in_flight -= 1;
@@ -226,7 +228,7 @@ impl RunState {
 
     /// A checkpoint never passes an unresolved record: only a resolved prefix is let go.
     fn advance(&mut self) {
-        while self.pages.front().is_some_and(|page| page.marks.is_done()) {
+        while self.pages.front().is_some_and(|page| page.unresolved == 0) {
             let Some(page) = self.pages.pop_front() else { return };
             self.checkpoint = page.number;
             self.settled.push((page.number, page.marks));

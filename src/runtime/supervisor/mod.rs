@@ -1,8 +1,12 @@
 //! Starts runs and keeps account of them: one run per flow at a time, a cap over all, the snapshot in force for
 //! new ones. Running ones finish on the snapshot they began with, also over restarts.
 
+mod asked;
+mod before;
 mod carry;
 
+pub use asked::{Options, Refused, Started};
+use before::trigger_of;
 pub use carry::schedule_mark;
 use carry::{Plan, Task};
 
@@ -14,72 +18,18 @@ use crate::observe::meters::TriggerKind;
 use crate::observe::task;
 use crate::runtime::engine::{Generation, NotReady, Services};
 use crate::runtime::history::Histories;
-use crate::runtime::past::{Unfinished, ending};
+use crate::runtime::past::Unfinished;
 use crate::runtime::run::identity::run_id;
 use crate::runtime::run::report::{Progress, Report};
 use crate::runtime::scope::{Lane, Output, Stop};
 use crate::runtime::view::{FlowView, RunView};
-use crate::store::{ErrorRow, MemoryStore, RunFilter, RunRow, Store, StoreError, Write};
+use crate::store::{ErrorRow, MemoryStore, RunRow, Store, Write};
 use crate::value::id::{ConnectionId, FlowId};
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
-
-/// How a run is wanted.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// At most so many records.
-    pub limit: Option<u64>,
-    /// Render, do not send imports.
-    pub dry_run: bool,
-    /// A run that did not end is given up, not taken up again.
-    pub fresh: bool,
-    /// The scheduled instant this run is for.
-    pub occurrence: Option<DateTime<Utc>>,
-}
-
-/// A run that was started.
-pub struct Started {
-    /// Its identity.
-    pub run: String,
-    /// Whether a run that did not end goes on.
-    pub resumed: bool,
-    /// Live figures.
-    pub progress: Arc<Progress>,
-    /// Its report, once.
-    pub report: oneshot::Receiver<Report>,
-}
-
-/// Why no run was started.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// No such flow in the snapshot in force.
-    #[error("there is no flow `{0}`")]
-    Unknown(String),
-    /// `enabled = false`.
-    #[error("flow `{0}` is disabled (`enabled = false`)")]
-    Disabled(FlowId),
-    /// It is running and `overlap` says skip.
-    #[error("flow `{0}` is still running")]
-    Running(FlowId),
-    /// It is running; one more run follows (`overlap = "queue"`).
-    #[error("flow `{0}` is still running; one more run follows")]
-    Kept(FlowId),
-    /// One more run is already kept for later.
-    #[error("flow `{0}` is still running; one more run waits already")]
-    Queued(FlowId),
-    /// What is stored of it is damaged.
-    #[error("the stored state of flow `{0}` is damaged: {1}; see `flowgate state check` and `flowgate state repair`")]
-    Damaged(FlowId, String),
-    /// The process is ending.
-    #[error("the process is shutting down")]
-    Draining,
-}
-
-/// Runs of earlier processes that are looked at for `status`.
-const LOOKED_BACK: u32 = 2_000;
 
 /// A run about to be started.
 struct Launch {
@@ -180,54 +130,6 @@ impl Supervisor {
         &self.services
     }
 
-    /// Takes up what earlier processes left. Nothing is started yet.
-    pub async fn look_back(&self) -> Result<(), StoreError> {
-        let (store, now) = (&self.services.store, self.services.clock.utc());
-        let unfinished = Unfinished::find(store.as_ref(), self.services.epoch, now).await?;
-        let last = store.runs(RunFilter { limit: Some(LOOKED_BACK), ..RunFilter::default() }).await?;
-        let mut inner = self.lock();
-        inner.unfinished = unfinished;
-        for damage in store.damage() {
-            if let Some(flow) = damage.flow {
-                inner.damaged.insert(flow, damage.text);
-            }
-        }
-        for row in last.iter().rev() {
-            inner.history.remember(row, ending(row));
-        }
-        if let Some(snapshot) = inner.generation.as_ref().map(|generation| generation.snapshot.clone()) {
-            inner.follow(&snapshot, store.as_ref());
-        }
-        Ok(())
-    }
-
-    /// Takes up every run that did not end.
-    pub fn resume_all(&self) {
-        let mut inner = self.lock();
-        let (false, Some(generation)) = (inner.draining, inner.generation.clone()) else { return };
-        let flows: Vec<FlowId> = inner.unfinished.flows().cloned().collect();
-        for id in flows {
-            if inner.active.contains_key(&id) || inner.damaged.contains_key(&id) {
-                continue;
-            }
-            if let Some(row) = inner.unfinished.take(&id) {
-                let flow = generation.snapshot.flows.get(&id).cloned();
-                let trigger = trigger_of(&row);
-                self.launch(
-                    &mut inner,
-                    Launch {
-                        generation: generation.clone(),
-                        flow,
-                        id,
-                        trigger,
-                        options: Options::default(),
-                        task: Task::GoOn(Box::new(row)),
-                    },
-                );
-            }
-        }
-    }
-
     /// Starts a run now, or says why not. A run of the flow that did not end goes on instead.
     pub fn start(&self, flow: &FlowId, trigger: TriggerKind, options: Options) -> Result<Started, Refused> {
         let mut inner = self.lock();
@@ -260,22 +162,6 @@ impl Supervisor {
             None => (Task::Begin, trigger),
         };
         self.launch(inner, Launch { generation, id: flow.id.clone(), flow: Some(flow), trigger, options, task })
-    }
-
-    /// Gives up what did not end of a flow. True when there was something.
-    pub async fn give_up(&self, flow: &FlowId) -> Result<bool, StoreError> {
-        let mut any = false;
-        loop {
-            let row = self.lock().unfinished.take(flow);
-            let Some(row) = row else { return Ok(any) };
-            self.dismiss(&row).await?;
-            any = true;
-        }
-    }
-
-    /// The run of a flow that did not end and waits.
-    pub fn unfinished(&self, flow: &FlowId) -> Option<RunRow> {
-        self.lock().unfinished.get(flow).cloned()
     }
 
     /// Tries open error records of one flow again.
@@ -476,14 +362,5 @@ impl Inner {
             last_success: history.and_then(|history| history.last_success),
             id,
         }
-    }
-}
-
-/// What a run that goes on was started by.
-fn trigger_of(row: &RunRow) -> TriggerKind {
-    match row.trigger.as_str() {
-        "schedule" => TriggerKind::Schedule,
-        "retry" => TriggerKind::Retry,
-        _ => TriggerKind::Manual,
     }
 }

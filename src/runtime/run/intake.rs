@@ -1,0 +1,115 @@
+//! The side of a run where pages arrive: read just now, from before a restart, or made of error records.
+
+use super::errors::Fault;
+use super::feed::{Known, intents_of};
+use super::journal::Stored;
+use super::report::{Ending, RunError};
+use super::supply::Supplied;
+use super::{MOST_CRASHES, Run};
+use crate::model::flow::Durability;
+use crate::observe::event;
+use crate::runtime::export::cursor::without;
+use crate::runtime::export::page::Page;
+use crate::runtime::export::{Arrived, ReadError};
+use crate::runtime::import::Item;
+use crate::store::{PageRow, PageWrite, Write};
+use crate::value::json::Json;
+
+impl Run<'_> {
+    /// True when more may follow.
+    pub(super) fn take_page(&mut self, page: Result<Option<Supplied>, ReadError>) -> bool {
+        match page {
+            Ok(Some(supplied)) => {
+                self.take_supplied(supplied);
+                return true;
+            }
+            Ok(None) => self.books.state.exhausted(),
+            Err(error) if error.is_cancelled() => self.scope.stop.drain.cancel(),
+            Err(error) => {
+                self.books.state.exhausted();
+                let text = self.books.masked(&error.to_string());
+                let cause = RunError { place: format!("export page {}", self.books.pages + 1), text };
+                let ending = if error.is_auth() { Ending::Offline } else { Ending::ExportFailed };
+                self.failed.get_or_insert(ending(cause));
+            }
+        }
+        false
+    }
+
+    pub(super) fn take_supplied(&mut self, supplied: Supplied) {
+        match supplied {
+            Supplied::Fresh(arrived) => {
+                self.books.pages = arrived.page.number;
+                self.take_fresh(arrived);
+            }
+            Supplied::Changed(arrived, row) => {
+                self.books.state.recount(|counts| without(counts, &row));
+                self.take_fresh(arrived);
+            }
+            Supplied::Known(page, row) => self.take_known(page, *row),
+            Supplied::Retry(page, errors) => {
+                self.books.state.page_read(page.number, page.bytes, count(&page));
+                self.journal.known(page.number, false);
+                self.held.push_back((page, Known::Errors(errors)));
+            }
+        }
+    }
+
+    pub(super) fn take_fresh(&mut self, arrived: Arrived) {
+        let Arrived { page, cursor, head } = arrived;
+        let (number, records) = (page.number, count(&page));
+        event::page_read(&self.scope.flow.id, &self.scope.run, number, page.records.len(), page.bytes);
+        self.books.state.page_read(number, page.bytes, records);
+        let full = self.scope.flow.durability == Durability::Full;
+        let body = page.body.as_ref().filter(|_| full).map(Json::bytes);
+        let run = self.scope.run.clone();
+        let write = Write::Page(Box::new(PageWrite { run, number, records, cursor, head, body }));
+        self.held.push_back((page, Known::Nothing));
+        // The page comes before its marks: a page without records is finished at once.
+        self.store_page(number, write);
+    }
+
+    pub(super) fn store_page(&mut self, number: u64, write: Write) {
+        let (writes, errors) = self.books.take_writes();
+        let stored = Stored {
+            page: Some(number),
+            errors,
+            counts: self.books.state.counts(),
+            pages: self.books.pages,
+            batches: Vec::new(),
+        };
+        let tally = Write::Tally { run: self.scope.run.clone(), tally: self.books.tally() };
+        self.journal.commit(stored, std::iter::once(write).chain(writes).chain([tally]).collect());
+    }
+
+    pub(super) fn take_known(&mut self, page: Page, row: PageRow) {
+        let number = page.number;
+        event::page_resumed(&self.scope.flow.id, &self.scope.run, number, row.marks.in_flight());
+        self.books.state.page_resumed(number, page.bytes, row.marks.clone());
+        if row.crashes >= MOST_CRASHES {
+            return self.quarantine(&page, &row);
+        }
+        let intents = intents_of(&page, &mut self.intents);
+        let known = Known::Before(row.marks, intents);
+        self.held.push_back((page, known));
+        self.journal.known(number, row.crashes > 0);
+    }
+
+    /// A page that was in flight whenever the process died is not tried once more.
+    pub(super) fn quarantine(&mut self, page: &Page, row: &PageRow) {
+        event::page_quarantined(&self.scope.flow.id, &self.scope.run, page.number, row.crashes);
+        for (at, record) in page.records.iter().enumerate() {
+            let item = Item::new(page.number, at as u64 + 1, record.clone());
+            let text = format!(
+                "this page was in flight at {} unclean exits of flowgate and is not tried by itself",
+                row.crashes
+            );
+            let fault = Fault { step: "transform", class: "quarantined", text, failure: None };
+            self.books.fail(&item, &fault);
+        }
+    }
+}
+
+fn count(page: &Page) -> u32 {
+    u32::try_from(page.records.len()).unwrap_or(u32::MAX)
+}

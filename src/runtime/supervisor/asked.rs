@@ -1,0 +1,58 @@
+//! How a run is asked for, and what the answer can be.
+
+use crate::runtime::run::report::{Progress, Report};
+use crate::value::id::FlowId;
+use chrono::{DateTime, Utc};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// How a run is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// At most so many records.
+    pub limit: Option<u64>,
+    /// Render, do not send imports.
+    pub dry_run: bool,
+    /// A run that did not end is given up, not taken up again.
+    pub fresh: bool,
+    /// The scheduled instant this run is for.
+    pub occurrence: Option<DateTime<Utc>>,
+}
+
+/// A run that was started.
+pub struct Started {
+    /// Its identity.
+    pub run: String,
+    /// Whether a run that did not end goes on.
+    pub resumed: bool,
+    /// Live figures.
+    pub progress: Arc<Progress>,
+    /// Its report, once.
+    pub report: oneshot::Receiver<Report>,
+}
+
+/// Why no run was started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No such flow in the snapshot in force.
+    #[error("there is no flow `{0}`")]
+    Unknown(String),
+    /// `enabled = false`.
+    #[error("flow `{0}` is disabled (`enabled = false`)")]
+    Disabled(FlowId),
+    /// It is running and `overlap` says skip.
+    #[error("flow `{0}` is still running")]
+    Running(FlowId),
+    /// It is running; one more run follows (`overlap = "queue"`).
+    #[error("flow `{0}` is still running; one more run follows")]
+    Kept(FlowId),
+    /// One more run is already kept for later.
+    #[error("flow `{0}` is still running; one more run waits already")]
+    Queued(FlowId),
+    /// What is stored of it is damaged.
+    #[error("the stored state of flow `{0}` is damaged: {1}; see `flowgate state check` and `flowgate state repair`")]
+    Damaged(FlowId, String),
+    /// The process is ending.
+    #[error("the process is shutting down")]
+    Draining,
+}

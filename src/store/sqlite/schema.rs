@@ -1,0 +1,117 @@
+//! The tables, and how one version of them becomes the next. A newer version than this program knows is left alone.
+
+use super::code::{self, Book};
+use super::fault::Fault;
+use super::row::BOOK;
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+
+/// Version of the tables, kept in the file's header and in the book.
+pub(super) const SCHEMA: u64 = 1;
+
+/// Plain SQL, one script a version. A script that was released is never changed.
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE book (id INTEGER PRIMARY KEY, applied INTEGER NOT NULL, last_error INTEGER NOT NULL,
+    schema INTEGER NOT NULL, v INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE runs (place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, flow TEXT NOT NULL, occurrence TEXT,
+    over INTEGER NOT NULL, ended INTEGER, meaning TEXT NOT NULL, row TEXT NOT NULL,
+    v INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE INDEX runs_of_flow ON runs (flow, occurrence);
+CREATE INDEX runs_live ON runs (place) WHERE over = 0;
+CREATE INDEX runs_ended ON runs (ended) WHERE over = 1;
+CREATE INDEX runs_meaning ON runs (meaning);
+CREATE TABLE pages (run TEXT NOT NULL, number INTEGER NOT NULL, records INTEGER NOT NULL, marks BLOB NOT NULL,
+    cursor TEXT NOT NULL, head TEXT NOT NULL, crashes INTEGER NOT NULL, started INTEGER NOT NULL,
+    part INTEGER, at INTEGER, length INTEGER, v INTEGER NOT NULL, sum INTEGER NOT NULL, UNIQUE (run, number));
+CREATE TABLE intents (run TEXT NOT NULL, page INTEGER NOT NULL, record INTEGER NOT NULL, hash INTEGER NOT NULL,
+    key TEXT, v INTEGER NOT NULL, sum INTEGER NOT NULL, UNIQUE (run, page, record));
+CREATE TABLE errors (id INTEGER PRIMARY KEY, flow TEXT NOT NULL, run TEXT NOT NULL, open INTEGER NOT NULL, trace TEXT,
+    opened INTEGER NOT NULL, next_retry INTEGER, row TEXT NOT NULL, v INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE INDEX errors_of_flow ON errors (flow, id);
+CREATE INDEX errors_open ON errors (id) WHERE open = 1;
+CREATE INDEX errors_open_traced ON errors (flow, trace) WHERE open = 1;
+CREATE INDEX errors_open_since ON errors (flow, opened) WHERE open = 1;
+CREATE INDEX errors_open_of_run ON errors (run) WHERE open = 1;
+CREATE INDEX errors_due ON errors (next_retry) WHERE next_retry IS NOT NULL;
+CREATE INDEX errors_opened ON errors (opened);
+CREATE TABLE vals (space TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+    v INTEGER NOT NULL, sum INTEGER NOT NULL, UNIQUE (space, key));
+CREATE TABLE figures (flow TEXT NOT NULL UNIQUE, row TEXT NOT NULL, v INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE damage (id INTEGER PRIMARY KEY, flow TEXT, kind TEXT NOT NULL, run TEXT, page INTEGER, text TEXT NOT NULL,
+    v INTEGER NOT NULL, sum INTEGER NOT NULL);
+"];
+
+/// For what a database is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// The one writer.
+    Writing,
+    /// Readers of this process and others.
+    Reading,
+}
+
+/// How long a reader or the writer waits for a lock of another before it says so.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Pages of the log after which it is copied into the database: 4 MiB.
+const LOG_PAGES: i64 = 1000;
+/// The log's file is cut to this size when it has been copied.
+const LOG_BYTES: i64 = 4 << 20;
+
+/// Opens an existing file; the caller has made sure of what it is.
+pub(super) fn connect(path: &Path, purpose: For) -> Result<Connection, Fault> {
+    // The path was made free of links before; a link put there since is refused.
+    let mode = match purpose {
+        For::Writing => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        For::Reading => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW | mode;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let settings = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;";
+    connection.execute_batch(settings)?;
+    match purpose {
+        For::Reading => connection.execute_batch("PRAGMA cache_size = -2048;")?,
+        For::Writing => prepare_for_writing(&connection)?,
+    }
+    Ok(connection)
+}
+
+fn prepare_for_writing(connection: &Connection) -> Result<(), Fault> {
+    // Takes effect in an empty file only.
+    connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
+         PRAGMA secure_delete = FAST; PRAGMA cache_size = -8192;",
+    )?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
+    Ok(())
+}
+
+/// The version in the file's header; 0 in an empty one.
+pub(super) fn version(connection: &Connection) -> Result<u64, Fault> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(u64::from(u32::from_ne_bytes(i32::try_from(version).unwrap_or(0).to_ne_bytes())))
+}
+
+/// The book; none when there is no such row, and damaged when it is not sound.
+pub(super) fn book(connection: &Connection) -> Result<Option<Book>, Fault> {
+    let mut statement = connection.prepare_cached(&format!("{}WHERE id = 1", BOOK.select))?;
+    let mut rows = statement.query([])?;
+    rows.next()?.map(|row| BOOK.read(row, code::read_book)).transpose()
+}
+
+/// Brings the tables to this program's version, whole or not at all.
+pub(super) fn migrate(connection: &mut Connection, from: u64) -> Result<(), Fault> {
+    let transaction = connection.transaction()?;
+    for script in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+        transaction.execute_batch(script)?;
+    }
+    let book = book(&transaction)?.unwrap_or(Book { applied: 0, last_error: 0, schema: SCHEMA });
+    BOOK.put(&transaction, code::book(Book { schema: SCHEMA, ..book }))?;
+    transaction.pragma_update(None, "user_version", SCHEMA.cast_signed())?;
+    Ok(transaction.commit()?)
+}
