@@ -106,8 +106,9 @@ impl Supervisor {
             Task::Retry(errors) => (Work::Retry(errors.clone()), None),
             Task::GoOn(row) => (Work::Export(Some(self.resume(plan, row).await.map_err(fault)?)), row.limit),
         };
-        if !matches!(plan.task, Task::GoOn(_)) {
-            self.begin(plan, &flow).await?;
+        match &plan.task {
+            Task::GoOn(row) => self.go_on(plan, row).await?,
+            Task::Begin | Task::Retry(_) => self.begin(plan, &flow).await?,
         }
         // A reload may drop a connection this run still needs: its lines stay open until the run ends.
         let lanes = &plan.generation.lanes;
@@ -158,6 +159,13 @@ impl Supervisor {
         let counted = self.lock().counted.contains(&row.id);
         event::run_resumed(&plan.id, &row.id, row.tally.pages, counts.in_flight, row.crashes);
         Ok(Resume { pages, intents, counts, requests, counted })
+    }
+
+    /// From here on an unclean exit counts again.
+    async fn go_on(&self, plan: &Plan, row: &RunRow) -> Result<(), Ending> {
+        let (run, at) = (row.id.clone(), self.services.clock.utc());
+        let running = Write::Phase { run, phase: Phase::Running, outcome: None, cause: None, at };
+        self.durable(plan, vec![running]).await.map(drop)
     }
 
     async fn begin(&self, plan: &Plan, flow: &Flow) -> Result<(), Ending> {
