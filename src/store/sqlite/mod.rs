@@ -5,17 +5,25 @@
 mod code;
 mod fault;
 mod files;
+mod inspect;
 mod open;
+mod quarantine;
 mod read;
 mod reader;
+mod repair;
 mod row;
+mod salvage;
 mod schema;
 mod segments;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod trouble;
+mod verify;
 mod witness;
 mod writer;
 
+pub use inspect::{Checked, check_state, repair_state};
 pub use open::{OpenError, open, open_read_only};
 
 use super::api::{Damage, ErrorFilter, Health, Pending, RunFilter, Store, StoreError, Usage};
