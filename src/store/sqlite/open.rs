@@ -2,7 +2,7 @@
 
 use super::code::Book;
 use super::fault::Fault;
-use super::files::{Disk, Files, create_private};
+use super::files::{Disk, Files, create_private, open_plain, read_at};
 use super::reader::{self, Slot};
 use super::schema::{self, For, SCHEMA};
 use super::segments::{self, Segments};
@@ -213,6 +213,12 @@ pub(super) fn is_private(path: &Path) -> Result<bool, OpenError> {
 
 /// A reading connection to a database of a version that is known here.
 pub(super) fn look(path: &Path) -> Result<Connection, OpenError> {
+    let unusable = |why: String| OpenError::Unusable { path: path.to_path_buf(), why };
+    // With other numbers in this place the database only seems to be one that must not be written.
+    let head = open_plain(path).and_then(|file| read_at(&file, 18, 2));
+    if head.is_ok_and(|versions| versions.iter().any(|version| *version > 2)) {
+        return Err(unusable("its header is damaged".to_owned()));
+    }
     let connection = schema::connect(path, For::Reading).map_err(OpenError::of(path))?;
     let found = schema::version(&connection).map_err(OpenError::of(path))?;
     // A version that the book does not know of is a damaged header.
@@ -221,8 +227,7 @@ pub(super) fn look(path: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::Newer { path: path.to_path_buf(), found: known, known: SCHEMA });
     }
     if known != found {
-        let why = format!("its header tells of version {found}, and its book of {known}");
-        return Err(OpenError::Unusable { path: path.to_path_buf(), why });
+        return Err(unusable(format!("its header tells of version {found}, and its book of {known}")));
     }
     Ok(connection)
 }

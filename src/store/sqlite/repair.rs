@@ -5,13 +5,13 @@
 
 use super::code::{self, Book};
 use super::fault::Fault;
-use super::row::{FIGURES, RUNS};
+use super::row::{ERRORS, FIGURES, RUNS};
 use super::segments::Segments;
 use super::tables::{Transaction, page, run, select};
 use super::verify::{Finding, Kind, known, walk};
 use crate::store::batch::Write;
 use crate::store::figures::{Figures, is_over};
-use crate::store::rows::{Phase, RunKind, RunRow};
+use crate::store::rows::{Phase, RunKind, RunRow, Tally};
 use crate::store::rules;
 use crate::store::tables::{Body, Stop, Tables};
 use chrono::{DateTime, Utc};
@@ -45,6 +45,7 @@ pub(super) fn mend(
     for id in broken {
         told.extend(end(&mut tables, &id, at)?);
     }
+    told.extend(stand_in(&mut tables, at)?);
     told.extend(account_for(&mut tables)?);
     sum_up(connection, pages)?;
     connection.execute("DELETE FROM damage", [])?;
@@ -93,6 +94,40 @@ fn end(tables: &mut Transaction<'_>, id: &str, at: DateTime<Utc>) -> Result<Opti
         "run `{id}` of flow `{}` ended as failed: {left} records in flight count as dismissed and are read again by the next run",
         before.flow
     )))
+}
+
+/// Open error records whose run is lost get one that tells of nothing but them: what becomes of them is counted there.
+fn stand_in(tables: &mut Transaction<'_>, at: DateTime<Utc>) -> Result<Vec<String>, Fault> {
+    let condition = "WHERE open = 1 AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = errors.run) ORDER BY id";
+    let orphans = select(tables.connection, &ERRORS, condition, [], code::read_error)?;
+    let mut told = Vec::new();
+    for error in orphans {
+        let known = tables.run(&error.run)?;
+        if known.is_none() {
+            told.push(format!("run `{}` of flow `{}` stands for its open error records alone", error.run, error.flow));
+        }
+        let mut row = known.unwrap_or_else(|| RunRow {
+            id: error.run,
+            flow: error.flow,
+            kind: RunKind::Export,
+            trigger: "manual".to_owned(),
+            occurrence: None,
+            started: error.opened,
+            ended: Some(at),
+            phase: Phase::Ended,
+            outcome: Some("failed".to_owned()),
+            cause: Some(CAUSE.to_owned()),
+            meaning: String::new(),
+            limit: None,
+            epoch: 0,
+            crashes: 0,
+            tally: Tally::default(),
+        });
+        row.tally.exported += 1;
+        row.tally.failed += 1;
+        tables.put_run(&row)?;
+    }
+    Ok(told)
 }
 
 /// Error records that runs tell of and that are gone count as dismissed.

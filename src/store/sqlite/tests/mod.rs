@@ -69,7 +69,8 @@ async fn what_is_queued_meanwhile_becomes_durable_in_one_transaction() {
     for page in pages {
         page.await.unwrap();
     }
-    assert_eq!(super::witness::peek(home.path()), Some(2), "one transaction for the first, one for all others");
+    let transactions = super::witness::peek(home.path()).unwrap();
+    assert!(transactions <= 2, "one for the first, one for all others, and not {transactions}");
     assert_eq!(store.pages("r1").await.unwrap().len(), 128);
     assert!(std::fs::read_dir(home.path().join("pages")).unwrap().count() == 1, "in one file");
 }
