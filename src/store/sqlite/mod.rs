@@ -18,6 +18,7 @@ mod segments;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod trouble;
 mod verify;
 mod witness;
@@ -25,6 +26,7 @@ mod writer;
 
 pub use inspect::{Checked, check_state, repair_state};
 pub use open::{OpenError, open, open_read_only};
+pub use transfer::{TransferError, export_state, import_state};
 
 use super::api::{Damage, ErrorFilter, Health, Pending, RunFilter, Store, StoreError, Usage};
 use super::batch::{Receipt, Refusal, Write};

@@ -158,7 +158,7 @@ fn account_for(tables: &mut Transaction<'_>) -> Result<Vec<String>, Fault> {
 }
 
 /// Writes all figures anew from the rows.
-fn sum_up(connection: &Connection, pages: &Path) -> Result<(), Fault> {
+pub(super) fn sum_up(connection: &Connection, pages: &Path) -> Result<(), Fault> {
     let verdict = walk(connection, pages)?;
     connection.execute("DELETE FROM figures", [])?;
     for (flow, figures) in verdict.sums.iter().filter(|(_, figures)| **figures != Figures::default()) {

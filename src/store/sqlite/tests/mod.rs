@@ -3,6 +3,7 @@
 mod damage;
 mod disk;
 mod private;
+mod transfer;
 
 use super::open::{Options, open_with};
 use super::writer::{Patience, Point, Probe};
