@@ -169,7 +169,9 @@ fn label_of<'a>(sample: &'a str, label: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::meters::{ConfigMeters, ConnectionMeters, FlowMeters, RecordOutcome, RequestOutcome, StoreMeters};
+    use crate::observe::meters::{
+        ConfigMeters, ConnectionMeters, FlowMeters, RecordOutcome, RequestOutcome, StoreMeters,
+    };
     use crate::observe::meters::{RunOutcome, SchedulerMeters, TriggerKind};
     use chrono::DateTime;
 
