@@ -85,9 +85,52 @@ pub enum Command {
     Serve,
     /// Shows what the running `serve` does
     Status,
+    /// Looks into the state directory, checks and repairs it
+    State {
+        /// What to do
+        #[command(subcommand)]
+        what: StateCommand,
+    },
     /// Anything else.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
+}
+
+/// What can be done with a state.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StateCommand {
+    /// Verifies everything stored and gives a verdict: 0 sound, 1 damaged, 65 unusable
+    Check,
+    /// Puts right what can be put right without losing anything in silence, and says what was done
+    Repair,
+    /// Lists stored values and what the state takes up
+    Show {
+        /// schedule, meaning, mark, token, offline, webhook or meta; all without it
+        space: Option<String>,
+        /// Renewed credentials too
+        #[arg(long)]
+        tokens: bool,
+    },
+    /// Changes a value, such as the mark of a delta export: `state set mark 'orders main' '…'`
+    Set {
+        /// schedule, mark, token, offline …
+        space: String,
+        /// Its key, as `state show` has it
+        key: String,
+        /// The new value; without it the value is removed
+        value: Option<String>,
+    },
+    /// Writes the whole state to standard output, a JSON line a row
+    Export {
+        /// Renewed credentials too
+        #[arg(long)]
+        tokens: bool,
+    },
+    /// Takes an export into an empty state, whole or not at all
+    Import {
+        /// The export; standard input without it
+        file: Option<PathBuf>,
+    },
 }
 
 /// Arguments of `run`.
@@ -131,7 +174,6 @@ const LATER: &[&str] = &[
     "resume",
     "drain",
     "schema",
-    "state",
     "auth",
     "agent",
     "import",
@@ -140,7 +182,7 @@ const LATER: &[&str] = &[
 ];
 
 /// Commands that are there.
-const NOW: &[&str] = &["demo", "init", "check", "run", "serve", "status", "help"];
+const NOW: &[&str] = &["demo", "init", "check", "run", "serve", "status", "state", "help"];
 
 /// Why a command line is not carried out.
 #[derive(Debug)]
@@ -220,6 +262,7 @@ impl Command {
             Self::Run(_) => "run",
             Self::Serve => "serve",
             Self::Status => "status",
+            Self::State { .. } => "state",
             Self::Other(words) => {
                 return words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
             }

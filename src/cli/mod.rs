@@ -10,6 +10,7 @@ mod init;
 mod progress;
 mod run;
 mod serve;
+mod state;
 mod status;
 mod style;
 mod summary;
@@ -56,6 +57,7 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
         Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
         Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),
+        Command::State { what } => with_runtime(&globals, 1, async |host| state::state(&globals, &host, what).await),
         // Refused while parsing.
         Command::Other(_) => Exit::Usage,
     }

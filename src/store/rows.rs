@@ -321,6 +321,11 @@ impl Space {
     pub const ALL: [Self; 7] =
         [Self::Schedule, Self::Meaning, Self::Mark, Self::Token, Self::Offline, Self::Webhook, Self::Meta];
 
+    /// By its name on disk.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|space| space.name() == name)
+    }
+
     /// Its name on disk.
     pub fn name(self) -> &'static str {
         match self {

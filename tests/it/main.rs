@@ -22,6 +22,7 @@ mod reload;
 mod sample_projects;
 mod schedule;
 mod serve;
+mod state;
 mod stopping;
 mod storm;
 mod support;

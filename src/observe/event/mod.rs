@@ -84,6 +84,9 @@ mod tests {
             reload_reverted(&config);
             drain_started("SIGTERM", 1, Duration::from_secs(30));
             drain_finished(false);
+            store_failing("the database is full");
+            store_recovered(Duration::from_secs(3));
+            state_damaged(Some("eu/orders"), "the body of page 3 is cut off");
         });
         let shown: Vec<_> =
             lines.iter().map(|l| (l["level"].as_str().unwrap(), l["message"].as_str().unwrap())).collect();
@@ -110,6 +113,9 @@ mod tests {
                 ("info", "reload reverted"),
                 ("info", "drain started"),
                 ("warn", "drain finished"),
+                ("error", "state cannot be written"),
+                ("info", "state can be written again"),
+                ("error", "state damaged"),
             ]
         );
         assert_eq!(lines[2]["flow"], "eu/orders");

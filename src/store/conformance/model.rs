@@ -78,19 +78,19 @@ fn of_the_rest() -> impl Strategy<Value = Write> {
 
 /// Everything there is to read.
 #[derive(Debug, PartialEq)]
-struct Everything {
-    runs: Vec<RunRow>,
-    errors: Vec<ErrorRow>,
-    pages: Vec<Vec<PageRow>>,
-    bodies: Vec<Option<Vec<u8>>>,
-    intents: Vec<Vec<IntentRow>>,
-    traces: Vec<Vec<String>>,
-    tallies: Vec<FlowTally>,
-    values: Vec<Vec<(String, String)>>,
+pub struct Everything {
+    pub runs: Vec<RunRow>,
+    pub errors: Vec<ErrorRow>,
+    pub pages: Vec<Vec<PageRow>>,
+    pub bodies: Vec<Option<Vec<u8>>>,
+    pub intents: Vec<Vec<IntentRow>>,
+    pub traces: Vec<Vec<String>>,
+    pub tallies: Vec<FlowTally>,
+    pub values: Vec<Vec<(String, String)>>,
     narrow: (Vec<RunRow>, Vec<ErrorRow>),
 }
 
-async fn everything(store: &Arc<dyn Store>) -> Everything {
+pub async fn everything(store: &Arc<dyn Store>) -> Everything {
     let narrow_runs = RunFilter { flow: Some(flow("a")), phases: vec![Phase::Running, Phase::Held], limit: Some(2) };
     let narrow_errors = ErrorFilter {
         flow: Some(flow("a")),

@@ -97,6 +97,12 @@ pub(super) fn version(connection: &Connection) -> Result<u64, Fault> {
     Ok(u64::from(u32::from_ne_bytes(i32::try_from(version).unwrap_or(0).to_ne_bytes())))
 }
 
+/// Whether there are tables at all.
+pub(super) fn has_tables(connection: &Connection) -> Result<bool, Fault> {
+    let count: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(count > 0)
+}
+
 /// The book; none when there is no such row, and damaged when it is not sound.
 pub(super) fn book(connection: &Connection) -> Result<Option<Book>, Fault> {
     let mut statement = connection.prepare_cached(&format!("{}WHERE id = 1", BOOK.select))?;
