@@ -3,14 +3,18 @@
 
 #[cfg(test)]
 mod crash;
+pub mod errors;
 mod keeper;
 pub mod output;
+pub mod owner;
 mod reload;
 pub mod run;
 pub mod serve;
 mod signals;
 pub mod state;
 pub mod status;
+mod tallies;
+mod upkeep;
 
 use crate::config::files::{self, Tree};
 use crate::config::{self, Env, Loaded};
@@ -23,7 +27,7 @@ use crate::value::time::{SeededRng, SharedClock, SharedRng, SystemClock};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use signals::{Signal, Signals};
+pub use signals::{Signal, Signals, hangup_ends};
 use state::Files;
 pub use state::State;
 

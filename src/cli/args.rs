@@ -1,5 +1,6 @@
 //! The command line as typed. What is not built yet is known by name, so that it can be refused by name.
 
+use super::errors::ErrorsCommand;
 use super::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -91,6 +92,12 @@ pub enum Command {
         #[command(subcommand)]
         what: StateCommand,
     },
+    /// What could not be delivered: list, show, edit, retry, resolve, purge
+    Errors {
+        /// What to do; `list` when nothing is said
+        #[command(subcommand)]
+        command: Option<ErrorsCommand>,
+    },
     /// Anything else.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -160,7 +167,6 @@ pub struct RunArgs {
 const LATER: &[&str] = &[
     "ping",
     "runs",
-    "errors",
     "explain",
     "preview",
     "backfill",
@@ -182,7 +188,7 @@ const LATER: &[&str] = &[
 ];
 
 /// Commands that are there.
-const NOW: &[&str] = &["demo", "init", "check", "run", "serve", "status", "state", "help"];
+const NOW: &[&str] = &["demo", "init", "check", "run", "serve", "status", "errors", "state", "help"];
 
 /// Why a command line is not carried out.
 #[derive(Debug)]
@@ -263,6 +269,7 @@ impl Command {
             Self::Serve => "serve",
             Self::Status => "status",
             Self::State { .. } => "state",
+            Self::Errors { .. } => "errors",
             Self::Other(words) => {
                 return words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
             }

@@ -4,9 +4,11 @@
 mod args;
 mod check;
 mod demo;
+mod errors;
 mod exit;
 mod globals;
 mod init;
+mod owner;
 mod progress;
 mod run;
 mod serve;
@@ -54,6 +56,9 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Run(args) => {
             let options = Options { limit: args.limit, dry_run: args.dry_run, fresh: args.fresh, occurrence: None };
             with_runtime(&globals, 1, async |host| run::run(&globals, &host, &args.flows, options).await)
+        }
+        Command::Errors { command } => {
+            with_runtime(&globals, 1, async |host| errors::errors(&globals, &host, command).await)
         }
         Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
         Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),

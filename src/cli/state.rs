@@ -7,6 +7,7 @@ use super::table::{Align, Cell, Table};
 use super::{Exit, Globals};
 use crate::app::Host;
 use crate::observe::logs::visible;
+use crate::store::socket::{Ask, AskError, ValueAsk, ask};
 use crate::store::{
     self, Checked, Damage, OpenError, Space, StateDir, StateError, Store, StoreError, TransferError, Usage, Write,
 };
@@ -210,7 +211,21 @@ async fn set(
     (space, key, value): (&str, String, Option<String>),
 ) -> Result<Exit, Failed> {
     let space = space_named(space)?;
-    let state = own(host, dir)?;
+    let state = match own(host, dir) {
+        // A running `serve` writes it; anything else that has it is told as it was.
+        Err(owned) if owned.0 == Exit::Unavailable && dir.exists() => {
+            let value = ValueAsk { space: space.name().to_owned(), key, value };
+            return match ask(dir, Ask::Set(value)) {
+                Ok(_) => {
+                    globals.note("done by the running flowgate");
+                    Ok(Exit::Done)
+                }
+                Err(AskError::Refused(text)) => Err(Failed(Exit::Input, text)),
+                Err(_) => Err(owned),
+            };
+        }
+        owned => owned?,
+    };
     let store: Arc<dyn Store> = store::open(&state, host.clock.clone())?;
     let write = match value {
         Some(value) => Write::Put { space, key, value },

@@ -97,7 +97,7 @@ fn over(row: &RunRow, at: DateTime<Utc>) -> Write {
 }
 
 /// How a stored run ended, for `status`.
-pub(super) fn ending(row: &RunRow) -> Ending {
+pub fn ending(row: &RunRow) -> Ending {
     let cause = || RunError { place: "run".to_owned(), text: row.cause.clone().unwrap_or_default() };
     match row.outcome.as_deref() {
         Some("succeeded") => Ending::Succeeded,

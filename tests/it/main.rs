@@ -10,6 +10,7 @@ mod borrowing;
 mod config_hostile;
 mod dry_run;
 mod engine;
+mod errors;
 mod exit_codes;
 mod hostile;
 mod isolation;

@@ -22,7 +22,9 @@ pub use run::{
     run_resumed, run_started,
 };
 pub use schedule::{next_run, schedule_due, schedule_kept, schedule_missed, schedule_skipped};
-pub use store::{state_damaged, store_failing, store_recovered};
+pub use store::{
+    errors_retried, pruned, state_damaged, store_failing, store_recovered, upkeep_failed, written_by_hand,
+};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::time::Duration;
@@ -87,6 +89,12 @@ mod tests {
             store_failing("the database is full");
             store_recovered(Duration::from_secs(3));
             state_damaged(Some("eu/orders"), "the body of page 3 is cut off");
+            errors_retried(&flow, "r2", 3);
+            pruned(1, 2, 0);
+            pruned(0, 0, 0);
+            pruned(1, 2, 3);
+            upkeep_failed("pruning", "no");
+            written_by_hand("errors resolved", 2);
         });
         let shown: Vec<_> =
             lines.iter().map(|l| (l["level"].as_str().unwrap(), l["message"].as_str().unwrap())).collect();
@@ -116,6 +124,11 @@ mod tests {
                 ("error", "state cannot be written"),
                 ("info", "state can be written again"),
                 ("error", "state damaged"),
+                ("info", "retrying error records"),
+                ("info", "old history let go"),
+                ("warn", "open error records dismissed by age"),
+                ("warn", "upkeep failed"),
+                ("info", "state changed by hand"),
             ]
         );
         assert_eq!(lines[2]["flow"], "eu/orders");

@@ -340,6 +340,7 @@ impl Inner {
                 started: active.started,
                 counts: active.progress.counts(),
                 pages: active.progress.pages(),
+                total: active.progress.total(),
             }),
             queued: active.is_some_and(|active| active.queued.is_some()),
             last: history.and_then(|history| history.last.clone()),

@@ -63,6 +63,7 @@ suite!(
     unclean_exits_are_counted,
     error_ids_are_never_given_twice,
     an_error_leaves_the_open_state_once,
+    only_a_settled_error_can_be_dropped,
     a_later_delivery_overtakes_open_errors_of_its_trace,
     the_figures_of_a_flow_add_up,
     a_retry_run_counts_no_records,

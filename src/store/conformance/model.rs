@@ -65,6 +65,7 @@ fn of_the_rest() -> impl Strategy<Value = Write> {
             .prop_map(|(flow, traces, run)| Write::Overtaken { flow, traces, run: run.to_owned(), at: at(50) }),
         3 => (space(), key(), 0..5u8)
             .prop_map(|(space, key, value)| Write::Put { space, key: key.to_owned(), value: value.to_string() }),
+        1 => (1..9u64).prop_map(|id| Write::DropError { id }),
         1 => (space(), key()).prop_map(|(space, key)| Write::Delete { space, key: key.to_owned() }),
         1 => (flow_id(), flow_id()).prop_map(|(from, to)| Write::RenameFlow { from, to }),
         1 => (one_of(&FLOWS), one_of(&FLOWS)).prop_map(|(from, to)| Write::RenameConnection {
