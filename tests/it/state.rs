@@ -98,7 +98,7 @@ fn values_are_shown_and_changed_while_nobody_owns_the_state() {
 #[test]
 fn a_running_serve_is_looked_at_and_not_written_to() {
     let (_api, project) = after_a_run();
-    let mut serving = Serving::of(&project);
+    let serving = Serving::of(&project);
     assert_eq!(checked(&project, 0)["sound"], true);
     run(project.dir(), &["state", "show"]).expect_code(0);
     for words in [&["state", "set", "mark", "copy main", "1"][..], &["state", "repair"]] {
