@@ -150,7 +150,9 @@ fn repair(globals: &Globals, host: &Host, dir: &Path) -> Result<Exit, Failed> {
     } else if told.is_empty() {
         globals.say("the state is sound: nothing to repair");
     } else {
-        told.iter().for_each(|line| globals.say(&visible(line)));
+        for line in &told {
+            globals.say(&visible(line));
+        }
     }
     Ok(Exit::Done)
 }

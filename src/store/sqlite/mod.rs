@@ -5,6 +5,7 @@
 mod code;
 mod fault;
 mod files;
+mod gather;
 mod inspect;
 mod open;
 mod quarantine;

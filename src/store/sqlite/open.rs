@@ -10,7 +10,7 @@ use super::trouble::Trouble;
 use super::verify::{known, walk};
 use super::witness::Witness;
 use super::writer::{Patience, Probe, Writer};
-use super::{DATABASE, PAGES_DIR, SqliteStore, inspect, quarantine, salvage};
+use super::{DATABASE, PAGES_DIR, SqliteStore, gather, inspect, quarantine, salvage};
 use crate::observe::event;
 use crate::observe::meters::StoreMeters;
 use crate::store::api::{Damage, Health, Store};
@@ -114,8 +114,10 @@ pub(super) fn open_with(dir: &Path, clock: SharedClock, options: Options) -> Res
     let path = dir.join(DATABASE);
     let (connection, book, damage) = take(&dir, &path)?;
     let live = parts(&connection).map_err(OpenError::of(&path))?;
-    let segments =
-        Segments::open(options.files, dir.join(PAGES_DIR), &live).map_err(OpenError::of(&dir.join(PAGES_DIR)))?;
+    let pages = dir.join(PAGES_DIR);
+    let mut segments = Segments::open(options.files, pages.clone(), &live).map_err(OpenError::of(&pages))?;
+    // Only saves space: when it does not work now, it will another time.
+    let _ = gather::gather(&connection, &mut segments, &pages);
     for found in &damage {
         event::state_damaged(found.flow.as_ref().map(crate::value::id::FlowId::as_str), &found.text);
     }

@@ -220,8 +220,10 @@ fn stretch(
 
 /// Moves the damaged database and its log to a free name.
 fn set_aside(dir: &Path) -> Result<String, Fault> {
-    let free = |number: &u32| !beside(dir, DATABASE, &format!(".damaged-{number}")).exists();
-    let number = (1..).find(free).unwrap_or(0);
+    let mut number = 1_u32;
+    while beside(dir, DATABASE, &format!(".damaged-{number}")).exists() {
+        number += 1;
+    }
     let name = format!("{DATABASE}.damaged-{number}");
     for ending in ["-wal", "-journal", ""] {
         match std::fs::rename(beside(dir, DATABASE, ending), beside(dir, &name, ending)) {

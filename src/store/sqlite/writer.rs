@@ -61,8 +61,11 @@ impl Default for Patience {
 #[derive(Clone, Default)]
 pub(super) struct Probe {
     #[cfg(test)]
-    pub on: Option<Arc<dyn Fn(Point, &Connection) -> Result<(), Fault> + Send + Sync>>,
+    pub on: Option<Arc<Look>>,
 }
+
+#[cfg(test)]
+type Look = dyn Fn(Point, &Connection) -> Result<(), Fault> + Send + Sync;
 
 /// Points of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -176,7 +176,7 @@ async fn cut_and_zeroed_files_are_harmless_or_found() {
             for offset in offsets(whole, 10).into_iter().step_by(4) {
                 let what = format!("{} cut at {offset}", file.display());
                 let cut = |dir: &Path| {
-                    fs::OpenOptions::new().write(true).open(dir.join(&file)).unwrap().set_len(offset).unwrap()
+                    fs::OpenOptions::new().write(true).open(dir.join(&file)).unwrap().set_len(offset).unwrap();
                 };
                 found += u32::from(!sample.judge(&what, cut).await.is_empty());
             }

@@ -136,3 +136,19 @@ async fn others_read_what_the_owner_writes_and_cannot_write() {
     assert_eq!(reader.value(Space::Meta, "k").await.unwrap().as_deref(), Some("later"), "nobody owns it now");
     assert!(super::open_read_only(&home.path().join("none")).is_err());
 }
+
+#[tokio::test]
+async fn a_small_page_does_not_hold_on_to_a_large_part() {
+    let home = tempfile::tempdir().unwrap();
+    let store = open(home.path(), options());
+    store.commit(vec![begin("r1", "a"), page("r1", 1, 1, Some(b"small"))]).await.unwrap();
+    store.commit(vec![page("r1", 2, 1, Some(&vec![2; 14 << 20]))]).await.unwrap();
+    store.commit(vec![page("r1", 3, 1, None), marks("r1", 2, &[Mark::Delivered])]).await.unwrap();
+    assert!(store.usage().await.unwrap().pages > 14 << 20);
+    store.close().await.unwrap();
+    let store = open(home.path(), options());
+    assert!(store.usage().await.unwrap().pages < 1 << 20);
+    assert_eq!(store.body("r1", 1).await.unwrap().as_deref(), Some(&b"small"[..]));
+    store.close().await.unwrap();
+    assert_eq!(super::check_state(home.path()).unwrap().damage, []);
+}

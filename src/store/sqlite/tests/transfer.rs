@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::conformance::at;
 use crate::store::conformance::model::everything;
-use crate::store::{StateDir, TransferError, export_state, import_state};
+use crate::store::{RunFilter, StateDir, TransferError, export_state, import_state};
 
 async fn exported(dir: &Path, tokens: bool) -> String {
     let store = open(dir, options());
@@ -72,7 +72,7 @@ async fn what_was_changed_or_cut_off_is_refused_whole() {
         let error = import_state(&to, &mut bad.as_bytes()).unwrap_err().to_string();
         assert!(error.contains(told) && error.contains("nothing was imported"), "{error}");
         let store = open(to.path(), options());
-        assert_eq!(store.runs(Default::default()).await.unwrap(), []);
+        assert_eq!(store.runs(RunFilter::default()).await.unwrap(), []);
         assert_eq!(store.usage().await.unwrap().pages, 0);
         store.close().await.unwrap();
     }
