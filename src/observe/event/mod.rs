@@ -21,7 +21,7 @@ pub use run::{
     RecordFailure, RunSummary, page_quarantined, page_read, page_resumed, record_failed, run_dismissed, run_finished,
     run_resumed, run_started,
 };
-pub use schedule::{next_run, schedule_due, schedule_kept, schedule_missed, schedule_skipped};
+pub use schedule::{next_run, schedule_due, schedule_kept, schedule_mark_ahead, schedule_passed, schedule_skipped};
 pub use store::{state_damaged, store_failing, store_recovered};
 
 use chrono::{DateTime, SecondsFormat, Utc};
