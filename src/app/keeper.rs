@@ -3,7 +3,7 @@
 use crate::model::snapshot::Snapshot;
 use crate::observe::event;
 use crate::observe::meters::{FlowMeters, SchedulerMeters, SkipReason, TriggerKind};
-use crate::runtime::schedule::{Due, Heap, Mark, Planned, Wake};
+use crate::runtime::schedule::{Due, Heap, Mark, Passed, Planned, Wake};
 use crate::runtime::supervisor::{Options, Refused, Supervisor};
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
@@ -84,10 +84,7 @@ impl Keeper {
             event::schedule_mark_ahead(&mark.flow, mark.done, now);
         }
         for passed in passed {
-            if let Some(series) = self.series.get(&passed.flow) {
-                event::schedule_passed(&series.schedule, &passed.flow, passed.newest, passed.count, passed.reason);
-                event::next_run(&series.flow, &passed.flow, self.heap.next_of(&passed.flow));
-            }
+            self.tell(&passed);
         }
         for due in due {
             let Some(series) = self.series.get(&due.flow) else { continue };
@@ -95,6 +92,13 @@ impl Keeper {
             event::schedule_due(&series.schedule, &due.flow, due.instant, lateness);
             event::next_run(&series.flow, &due.flow, self.heap.next_of(&due.flow));
             self.start(due);
+        }
+    }
+
+    fn tell(&self, passed: &Passed) {
+        if let Some(series) = self.series.get(&passed.flow) {
+            event::schedule_passed(&series.schedule, &passed.flow, passed.newest, passed.count, passed.reason);
+            event::next_run(&series.flow, &passed.flow, self.heap.next_of(&passed.flow));
         }
     }
 
@@ -132,7 +136,9 @@ impl Keeper {
                 Some(Planned { flow: &flow.id, formerly: &flow.formerly, schedule: flow.schedule.as_ref()? })
             })
             .collect();
-        self.heap.set_flows(planned.iter().copied(), now);
+        for passed in self.heap.set_flows(planned.iter().copied(), now) {
+            self.tell(&passed);
+        }
         self.series.retain(|id, series| {
             let kept = self.heap.next_of(id).is_some();
             if !kept {

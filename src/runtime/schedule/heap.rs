@@ -43,18 +43,27 @@ impl Heap {
 
     /// Takes the schedules now in force. A flow whose zone and line are unchanged keeps its place; a changed one starts
     /// with its first occurrence after `now`, a new one goes on from its mark or starts now; one that is gone fires no
-    /// more. Ask [`Heap::due`] first: what is due by the schedules before this is theirs.
-    pub fn set_flows<'a>(&mut self, flows: impl IntoIterator<Item = Planned<'a>>, now: DateTime<Utc>) {
+    /// more. Ask [`Heap::due`] first: what is due by the schedules before this is theirs. Gives what waited to be made
+    /// up for under schedules that are gone.
+    pub fn set_flows<'a>(&mut self, flows: impl IntoIterator<Item = Planned<'a>>, now: DateTime<Utc>) -> Vec<Passed> {
         self.follow_clock(now);
         let planned: Vec<Planned<'a>> = flows.into_iter().collect();
         let ids: HashSet<&FlowId> = planned.iter().map(|planned| planned.flow).collect();
         let mut before = std::mem::take(&mut self.flows);
+        let mut left = Vec::new();
         for Planned { flow, formerly, schedule } in planned {
             match before.remove(flow) {
                 Some(kept) if kept.schedule.same_instants(schedule) => self.keep(flow, kept, schedule, now),
-                Some(changed) => self.enter(flow, schedule, schedule.fingerprint(), changed.done.max(now)),
+                Some(changed) => {
+                    left.extend(changed.left(flow, now));
+                    self.enter(flow, schedule, schedule.fingerprint(), changed.done.max(now));
+                }
                 None => {
                     let former = formerly.iter().filter(|former| !ids.contains(former));
+                    let same = |old: &Scheduled| old.schedule.same_instants(schedule);
+                    let changed =
+                        former.clone().filter_map(|id| before.get_key_value(id)).filter(|(_, old)| !same(old));
+                    left.extend(changed.filter_map(|(id, old)| old.left(id, now)));
                     let marks = std::iter::once(flow).chain(former);
                     let marks = marks.filter_map(|id| Some((id, self.take_mark(id, &mut before)?)));
                     let newest = marks.max_by_key(|(_, mark)| (!mark.off, mark.done));
@@ -63,10 +72,13 @@ impl Heap {
             }
         }
         for (flow, gone) in before {
+            left.extend(gone.left(&flow, now));
             self.marks.insert(flow, Mark { done: gone.done, line: Some(gone.line), off: false });
         }
         self.switch_off(now);
         self.sweep();
+        left.sort_by(|a, b| a.flow.cmp(&b.flow));
+        left
     }
 
     /// What is due at `now`. `running` says whether a run of a flow is under way: a flow does not start to make up for

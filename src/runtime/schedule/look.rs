@@ -6,6 +6,7 @@
 //! the line under `all`.
 
 use super::stagger::{Gate, jitter};
+use super::wake::Passed;
 use super::walk;
 use crate::model::schedule::{MakeUp, Missed, Overlap, Schedule};
 use crate::observe::meters::SkipReason;
@@ -200,6 +201,14 @@ impl Scheduled {
         let passed = walk::count(&self.schedule, first, newest, &mut moment.steps) + 1;
         self.settle(newest);
         Looked { due: None, passed: Some((passed, reason)), again: self.next }
+    }
+
+    /// What is due and will not be handed out because this schedule is gone.
+    pub(super) fn left(&self, flow: &FlowId, now: DateTime<Utc>) -> Option<Passed> {
+        let first = self.next.filter(|first| *first <= now)?;
+        let newest = walk::newest(&self.schedule, first, now);
+        let count = walk::count(&self.schedule, first, newest, &mut walk::STEPS.clone()) + 1;
+        Some(Passed { flow: flow.clone(), newest, count, reason: SkipReason::Gone })
     }
 
     fn settle(&mut self, done: DateTime<Utc>) {

@@ -5,6 +5,7 @@
 //! - [`walk`]: over a schedule's occurrences without stepping through each of them
 //! - [`stagger`]: spreads the starts of flows that catch up
 //! - [`wake`]: what the heap is told and what it answers
+//! - `simulation` (feature `torture`): weeks of it in seconds, against an oracle
 //! - [`mark`]: what is remembered of a flow over restarts
 //!
 //! The owner asks [`Heap::due`] whenever it wakes, sleeps until [`Heap::next_wake`], tells [`Heap::ended`] of runs that
@@ -19,6 +20,9 @@ mod mark;
 mod stagger;
 mod wake;
 mod walk;
+
+#[cfg(any(test, feature = "torture"))]
+pub mod simulation;
 
 #[cfg(test)]
 mod tests;
