@@ -60,7 +60,7 @@ impl Line {
     }
 
     /// A stable hash of what it matches, of its kind and of a zone's name.
-    pub(super) fn fingerprint(&self, zone: &str) -> String {
+    pub(super) fn fingerprint(&self, zone: &str) -> u64 {
         let mut hash = Sha256::new();
         for part in &self.parts {
             // The number lists we handed to the crate, not what the user wrote.
@@ -69,11 +69,7 @@ impl Line {
         }
         hash.update([u8::from(self.interval)]);
         hash.update(zone);
-        hash.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hash.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
     /// The first match later than `at`.

@@ -67,9 +67,9 @@ impl Schedule {
         self.zone == other.zone && self.line == other.line
     }
 
-    /// A short name for the instants it fires at: equal for schedules that [`Self::same_instants`] calls the same, and
+    /// A number for the instants it fires at: equal for schedules that [`Self::same_instants`] calls the same, and
     /// from one version to the next, so that it can be stored.
-    pub fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> u64 {
         self.line.fingerprint(self.zone.name())
     }
 }
@@ -241,7 +241,7 @@ mod tests {
     fn the_fingerprint_tells_instants_apart_and_nothing_else() {
         let print = |cron, zone| schedule(cron, zone).fingerprint();
         assert_eq!(print("*/15 * * * *", Tz::UTC), print("0 */15 * * * *", Tz::UTC));
-        assert_eq!(print("*/15 * * * *", Tz::UTC), "bb4dd4e41f0164f7", "stored: must never change");
+        assert_eq!(print("*/15 * * * *", Tz::UTC), 0xbb4d_d4e4_1f01_64f7, "stored: must never change");
         let queue = Schedule { overlap: Overlap::Queue, ..schedule("0 1 * * *", Tz::UTC) };
         assert_eq!(queue.fingerprint(), print("0 1 * * *", Tz::UTC));
         let others = [

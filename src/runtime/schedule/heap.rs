@@ -139,7 +139,7 @@ impl Heap {
 
     /// How far a flow has been handled.
     pub fn mark(&self, flow: &FlowId) -> Option<Mark> {
-        self.flows.get(flow).map(mark_of).or_else(|| self.marks.get(flow).cloned())
+        self.flows.get(flow).map(mark_of).or_else(|| self.marks.get(flow).copied())
     }
 
     /// Marks that changed and are not part of a [`Due`], once; none = to be deleted. Losing them loses no run and
@@ -178,7 +178,7 @@ impl Heap {
     /// A flow that is new here goes on from its mark or a former name's, or starts now.
     fn resume(&mut self, flow: &FlowId, schedule: &Schedule, marked: Option<(&FlowId, Mark)>, now: DateTime<Utc>) {
         let line = schedule.fingerprint();
-        let resume = marked.as_ref().map_or(Resume { done: now, trusted: true }, |(_, mark)| mark.resume(&line, now));
+        let resume = marked.as_ref().map_or(Resume { done: now, trusted: true }, |(_, mark)| mark.resume(line, now));
         if let Some((_, mark)) = marked.as_ref().filter(|_| !resume.trusted) {
             self.distrusted.push(Distrusted { flow: flow.clone(), done: mark.done });
         }
@@ -188,7 +188,7 @@ impl Heap {
         }
     }
 
-    fn enter(&mut self, flow: &FlowId, schedule: &Schedule, line: String, done: DateTime<Utc>) {
+    fn enter(&mut self, flow: &FlowId, schedule: &Schedule, line: u64, done: DateTime<Utc>) {
         let (schedule, next) = (schedule.clone(), schedule.next_after(done));
         let scheduled = Scheduled { schedule, line, generation: 0, done, next, armed: None, catching: Catching::No };
         self.flows.insert(flow.clone(), scheduled);
@@ -255,5 +255,5 @@ impl Heap {
 }
 
 fn mark_of(scheduled: &Scheduled) -> Mark {
-    Mark { done: scheduled.done, line: Some(scheduled.line.clone()), off: false }
+    Mark { done: scheduled.done, line: Some(scheduled.line), off: false }
 }

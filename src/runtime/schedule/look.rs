@@ -25,7 +25,7 @@ const ASLEEP: TimeDelta = TimeDelta::minutes(2);
 pub(super) struct Scheduled {
     pub(super) schedule: Schedule,
     /// The schedule's fingerprint.
-    pub(super) line: String,
+    pub(super) line: u64,
     pub(super) generation: u64,
     /// Everything up to here was handed out or passed over.
     pub(super) done: DateTime<Utc>,

@@ -8,13 +8,13 @@ use std::str::FromStr;
 pub const AHEAD: TimeDelta = TimeDelta::days(1);
 
 /// How far a flow's schedule has been handled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// Nothing up to and including this instant is handed out (again).
     pub done: DateTime<Utc>,
     /// Which instants it stands among: [`crate::model::schedule::Schedule::fingerprint`]. None when a mark was set by
     /// hand: it holds for any line.
-    pub line: Option<String>,
+    pub line: Option<u64>,
     /// The flow had no schedule when this was written: it was disabled, removed, or lost its `[schedule]`.
     pub off: bool,
 }
@@ -35,11 +35,11 @@ pub(super) struct Resume {
 impl Mark {
     /// From where a flow whose line is `line` goes on. While it was off nothing was missed, and a line that was
     /// edited begins now, as under a reload; but neither hands out an instant again.
-    pub(super) fn resume(&self, line: &str, now: DateTime<Utc>) -> Resume {
+    pub(super) fn resume(self, line: u64, now: DateTime<Utc>) -> Resume {
         if self.done > now + AHEAD {
             return Resume { done: now, trusted: false };
         }
-        let same = self.line.as_deref().is_none_or(|before| before == line);
+        let same = self.line.is_none_or(|before| before == line);
         let done = if same && !self.off { self.done } else { self.done.max(now) };
         Resume { done, trusted: true }
     }
@@ -49,8 +49,8 @@ impl Mark {
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.done.to_rfc3339_opts(SecondsFormat::AutoSi, true))?;
-        if let Some(line) = &self.line {
-            write!(f, " {line}")?;
+        if let Some(line) = self.line {
+            write!(f, " {line:016x}")?;
         }
         if self.off { f.write_str(" off") } else { Ok(()) }
     }
@@ -68,7 +68,7 @@ impl FromStr for Mark {
         words.truncate(words.len() - usize::from(off));
         match words[..] {
             [] => Ok(Self { done, line: None, off }),
-            [line] => Ok(Self { done, line: Some(line.to_owned()), off }),
+            [line] => u64::from_str_radix(line, 16).map(|line| Self { done, line: Some(line), off }).map_err(|_| refuse()),
             _ => Err(refuse()),
         }
     }

@@ -126,7 +126,7 @@ impl Driver {
             return self.judge.find(format!("{}: nobody has this name", due.flow));
         };
         self.judge.handed(flow, due, passed, now);
-        self.saved.insert(due.flow.clone(), due.mark.clone());
+        self.saved.insert(due.flow.clone(), due.mark);
         // One that comes while a run is under way is skipped, or kept.
         if let Entry::Vacant(run) = self.running.entry(flow) {
             let most = if self.rng.u8(..10) == 0 { 40 * MINUTE } else { MINUTE };

@@ -54,7 +54,7 @@ fn what_was_handed_out_before_a_restart_is_not_handed_out_after_it() {
 fn a_due_that_was_not_saved_comes_again_with_the_same_identity() {
     let before = mark("2027-01-01T02:00:00Z", "0 * * * *");
     for _ in 0..2 {
-        let mut heap = Heap::new([(id("a"), before.clone())]);
+        let mut heap = Heap::new([(id("a"), before)]);
         set(&mut heap, &[("a", "0 * * * *")], "2027-01-01T03:00:05Z");
         assert_eq!(due(&mut heap, "2027-01-01T03:00:05Z"), ["a 01T03:00:00"]);
     }
@@ -179,9 +179,9 @@ fn many_reloads_and_ends_do_not_pile_up_entries() {
 #[test]
 fn marks_survive_being_written_and_other_texts_are_refused() {
     for off in [false, true] {
-        for line in [None, Some("0123456789abcdef".to_owned())] {
+        for line in [None, Some(0x12_3456_789a)] {
             for done in ["2027-01-01T00:00:00Z", "2027-01-01T00:00:00.123456789Z", "1969-12-31T23:59:59Z"] {
-                let mark = Mark { done: at(done), line: line.clone(), off };
+                let mark = Mark { done: at(done), line, off };
                 assert_eq!(mark.to_string().parse(), Ok(mark));
             }
         }
