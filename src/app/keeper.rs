@@ -4,7 +4,8 @@ use crate::model::snapshot::Snapshot;
 use crate::observe::event;
 use crate::observe::meters::{FlowMeters, SchedulerMeters, SkipReason, TriggerKind};
 use crate::runtime::schedule::{Due, Heap, Mark, Passed, Planned, Wake};
-use crate::runtime::supervisor::{Options, Refused, Supervisor};
+use crate::runtime::supervisor::{Options, Refused, Supervisor, save_mark};
+use crate::store::{Space, Store, StoreError, Write};
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
@@ -32,11 +33,11 @@ struct Keeper {
 }
 
 /// Runs until `stop`.
-pub(super) async fn keep_time(supervisor: Supervisor, stop: CancellationToken) {
+pub(super) async fn keep_time(supervisor: Supervisor, marks: Vec<(FlowId, Mark)>, stop: CancellationToken) {
     let clock = supervisor.services().clock.clone();
     let mut snapshots = supervisor.snapshots();
     let mut keeper =
-        Keeper { supervisor, heap: Heap::new(saved_marks()), series: HashMap::new(), ends: FuturesUnordered::new() };
+        Keeper { supervisor, heap: Heap::new(marks), series: HashMap::new(), ends: FuturesUnordered::new() };
     snapshots.mark_changed();
     loop {
         let now = clock.utc();
@@ -48,7 +49,7 @@ pub(super) async fn keep_time(supervisor: Supervisor, stop: CancellationToken) {
             keeper.follow(&snapshot, now);
             keeper.start_due(now);
         }
-        save_marks(keeper.heap.marks_to_save());
+        keeper.save();
         let next = keeper.heap.next_wake();
         let wait = next.map_or(LOOK_AGAIN, |at| (at - now).to_std().unwrap_or_default().min(LOOK_AGAIN));
         tokio::select! {
@@ -65,15 +66,17 @@ pub(super) async fn keep_time(supervisor: Supervisor, stop: CancellationToken) {
     }
 }
 
-/// The marks of before a restart. Nothing is durable yet: every start of the process begins now.
-fn saved_marks() -> Vec<(FlowId, Mark)> {
-    Vec::new()
-}
-
-/// Where marks become durable (none = deleted), without a run that carries them.
-fn save_marks(marks: Vec<(FlowId, Option<Mark>)>) {
-    // The heap has them, and nothing outlives the process yet.
-    drop(marks);
+/// What earlier processes left of the schedules.
+pub(super) async fn saved_marks(store: &dyn Store) -> Result<Vec<(FlowId, Mark)>, StoreError> {
+    let mut marks = Vec::new();
+    for (key, value) in store.values(Space::Schedule).await? {
+        let Ok(flow) = FlowId::parse(&key) else { continue };
+        match value.parse() {
+            Ok(mark) => marks.push((flow, mark)),
+            Err(error) => event::schedule_mark_ignored(&flow, &value, &format!("{error}")),
+        }
+    }
+    Ok(marks)
 }
 
 impl Keeper {
@@ -81,7 +84,8 @@ impl Keeper {
     fn start_due(&mut self, now: DateTime<Utc>) {
         let Wake { due, passed, distrusted } = self.heap.due(now, |flow| self.supervisor.is_running(flow));
         for mark in distrusted {
-            event::schedule_mark_ahead(&mark.flow, mark.done, now);
+            let cause = "it lies more than a day ahead: the clock was wrong then, or is now; the flow goes on from now";
+            event::schedule_mark_ignored(&mark.flow, &mark.done.to_rfc3339(), cause);
         }
         for passed in passed {
             self.tell(&passed);
@@ -102,7 +106,7 @@ impl Keeper {
         }
     }
 
-    /// Starts one run, and saves the mark.
+    /// Starts one run. The mark becomes durable with its begin, or by itself when there is none.
     fn start(&self, due: Due) {
         let Due { flow, instant, mark, .. } = due;
         let skipped = |reason| {
@@ -110,7 +114,8 @@ impl Keeper {
                 event::schedule_skipped(&series.schedule, &flow, instant, reason);
             }
         };
-        match self.supervisor.start(&flow, TriggerKind::Schedule, Options::default()) {
+        let options = Options { occurrence: Some(mark), ..Options::default() };
+        let had = match self.supervisor.start(&flow, TriggerKind::Schedule, options) {
             Ok(started) => {
                 let flow = flow.clone();
                 self.ends.push(Box::pin(async move {
@@ -118,13 +123,47 @@ impl Keeper {
                     let _ = started.report.await;
                     flow
                 }));
+                // A run that goes on began long ago.
+                started.resumed
             }
-            Err(Refused::Kept(_)) => event::schedule_kept(&flow, instant),
-            Err(Refused::Draining) => skipped(SkipReason::Draining),
-            Err(Refused::Unknown(_) | Refused::Disabled(_)) => skipped(SkipReason::Gone),
-            Err(Refused::Running(_) | Refused::Queued(_)) => skipped(SkipReason::Overlap),
+            Err(Refused::Kept(_)) => {
+                event::schedule_kept(&flow, instant);
+                false
+            }
+            // Its turn comes in the next process.
+            Err(Refused::Draining) => {
+                skipped(SkipReason::Draining);
+                false
+            }
+            Err(Refused::Unknown(_) | Refused::Disabled(_) | Refused::Damaged(..)) => {
+                skipped(SkipReason::Gone);
+                true
+            }
+            Err(Refused::Running(_) | Refused::Queued(_)) => {
+                skipped(SkipReason::Overlap);
+                true
+            }
+        };
+        if had {
+            self.commit(vec![save_mark(&flow, mark)]);
         }
-        save_marks(vec![(flow, Some(mark))]);
+    }
+
+    /// What changed without a run that carries it.
+    fn save(&mut self) {
+        let write = |(flow, mark): (FlowId, Option<Mark>)| match mark {
+            Some(mark) => save_mark(&flow, mark),
+            None => Write::Delete { space: Space::Schedule, key: flow.to_string() },
+        };
+        let writes: Vec<Write> = self.heap.marks_to_save().into_iter().map(write).collect();
+        if !writes.is_empty() {
+            self.commit(writes);
+        }
+    }
+
+    /// Nothing waits for it: what is lost with the process is found again from the marks before.
+    fn commit(&self, writes: Vec<Write>) {
+        drop(self.supervisor.services().store.commit(writes));
     }
 
     fn follow(&mut self, snapshot: &Snapshot, now: DateTime<Utc>) {

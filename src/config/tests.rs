@@ -57,7 +57,8 @@ fn missed_is_a_word_or_a_table_and_has_defaults() {
     use crate::model::schedule::{MakeUp, Missed};
     use std::time::Duration;
     let read = |missed: &str| {
-        let flow = format!("schedule = {{ cron = '@daily'{missed} }}\nexport.connection = 'a'\nimport.connection = 'a'");
+        let flow =
+            format!("schedule = {{ cron = '@daily'{missed} }}\nexport.connection = 'a'\nimport.connection = 'a'");
         let loaded =
             load(&tree(&[("connections/a.toml", "base_uri = 'https://a.example'"), ("flows/f.toml", &flow)]), &NOTHING);
         let flow = loaded.snapshot.unwrap().flows.into_values().next().unwrap();

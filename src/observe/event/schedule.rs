@@ -24,9 +24,9 @@ pub fn schedule_passed(meters: &SchedulerMeters, flow: &FlowId, newest: DateTime
     tracing::warn!(%flow, occurrence = instant(newest), count, reason = reason.label(), "schedule missed");
 }
 
-/// What was remembered of a flow lies so far ahead of the clock that the clock was wrong then, or is now.
-pub fn schedule_mark_ahead(flow: &FlowId, mark: DateTime<Utc>, now: DateTime<Utc>) {
-    tracing::warn!(%flow, mark = instant(mark), now = instant(now), "schedule mark ignored");
+/// What was remembered of a flow's schedule is not believed.
+pub fn schedule_mark_ignored(flow: &FlowId, mark: &str, cause: &str) {
+    tracing::warn!(%flow, mark, cause, "schedule mark ignored");
 }
 
 /// A due occurrence follows the run that is under way (`overlap = "queue"`).

@@ -17,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub const TOLERANCE: TimeDelta = TimeDelta::minutes(1);
 /// A flow that waits for a run of itself to end is looked at so often, should nobody tell of the end.
 const AGAIN: TimeDelta = TimeDelta::seconds(30);
-/// A flow in the middle of catching up that nobody looked at for so long was asleep.
+/// A flow in the middle of catching up that is looked at so much later than meant was asleep.
 const ASLEEP: TimeDelta = TimeDelta::minutes(2);
 
 /// A flow in the heap.
@@ -43,8 +43,8 @@ pub(super) enum Catching {
     No,
     /// Missed occurrences were found; it starts at `release`.
     Waiting { found: DateTime<Utc>, release: DateTime<Utc> },
-    /// `all`: one after the other up to `until`; `seen` is the last look.
-    Working { until: DateTime<Utc>, seen: DateTime<Utc> },
+    /// `all`: one after the other up to `until`; `by` is when the next look was meant to be.
+    Working { until: DateTime<Utc>, by: DateTime<Utc> },
 }
 
 /// What a look needs from outside.
@@ -77,14 +77,9 @@ impl Scheduled {
     pub(super) fn look(&mut self, flow: &FlowId, moment: &mut Moment<'_>) -> Looked {
         let now = moment.now;
         let Some(first) = self.next.filter(|first| *first <= now) else { return Looked::later(self.next) };
-        if let Catching::Working { until, seen } = self.catching {
-            if now - seen <= ASLEEP {
-                self.catching = Catching::Working { until, seen: now };
-                return if first <= until {
-                    self.go_on(flow, first, moment)
-                } else {
-                    self.caught_up(flow, first, moment)
-                };
+        if let Catching::Working { until, by } = self.catching {
+            if now - by <= ASLEEP {
+                return self.work(flow, first, until, moment);
             }
             self.catching = Catching::No;
         }
@@ -134,18 +129,22 @@ impl Scheduled {
         let oldest = first.max(in_window.unwrap_or(first));
         let oldest = walk::oldest_of_newest(&self.schedule, oldest, now, max);
         let looked = self.hand(first, oldest, moment, SkipReason::Missed);
-        self.catching = Catching::Working { until: now, seen: now };
+        self.catching = Catching::Working { until: now, by: next_look(&looked, now) };
         looked
     }
 
     /// The next missed occurrence under `all`, once the run of the one before has ended.
-    fn go_on(&mut self, flow: &FlowId, first: DateTime<Utc>, moment: &mut Moment<'_>) -> Looked {
-        if let Some(again) = held(flow, moment) {
-            return Looked::later(Some(again));
+    fn work(&mut self, flow: &FlowId, first: DateTime<Utc>, until: DateTime<Utc>, moment: &mut Moment<'_>) -> Looked {
+        let looked = if first > until {
+            self.caught_up(flow, first, moment)
+        } else if let Some(again) = held(flow, moment) {
+            Looked::later(Some(again))
+        } else {
+            self.hand(first, first, moment, SkipReason::Missed)
+        };
+        if first <= until || looked.due.is_none() && looked.passed.is_none() {
+            self.catching = Catching::Working { until, by: next_look(&looked, moment.now) };
         }
-        let catching = self.catching;
-        let looked = self.hand(first, first, moment, SkipReason::Missed);
-        self.catching = catching;
         looked
     }
 
@@ -216,6 +215,11 @@ impl Scheduled {
         self.next = self.schedule.next_after(done);
         self.catching = Catching::No;
     }
+}
+
+/// When a flow is looked at again: at once, when more of it is due.
+fn next_look(looked: &Looked, now: DateTime<Utc>) -> DateTime<Utc> {
+    looked.again.map_or(now, |again| again.max(now))
 }
 
 /// When to look again at a flow that may not start now: it is running, or enough others start.

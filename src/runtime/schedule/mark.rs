@@ -68,7 +68,9 @@ impl FromStr for Mark {
         words.truncate(words.len() - usize::from(off));
         match words[..] {
             [] => Ok(Self { done, line: None, off }),
-            [line] => u64::from_str_radix(line, 16).map(|line| Self { done, line: Some(line), off }).map_err(|_| refuse()),
+            [line] => {
+                u64::from_str_radix(line, 16).map(|line| Self { done, line: Some(line), off }).map_err(|_| refuse())
+            }
             _ => Err(refuse()),
         }
     }

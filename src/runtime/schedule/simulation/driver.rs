@@ -191,7 +191,7 @@ impl Driver {
             }
             8..=10 => {
                 self.judge.outcome.outages += 1;
-                let most = if self.rng.u8(..6) == 0 { 72 * HOUR } else { 6 * HOUR };
+                let most = if self.rng.u8(..20) == 0 { 72 * HOUR } else { 2 * HOUR };
                 self.pass(2 * MINUTE, most);
                 // A machine that slept, or a process that was down.
                 if self.rng.bool() { self.look(None) } else { self.restart() }
