@@ -16,6 +16,7 @@ use crate::store::{ErrorRow, Phase, Receipt, Refusal, RunKind, RunRow, Space, St
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
+use serde_json::json;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;

@@ -108,18 +108,4 @@ mod tests {
         }
         assert_eq!(traces.len(), 12);
     }
-
-    #[test]
-    fn zz_full() {
-        let now = std::time::Instant::now();
-        let outcome = simulate(Plan { hours: 720, flows: 10_000, seed: 1 });
-        eprintln!("{:?} {outcome:#?} {}", now.elapsed(), outcome.holds());
-        for seed in 1000..1400 {
-            let outcome = simulate(Plan { hours: 48, flows: 40, seed });
-            if !outcome.holds() {
-                eprintln!("SEED {seed} {outcome:#?}")
-            };
-        }
-        eprintln!("{:?}", now.elapsed());
-    }
 }
