@@ -1,6 +1,6 @@
 //! The long-running process: schedule, hot reload, metrics and health, the owner's socket; from start to drained.
 
-use super::keeper::keep_time;
+use super::keeper::{keep_time, saved_marks};
 use super::owner::Desk;
 use super::reload::{Reloader, compare};
 use super::run::LAST_WORDS;
@@ -127,6 +127,8 @@ impl Process {
         let Setup { host, snapshot, tree_hash, named_files, follow_log_level, output, .. } = setup;
         let supervisor = host.supervise(snapshot.clone(), output, store)?;
         supervisor.look_back().await.map_err(NoState::from)?;
+        // After that: it gives renamed flows their marks.
+        let marks = saved_marks(store.store.as_ref()).await.map_err(NoState::from)?;
         let (meters, state) = (ConfigMeters::take(), SharedConfigState::default());
         let now = clock.utc();
         event::snapshot_in_force(&meters, &compare(None, &snapshot), now);
@@ -158,7 +160,7 @@ impl Process {
         };
         supervisor.resume_all();
         task::spawn("reload", reloader.follow(stop.clone()));
-        task::spawn("schedule", keep_time(supervisor.clone(), stop.clone()));
+        task::spawn("schedule", keep_time(supervisor.clone(), marks, stop.clone()));
         face.start_upkeep(&stop);
         Ok(Self { supervisor, face, look, stop })
     }

@@ -300,7 +300,7 @@ pub struct ErrorRow {
 /// Families of stored values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Space {
-    /// Schedules: flow -> newest instant handed out or passed over, RFC 3339.
+    /// Schedules: flow -> newest instant handed out or passed over, RFC 3339, and by which line.
     Schedule,
     /// Texts of flows that runs began with: hash -> JSON of path and text.
     Meaning,

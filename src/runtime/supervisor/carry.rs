@@ -10,6 +10,7 @@ use crate::runtime::run::identity::run_json;
 use crate::runtime::run::report::{Ending, Progress, Report, RunError};
 use crate::runtime::run::state::Counts;
 use crate::runtime::run::{Resume, run};
+use crate::runtime::schedule::Mark;
 use crate::runtime::scope::{Scope, Stop, Work};
 use crate::store::{ErrorRow, Phase, Receipt, Refusal, RunKind, RunRow, Space, Store, StoreError, Tally, Write};
 use crate::value::id::FlowId;
@@ -175,7 +176,7 @@ impl Supervisor {
             flow: plan.id.clone(),
             kind,
             trigger: plan.trigger.label().to_owned(),
-            occurrence: plan.options.occurrence,
+            occurrence: plan.options.occurrence.map(|mark| mark.done),
             started: plan.started,
             ended: None,
             phase: Phase::Running,
@@ -193,8 +194,8 @@ impl Supervisor {
             value: json!({ "text": flow.text.as_ref() }).to_string(),
         };
         let mut writes = vec![meaning, Write::Begin(Box::new(row))];
-        if let Some(at) = plan.options.occurrence {
-            writes.push(schedule_mark(&plan.id, at));
+        if let Some(mark) = plan.options.occurrence {
+            writes.push(save_mark(&plan.id, mark));
         }
         self.durable(plan, writes).await.map(drop)
     }
@@ -258,9 +259,8 @@ impl Supervisor {
 }
 
 /// The write that makes an occurrence had, whatever became of it.
-pub fn schedule_mark(flow: &FlowId, at: DateTime<Utc>) -> Write {
-    let value = at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
-    Write::Put { space: Space::Schedule, key: flow.to_string(), value }
+pub fn save_mark(flow: &FlowId, mark: Mark) -> Write {
+    Write::Put { space: Space::Schedule, key: flow.to_string(), value: mark.to_string() }
 }
 
 fn phase(plan: &Plan, report: &Report) -> Phase {
