@@ -6,6 +6,7 @@
 use super::{Host, State};
 use crate::app::run::{Ending, Options, Output};
 use crate::config::{self, Env};
+use crate::http::tokens::WhenRefused;
 use crate::observe::meters::TriggerKind;
 use crate::playground::{Playground, Settings, Verify};
 use crate::store::{
@@ -157,7 +158,7 @@ impl Project {
         let ended = runtime.block_on(async {
             let loaded = config::load_dir(self.folder.path(), &NoEnv).unwrap();
             let snapshot = Arc::new(loaded.snapshot.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)));
-            let supervisor = host.supervise(snapshot, Arc::new(Nowhere), &state).unwrap();
+            let supervisor = host.supervise(snapshot, Arc::new(Nowhere), &state, WhenRefused::GiveUp).unwrap();
             let whole = async {
                 supervisor.look_back().await.unwrap();
                 let flow = FlowId::parse("orders").unwrap();
@@ -273,7 +274,8 @@ fn processes_that_do_not_take_a_run_up_do_not_count_against_it() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let snapshot = config::load_dir(project.folder.path(), &NoEnv).unwrap().snapshot.unwrap();
-            let supervisor = host.supervise(Arc::new(snapshot), Arc::new(Nowhere), &state).unwrap();
+            let supervisor =
+                host.supervise(Arc::new(snapshot), Arc::new(Nowhere), &state, WhenRefused::GiveUp).unwrap();
             supervisor.look_back().await.unwrap();
             assert_eq!(supervisor.unfinished(&FlowId::parse("orders").unwrap()).unwrap().crashes, 1);
         });

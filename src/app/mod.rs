@@ -5,8 +5,10 @@
 mod crash;
 pub mod errors;
 mod keeper;
+pub mod login;
 pub mod output;
 pub mod owner;
+pub mod ping;
 mod reload;
 pub mod run;
 pub mod serve;
@@ -14,18 +16,21 @@ mod signals;
 pub mod state;
 pub mod status;
 mod tallies;
+mod tokens;
 mod upkeep;
 
 use crate::config::files::{self, Tree};
 use crate::config::{self, Env, Loaded};
+use crate::http::tokens::{Tokens, WhenRefused};
 use crate::model::snapshot::Snapshot;
 use crate::queue::Queue;
 use crate::runtime::engine::{NotReady, Services};
 use crate::runtime::scope::Output;
 use crate::runtime::supervisor::Supervisor;
 use crate::value::time::{SeededRng, SharedClock, SharedRng, SystemClock};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokens::StoredTokens;
 
 pub use signals::{Signal, Signals, hangup_ends};
 use state::Files;
@@ -63,18 +68,27 @@ impl Host {
         snapshot: Arc<Snapshot>,
         output: Arc<dyn Output>,
         state: &State,
+        when_refused: WhenRefused,
     ) -> Result<Supervisor, NotReady> {
-        let services = Services {
-            queue: Queue::start(self.clock.clone()),
-            clock: self.clock.clone(),
-            rng: self.rng.clone(),
-            store: state.store.clone(),
-            epoch: state.epoch,
-            recall: Arc::new(Files(self.clone())),
-        };
+        let services = self.services(state, when_refused);
         let supervisor = Supervisor::new(services, output, snapshot.settings.max_runs.get());
         supervisor.apply(snapshot)?;
         Ok(supervisor)
+    }
+}
+
+impl Host {
+    /// What everything that runs shares.
+    fn services(&self, state: &State, when_refused: WhenRefused) -> Services {
+        Services {
+            queue: Queue::start(self.clock.clone()),
+            clock: self.clock.clone(),
+            rng: self.rng.clone(),
+            tokens: Tokens::new(Arc::new(StoredTokens(state.store.clone())), when_refused),
+            store: state.store.clone(),
+            epoch: state.epoch,
+            recall: Arc::new(Files(self.clone())),
+        }
     }
 }
 
@@ -91,5 +105,9 @@ pub struct WithVar {
 impl Env for WithVar {
     fn var(&self, name: &str) -> Option<String> {
         if name == self.name { Some(self.value.clone()) } else { self.base.var(name) }
+    }
+
+    fn output(&self, root: &Path, command: &[String]) -> Option<Result<String, String>> {
+        self.base.output(root, command)
     }
 }

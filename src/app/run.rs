@@ -6,6 +6,7 @@ use crate::value::id::FlowId;
 use std::time::Duration;
 
 // What commands may know of runs: names from below, so that `cli` stands on `app` alone.
+pub use crate::http::tokens::WhenRefused;
 pub use crate::observe::meters::TriggerKind;
 pub use crate::runtime::run::report::{Ending, Progress, RecordError, Report, RunError};
 pub use crate::runtime::run::state::Counts;

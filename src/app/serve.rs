@@ -7,9 +7,11 @@ use super::run::LAST_WORDS;
 use super::state::NoState;
 use super::status::{self, SharedConfigState, Stored};
 use super::tallies::{Tallies, keep_tallies};
+use super::tokens::read_token;
 use super::upkeep::{Retries, prune};
 use super::{Host, Signal, Signals, State};
 use crate::config::watch::{Trigger, Watch};
+use crate::http::tokens::WhenRefused;
 use crate::model::snapshot::Snapshot;
 use crate::observe::meters::{ConfigMeters, ProcessMeters};
 use crate::observe::recorder::{self, Live};
@@ -18,8 +20,9 @@ use crate::runtime::engine::NotReady;
 use crate::runtime::scope::Output;
 use crate::runtime::supervisor::Supervisor;
 use crate::server::{BindError, Doors, Readiness, Server, StatusSource};
-use crate::store::socket::{Answers, Ask, OwnerSocket};
+use crate::store::socket::{Answers, Ask, OwnerSocket, TokenAsk};
 use crate::store::{Health, StoreError};
+use crate::value::id::ConnectionId;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::future::Future;
@@ -30,6 +33,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Longest time a ping may stand in line: less than whoever asked waits.
+const PING_PATIENCE: Duration = Duration::from_secs(25);
 /// Time for answers under way when the process ends.
 const SERVER_GRACE: Duration = Duration::from_millis(500);
 
@@ -125,7 +130,7 @@ struct Process {
 impl Process {
     async fn start(setup: Setup, store: &State, clock: &crate::value::time::SharedClock) -> Result<Self, ServeError> {
         let Setup { host, snapshot, tree_hash, named_files, follow_log_level, output, .. } = setup;
-        let supervisor = host.supervise(snapshot.clone(), output, store)?;
+        let supervisor = host.supervise(snapshot.clone(), output, store, WhenRefused::Hold)?;
         supervisor.look_back().await.map_err(NoState::from)?;
         // After that: it gives renamed flows their marks.
         let marks = saved_marks(store.store.as_ref()).await.map_err(NoState::from)?;
@@ -231,6 +236,28 @@ impl Face {
         status::document(&self.supervisor, &self.config.get(), &stored, self.started, self.is_draining())
     }
 
+    /// Through the same queue as everything else of the connection.
+    async fn ping(&self, connection: &str) -> Result<Value, String> {
+        let clock = &self.supervisor.services().clock;
+        let deadline = clock.mono().plus(PING_PATIENCE);
+        tokio::select! {
+            pinged = super::ping::through(&self.supervisor, connection) => pinged.map(|pinged| pinged.document()),
+            () = clock.sleep_until(deadline) => Err("the ping still waits in line behind other requests".to_owned()),
+        }
+    }
+
+    /// A credential somebody has logged in for: kept, and tried at once where it was waited for.
+    async fn keep(&self, connection: &str, record: &str) -> Result<Value, String> {
+        let id = ConnectionId::parse(connection).map_err(|error| error.to_string())?;
+        let record = read_token(record).ok_or("the credential cannot be read")?;
+        let store = &self.supervisor.services().tokens.store;
+        store.save(&id, record).await.map_err(|error| error.to_string())?;
+        if let Some(lane) = self.supervisor.lane(&id) {
+            lane.client.hurry();
+        }
+        Ok(Value::Bool(true))
+    }
+
     async fn reload(&self) -> Value {
         let _turn = self.asking.lock().await;
         let mut judgements = self.config.judgements();
@@ -276,6 +303,8 @@ impl Answers for Face {
                     Err("draining: nothing new is begun".to_owned())
                 }
                 Ask::Reload => Ok(self.reload().await),
+                Ask::Ping(connection) => self.ping(&connection).await,
+                Ask::Token(TokenAsk { connection, record }) => self.keep(&connection, &record).await,
                 Ask::Run(ask) => self.desk.run(ask).await,
                 Ask::Runs(ids) => self.desk.runs(ids).await,
                 Ask::Errors(ask) => self.desk.errors(ask).await,

@@ -29,6 +29,11 @@ pub enum NoState {
 }
 
 impl NoState {
+    /// Whether another process has it.
+    pub fn is_owned(&self) -> bool {
+        matches!(self, Self::Directory(StateError::Owned { .. }))
+    }
+
     /// Whether it may be otherwise later without anybody changing a file: a full disk, another owner.
     pub fn is_passing(&self) -> bool {
         match self {
@@ -53,6 +58,12 @@ impl State {
     /// Nothing survives.
     pub fn in_memory() -> Self {
         Self { store: MemoryStore::new(), epoch: 1, dir: None }
+    }
+
+    /// Takes the state directory where something may have to be kept: a credential that is renewed on the way exists
+    /// once, and must not end with this process.
+    pub fn for_credentials(host: &Host, path: &Path, renewable: bool) -> Result<Self, NoState> {
+        if renewable { Self::open(host, path) } else { Ok(Self::in_memory()) }
     }
 
     /// Takes the state directory.

@@ -1,5 +1,7 @@
 //! What `status` tells: one JSON document, the same over the socket and for `--json`.
 
+use crate::http::client::OfflineView;
+use crate::model::flow::Flow;
 use crate::queue::PoolView;
 use crate::runtime::run::state::Counts;
 use crate::runtime::supervisor::Supervisor;
@@ -11,6 +13,9 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+
+/// Connections whose requests wait, by id.
+type Offline = HashMap<String, OfflineView>;
 
 /// Version of the document.
 pub const FORMAT: u32 = 1;
@@ -130,8 +135,9 @@ pub fn document(
         }
     }
     views.sort_by(|a, b| a.id.cmp(&b.id));
+    let offline = supervisor.offline();
     let flows: Vec<Value> = views.iter().map(|view| flow(view, supervisor, stored)).collect();
-    let pools: Vec<Value> = supervisor.services().queue.view().iter().map(pool).collect();
+    let pools: Vec<Value> = supervisor.services().queue.view().iter().map(|view| pool(view, &offline)).collect();
     json!({
         "format": FORMAT,
         "version": env!("CARGO_PKG_VERSION"),
@@ -170,6 +176,7 @@ fn flow(view: &FlowView, supervisor: &Supervisor, stored: &Stored) -> Value {
         "state": match flow { None => "removed", Some(flow) if !flow.enabled => "disabled", Some(_) => "enabled" },
         "next_run": next.map(time),
         "queued": view.queued,
+        "waits": view.running.as_ref().and(flow).and_then(|flow| waits(flow, &supervisor.offline())),
         "last_success": view.last_success.map(time),
         "running": view.running.as_ref().map(|run| json!({
             "run": run.run, "started": time(run.started), "pages": run.pages, "records": counts(&run.counts),
@@ -217,6 +224,13 @@ fn totals(tally: &FlowTally) -> Value {
     })
 }
 
+/// Why a run of this flow does not go on, if a connection it uses is offline.
+fn waits(flow: &Flow, offline: &Offline) -> Option<String> {
+    let import = flow.import.as_ref().map(|import| &import.connection);
+    let mut used = std::iter::once(&flow.export.connection).chain(import);
+    used.find_map(|id| Some(format!("connection `{id}` is offline: {}", offline.get(id.as_str())?.reason)))
+}
+
 fn counts(counts: &Counts) -> Value {
     json!({
         "exported": counts.exported,
@@ -227,7 +241,7 @@ fn counts(counts: &Counts) -> Value {
     })
 }
 
-fn pool(view: &PoolView) -> Value {
+fn pool(view: &PoolView, offline: &Offline) -> Value {
     let lines: Vec<Value> = view
         .lines
         .iter()
@@ -239,12 +253,24 @@ fn pool(view: &PoolView) -> Value {
                 "in_flight": line.in_flight,
                 "paused_seconds": line.paused_for.map(|pause| pause.as_secs_f64()),
                 "closing": line.closing,
+                "offline": offline.get(line.id.to_string().as_str()).map(|offline| json!({
+                    "reason": offline.reason,
+                    "since": time(offline.since),
+                    "login": offline.login,
+                    "next_try_seconds": offline.next_try.as_secs_f64(),
+                })),
+                "rate_limit": line.allowance.map(|told| json!({
+                    "limit": told.limit,
+                    "remaining": told.remaining,
+                    "resets_in_seconds": told.resets_in.map(|left| left.as_secs_f64()),
+                })),
             })
         })
         .collect();
     json!({
         "pool": view.id.to_string(),
         "level": view.level,
+        "max_level": view.most,
         "in_flight": view.in_flight,
         "paused_seconds": view.paused_for.map(|pause| pause.as_secs_f64()),
         "lines": lines,

@@ -80,6 +80,15 @@ pub enum Command {
         #[arg(long)]
         deny_warnings: bool,
     },
+    /// Asks an API whether its connection works; all of them when none is named
+    Ping {
+        /// Id of a connection: `shop` is connections/shop.toml
+        #[arg(value_name = "CONNECTION")]
+        connection: Option<String>,
+    },
+    /// Logs in to connections a person has to grant access to
+    #[command(subcommand)]
+    Auth(AuthCommand),
     /// Runs flows now, side by side; ends when they end
     Run(RunArgs),
     /// Runs flows on their schedules, follows changed files, serves metrics and health
@@ -140,6 +149,22 @@ pub enum StateCommand {
     },
 }
 
+/// `auth …`
+#[derive(Debug, Subcommand)]
+pub enum AuthCommand {
+    /// Prints the address of a login, waits for the browser to come back, and keeps the tokens
+    Login {
+        /// Id of a connection with `grant = "authorization_code"`
+        #[arg(value_name = "CONNECTION")]
+        connection: String,
+        /// Port of the redirect, where the server knows it beforehand; any free one otherwise
+        #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+        port: u16,
+    },
+    /// Shows which tokens are kept, and which connections are offline
+    Status,
+}
+
 /// Arguments of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
@@ -165,7 +190,6 @@ pub struct RunArgs {
 
 /// Commands of the format that are not built yet.
 const LATER: &[&str] = &[
-    "ping",
     "runs",
     "explain",
     "preview",
@@ -180,7 +204,6 @@ const LATER: &[&str] = &[
     "resume",
     "drain",
     "schema",
-    "auth",
     "agent",
     "import",
     "completions",
@@ -188,7 +211,7 @@ const LATER: &[&str] = &[
 ];
 
 /// Commands that are there.
-const NOW: &[&str] = &["demo", "init", "check", "run", "serve", "status", "errors", "state", "help"];
+const NOW: &[&str] = &["demo", "init", "check", "ping", "auth", "run", "serve", "status", "errors", "state", "help"];
 
 /// Why a command line is not carried out.
 #[derive(Debug)]
@@ -265,6 +288,8 @@ impl Command {
             Self::Demo { .. } => "demo",
             Self::Init => "init",
             Self::Check { .. } => "check",
+            Self::Ping { .. } => "ping",
+            Self::Auth(_) => "auth",
             Self::Run(_) => "run",
             Self::Serve => "serve",
             Self::Status => "status",

@@ -3,14 +3,14 @@
 use super::args::Format;
 use super::{Exit, Globals};
 use crate::config::diagnostic::{Counts, Diagnostic};
-use crate::config::{self, Env, Loaded, render};
+use crate::config::{self, Env, Loaded, WithoutCommands, render};
 use crate::model::snapshot::Snapshot;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Prints the findings; 78 when the project cannot be applied.
 pub fn check(globals: &Globals, env: &dyn Env, deny_warnings: bool) -> Exit {
-    let loaded = match config::load_dir(&globals.root, env) {
+    let loaded = match config::load_dir(&globals.root, &WithoutCommands(env)) {
         Ok(loaded) => loaded,
         Err(error) => return no_directory(globals, &error),
     };

@@ -2,6 +2,7 @@
 //! the result into words and an exit code. No decision about flows is taken here.
 
 mod args;
+mod auth;
 mod check;
 mod demo;
 mod errors;
@@ -9,6 +10,7 @@ mod exit;
 mod globals;
 mod init;
 mod owner;
+mod ping;
 mod progress;
 mod run;
 mod serve;
@@ -27,7 +29,7 @@ use crate::config::{Env, ProcessEnv};
 use crate::model::settings::LogFormat;
 use crate::model::snapshot::Snapshot;
 use crate::observe::logs;
-use args::{Cli, Command, Refusal};
+use args::{AuthCommand, Cli, Command, Refusal};
 use check::accept;
 use std::ffi::OsString;
 use std::io::Write;
@@ -59,6 +61,15 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
         Command::Errors { command } => {
             with_runtime(&globals, 1, async |host| errors::errors(&globals, &host, command).await)
+        }
+        Command::Ping { connection } => {
+            with_runtime(&globals, 1, async |host| ping::ping(&globals, &host, connection.as_deref()).await)
+        }
+        Command::Auth(AuthCommand::Login { connection, port }) => {
+            with_runtime(&globals, 1, async |host| auth::login(&globals, &host, &connection, port).await)
+        }
+        Command::Auth(AuthCommand::Status) => {
+            with_runtime(&globals, 1, async |host| auth::status(&globals, &host).await)
         }
         Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
         Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),
@@ -146,7 +157,7 @@ mod tests {
     #[test]
     fn refusals_end_with_the_code_for_usage() {
         let line = |words: &[&str]| carry_out(["flowgate"].iter().chain(words).map(OsString::from));
-        assert_eq!(line(&["ping", "shop"]), Exit::Usage);
+        assert_eq!(line(&["explain", "shop"]), Exit::Usage);
         assert_eq!(line(&["run", "orders", "--since", "2026-01-01"]), Exit::Usage);
         assert_eq!(line(&["check", "--log-level", "loud"]), Exit::Usage);
         assert_eq!(line(&["check", "-C", "/nowhere/at/all"]), Exit::Config);

@@ -4,7 +4,7 @@ use super::owner::Owner;
 use super::progress::Bars;
 use super::{Exit, Globals, summary};
 use crate::app::output::Stdout;
-use crate::app::run::{Ending, Finished, Options, Started, Stopped, Supervisor, TriggerKind, to_the_end};
+use crate::app::run::{Ending, Finished, Options, Started, Stopped, Supervisor, TriggerKind, WhenRefused, to_the_end};
 use crate::app::state::NoState;
 use crate::app::{Host, Signal, State};
 use crate::model::snapshot::Snapshot;
@@ -115,7 +115,7 @@ async fn here(
     let timeout = snapshot.settings.shutdown_timeout;
     let exports_only = ids.iter().filter_map(|id| snapshot.flows.get(id)).any(|flow| flow.import.is_none());
     let output = Arc::new(Stdout::new());
-    let supervisor = host.supervise(snapshot, output.clone(), &state).map_err(|error| {
+    let supervisor = host.supervise(snapshot, output.clone(), &state, WhenRefused::GiveUp).map_err(|error| {
         globals.complain(&error.to_string());
         Exit::Config
     })?;
@@ -162,8 +162,14 @@ fn state(
     ids: &[FlowId],
     options: Options,
 ) -> Result<State, NoState> {
-    let lasting = ids.iter().filter_map(|id| snapshot.flows.get(id)).any(|flow| flow.import.is_some());
-    if options.dry_run || !lasting {
+    let flows = || ids.iter().filter_map(|id| snapshot.flows.get(id));
+    let lasting = !options.dry_run && flows().any(|flow| flow.import.is_some());
+    let used =
+        flows().flat_map(|flow| flow.import.iter().map(|import| &import.connection).chain([&flow.export.connection]));
+    // A token that rotates exists once: who renews it keeps it.
+    let renewable =
+        used.filter_map(|id| snapshot.connections.get(id)).any(|connection| connection.http.auth.is_renewable());
+    if !lasting && !renewable {
         return Ok(State::in_memory());
     }
     let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());

@@ -188,6 +188,7 @@ fn lines(document: &Value) -> Table {
         ("waiting", Align::Right),
         ("oldest", Align::Right),
         ("paused for", Align::Right),
+        ("server allows", Align::Left),
     ]);
     for pool in document["pools"].as_array().into_iter().flatten() {
         for line in pool["lines"].as_array().into_iter().flatten() {
@@ -196,14 +197,35 @@ fn lines(document: &Value) -> Table {
                 connection(line).into(),
                 if borrowed { Cell::from(word(&pool["pool"])) } else { Cell::from("") },
                 word(&line["in_flight"]).into(),
-                word(&pool["level"]).into(),
+                level(pool).into(),
                 word(&line["queued"]).into(),
                 seconds(&line["oldest_seconds"]).into(),
                 seconds(longer(&pool["paused_seconds"], &line["paused_seconds"])).into(),
+                allowance(&line["rate_limit"]).into(),
             ]);
         }
     }
     table
+}
+
+/// The level in force, and the most it may become where it moves by itself.
+fn level(pool: &Value) -> String {
+    let level = word(&pool["level"]);
+    if pool["max_level"].is_null() { level } else { format!("{level} of {}", word(&pool["max_level"])) }
+}
+
+/// What the server said is left of its own limit: `12 of 100, 30s`.
+fn allowance(told: &Value) -> String {
+    let mut out = match (told["remaining"].is_null(), told["limit"].is_null()) {
+        (false, false) => format!("{} of {}", word(&told["remaining"]), word(&told["limit"])),
+        (false, true) => format!("{} more", word(&told["remaining"])),
+        (true, false) => format!("of {}", word(&told["limit"])),
+        (true, true) => return String::new(),
+    };
+    if !told["resets_in_seconds"].is_null() {
+        let _ = write!(out, ", {}", seconds(&told["resets_in_seconds"]));
+    }
+    out
 }
 
 /// One that is no longer configured is still shown while requests of runs under way wait in its line.

@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// Files named while one file was decoded, with their hashes.
 type Outside = BTreeMap<PathBuf, String>;
 
+/// Those, and hashes of what commands gave.
+type Given = (Outside, Vec<String>);
+
 /// One connection file.
 struct ConnectionFile<'t> {
     file: File<'t>,
@@ -99,8 +102,11 @@ impl<'a> Load<'a> {
     }
 
     /// Keeps what a file named and gives the hash of the file with all of it.
-    fn settle(&mut self, source: &Source, outside: Outside) -> String {
+    fn settle(&mut self, source: &Source, (outside, given): Given) -> String {
         let mut text = source.hash.clone();
+        for hash in given {
+            text.push_str(&hash);
+        }
         for (path, hash) in outside {
             text.push_str(&hash);
             self.named.insert(path, hash);

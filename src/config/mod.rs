@@ -1,5 +1,6 @@
 //! Text to `Snapshot`: scan, decode (spanned), resolve, diagnose. Every error of every file at once.
 
+mod command;
 mod decode;
 pub mod diagnostic;
 pub mod files;
@@ -36,10 +37,25 @@ pub fn load_dir(root: &Path, env: &dyn Env) -> std::io::Result<Loaded> {
     Ok(load(&files::scan(root)?, env))
 }
 
-/// Environment variables, injected.
+/// Environment variables and other programs, injected.
 pub trait Env: Send + Sync {
     /// The variable, if set and valid Unicode.
     fn var(&self, name: &str) -> Option<String>;
+
+    /// What a command of the configuration writes; none where commands are not run.
+    fn output(&self, root: &Path, command: &[String]) -> Option<Result<String, String>> {
+        let _ = (root, command);
+        None
+    }
+}
+
+/// An environment that runs no commands: to judge files must not mean to do what they say.
+pub struct WithoutCommands<'a>(pub &'a dyn Env);
+
+impl Env for WithoutCommands<'_> {
+    fn var(&self, name: &str) -> Option<String> {
+        self.0.var(name)
+    }
 }
 
 /// The environment of this process.
@@ -54,6 +70,10 @@ impl Env for ProcessEnv {
             return None;
         }
         std::env::var(name).ok()
+    }
+
+    fn output(&self, root: &Path, command: &[String]) -> Option<Result<String, String>> {
+        Some(command::output(root, command))
     }
 }
 

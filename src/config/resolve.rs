@@ -107,6 +107,7 @@ pub(super) fn connections(
         http.level = levels.get(pool).copied().unwrap_or(settings.burst).get();
         let level = match (draft.borrow, draft.level) {
             (Some(lender), _) => Level::Borrow(lender.value),
+            (None, Some(most)) if draft.adaptive => Level::Adaptive(most),
             (None, Some(level)) => Level::Fixed(level),
             (None, None) => Level::Burst(settings.burst),
         };

@@ -1,6 +1,8 @@
 //! One attempt: the request leaves, redirects on its own origin are followed, the answer is read and judged. All of
 //! it happens under one permit and one deadline.
 
+use super::allowance::{self, Told};
+use super::auth::{Credential, Heard, Hearing, Moment};
 use super::body::{self, BodyError};
 use super::client::Client;
 use super::exchange::Answer;
@@ -11,6 +13,7 @@ use super::transport::{Phase, WireAnswer, WireError, WireRequest};
 use super::verdict::{self, Law, Received, ResponseRules, Verdict};
 use super::{headers, query, retry_after};
 use crate::value::context::Context;
+use crate::value::secret::{Redactor, Secret};
 use crate::value::time::{Mono, show_duration};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::future::Future;
@@ -32,6 +35,8 @@ pub(super) struct Attempt {
     pub message: String,
     /// What the server sent along, when the message does not say it; fit to be shown.
     pub excerpt: Option<String>,
+    /// What the server said about its own limit.
+    pub told: Option<Told>,
 }
 
 /// What an attempt came to.
@@ -41,6 +46,8 @@ pub(super) enum Outcome {
     /// Refused for now, with the pause the server asked for.
     Limited(Option<Duration>),
     AuthFailed,
+    /// The method of authentication can answer the challenge: the same again.
+    Challenged,
     Rejected,
     Unreadable,
     /// Nothing that could be judged came back, or the server says "not now".
@@ -60,12 +67,43 @@ struct Landed {
     note: Option<String>,
 }
 
+/// What an attempt is made with besides the request.
+pub(super) struct With<'a> {
+    pub rules: &'a ResponseRules,
+    /// Whether the caller cannot do without JSON.
+    pub want_json: bool,
+    pub credential: &'a Credential,
+    /// Whether a challenge may still be answered by sending again.
+    pub challenges: bool,
+}
+
+/// One attempt under way.
+struct Round<'a> {
+    client: &'a Client,
+    request: &'a Prepared,
+    with: &'a With<'a>,
+    /// What signing made that must not be shown.
+    made: Vec<Secret>,
+    /// What the method of authentication noted for the request that left last.
+    mark: u64,
+    told: Option<Told>,
+}
+
 impl Client {
     /// Sends once and judges.
-    pub(super) async fn attempt(&self, request: &Prepared, rules: &ResponseRules, want_json: bool) -> Attempt {
-        let timeout = request.timeout.unwrap_or(self.settings.timeout);
-        let deadline = self.clock.mono().plus(timeout);
-        let mut landed = match self.within(deadline, self.land(request)).await {
+    pub(super) async fn attempt(&self, request: &Prepared, with: &With<'_>) -> Attempt {
+        let mut round = Round { client: self, request, with, made: Vec::new(), mark: 0, told: None };
+        let attempt = round.run().await;
+        Attempt { told: round.told, ..attempt }
+    }
+}
+
+impl Round<'_> {
+    async fn run(&mut self) -> Attempt {
+        let (client, rules) = (self.client, self.with.rules);
+        let timeout = self.request.timeout.unwrap_or(client.settings.timeout);
+        let deadline = client.clock.mono().plus(timeout);
+        let mut landed = match client.within(deadline, self.land()).await {
             Some(Ok(landed)) => landed,
             Some(Err(attempt)) => return attempt,
             None => return self.timed_out(None, timeout, "no answer"),
@@ -76,39 +114,50 @@ impl Client {
             return self.ended(Outcome::Unreadable, Some(status), "the answer's headers are larger than 64 KiB");
         }
         let body = if verdict::may_succeed(rules, status) {
-            let reading = body::read_all(&mut landed.answer, self.settings.max_response);
-            match self.within(deadline, reading).await {
+            let reading = body::read_all(&mut landed.answer, client.settings.max_response);
+            match client.within(deadline, reading).await {
                 Some(Ok(body)) => body,
                 Some(Err(error)) => return self.unread(status, &error),
                 None => return self.timed_out(Some(status), timeout, "the answer was not complete"),
             }
         } else {
-            let max = usize::try_from(self.settings.max_response).unwrap_or(MAX_ERROR).min(MAX_ERROR);
-            let until = deadline.min(self.clock.mono().plus(ERROR_TIME));
-            self.within(until, body::read_excerpt(&mut landed.answer, max)).await.unwrap_or_default()
+            let max = usize::try_from(client.settings.max_response).unwrap_or(MAX_ERROR).min(MAX_ERROR);
+            let until = deadline.min(client.clock.mono().plus(ERROR_TIME));
+            client.within(until, body::read_excerpt(&mut landed.answer, max)).await.unwrap_or_default()
         };
         let received = Received::new(status, std::mem::take(&mut landed.answer.headers), body);
-        self.judged(received, landed.url, landed.note, rules, want_json)
+        self.judged(received, landed.url, landed.note)
     }
 
     /// Sends, and follows redirects, until there is an answer to judge.
-    async fn land(&self, request: &Prepared) -> Result<Landed, Attempt> {
-        let mut url = request.url.clone();
+    async fn land(&mut self) -> Result<Landed, Attempt> {
+        let client = self.client;
+        let mut url = self.request.url.clone();
         for hop in 0.. {
-            let wire = self.wire_request(request, &url).map_err(|why| self.ended(Outcome::AuthFailed, None, &why))?;
-            let mut answer = self.transport.send(wire).await.map_err(|error| self.broken(None, &error))?;
-            let follow = self.settings.follow_redirects;
-            let note = match redirect::read(request.method, &url, answer.status, &answer.headers, follow) {
-                Redirect::None => None,
+            let wire = self.wire_request(&url).map_err(|why| self.ended(Outcome::AuthFailed, None, &why))?;
+            let mut answer = client.transport.send(wire).await.map_err(|error| self.broken(None, &error))?;
+            self.told = allowance::read(&answer.headers, &client.settings.rate_limit, client.clock.utc());
+            let note = match self.heard(&answer, &url) {
+                Hearing::Judge => None,
+                Hearing::Explain(why) => Some(why),
+                Hearing::Resend if self.with.challenges => {
+                    // Read to its end, a short body leaves the connection usable for the next attempt.
+                    body::read_excerpt(&mut answer, MAX_ERROR).await;
+                    return Err(self.ended(Outcome::Challenged, Some(answer.status), "the server asks for a proof"));
+                }
+                Hearing::Resend => Some("the server asks for another proof each time".to_owned()),
+            };
+            let follow = client.settings.follow_redirects;
+            let note = match redirect::read(self.request.method, &url, answer.status, &answer.headers, follow) {
+                Redirect::None => note,
                 Redirect::Refuse(why) => Some(why),
                 Redirect::Follow(_) if hop == redirect::MOST => {
                     Some(format!("the server redirects more than {} times", redirect::MOST))
                 }
                 Redirect::Follow(to) => {
-                    // Read to its end, a short body leaves the connection usable for the next hop.
                     body::read_excerpt(&mut answer, MAX_ERROR).await;
                     url = to;
-                    self.strip_credentials(&mut url, request);
+                    self.strip_credentials(&mut url);
                     continue;
                 }
             };
@@ -117,8 +166,23 @@ impl Client {
         Err(self.ended(Outcome::Rejected, None, "the server redirects without end"))
     }
 
+    /// What the method of authentication makes of an answer it had a part in.
+    fn heard(&self, answer: &WireAnswer, url: &Url) -> Hearing {
+        if !self.client.may_have_credentials(url) {
+            return Hearing::Judge;
+        }
+        self.with.credential.hear(&Heard {
+            utc: self.client.clock.utc(),
+            status: answer.status,
+            headers: &answer.headers,
+            url,
+            mark: self.mark,
+        })
+    }
+
     /// What really leaves: credentials join here, and only towards origins that may have them.
-    fn wire_request(&self, request: &Prepared, url: &Url) -> Result<WireRequest, String> {
+    fn wire_request(&mut self, url: &Url) -> Result<WireRequest, String> {
+        let (client, request) = (self.client, self.request);
         let mut wire = WireRequest {
             method: request.method,
             url: url.clone(),
@@ -128,10 +192,13 @@ impl Client {
         if wire.body.is_some() && !wire.headers.contains_key(CONTENT_TYPE) {
             wire.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if self.may_have_credentials(url) {
+        if client.may_have_credentials(url) {
             query::extend_absent(&mut wire.url, &request.secret_query);
-            query::extend_absent(&mut wire.url, &self.secret_query);
-            self.credential.apply(&mut wire)?;
+            query::extend_absent(&mut wire.url, &client.secret_query);
+            let moment = Moment { utc: client.clock.utc(), rng: client.rng.as_ref() };
+            let made = self.with.credential.apply(&mut wire, &moment)?;
+            self.made.extend(made.secrets);
+            self.mark = made.mark;
         } else {
             headers::drop_secret(&mut wire.headers);
         }
@@ -139,29 +206,23 @@ impl Client {
     }
 
     /// A server that echoes our query credential in a Location must not bring it into URLs that are shown.
-    fn strip_credentials(&self, url: &mut Url, request: &Prepared) {
-        for (name, _) in self.secret_query.iter().chain(&request.secret_query) {
+    fn strip_credentials(&self, url: &mut Url) {
+        for (name, _) in self.client.secret_query.iter().chain(&self.request.secret_query) {
             query::remove(url, name);
         }
-        if let super::auth::Credential::Query(name, _) = &self.credential {
+        for name in self.with.credential.query_names() {
             query::remove(url, name);
         }
     }
 
-    fn judged(
-        &self,
-        mut received: Received,
-        url: Url,
-        note: Option<String>,
-        rules: &ResponseRules,
-        want_json: bool,
-    ) -> Attempt {
+    fn judged(&self, mut received: Received, url: Url, note: Option<String>) -> Attempt {
+        let (client, rules) = (self.client, self.with.rules);
         let law = Law {
             response: rules,
-            rate_limit: &self.settings.rate_limit,
-            auth_failure: &self.settings.auth_failure,
-            context: self.context(Context::new()),
-            want_json,
+            rate_limit: &client.settings.rate_limit,
+            auth_failure: &client.settings.auth_failure,
+            context: client.context(Context::new()),
+            want_json: self.with.want_json,
         };
         let status = received.status;
         let outcome = match verdict::judge(&mut received, &law) {
@@ -173,6 +234,7 @@ impl Client {
                     status: Some(status),
                     message: String::new(),
                     excerpt: None,
+                    told: None,
                 };
             }
             Verdict::Unreadable(why) => return self.ended(Outcome::Unreadable, Some(status), &why),
@@ -187,20 +249,14 @@ impl Client {
         let told = note.unwrap_or_else(|| verdict::complaint(&mut received, rules));
         let message = if told.is_empty() { "the answer says nothing more".to_owned() } else { self.clean(&told) };
         let excerpt = (told != raw && !raw.is_empty()).then(|| self.clean(&raw));
-        Attempt { outcome, status: Some(status), message, excerpt }
+        Attempt { outcome, status: Some(status), message, excerpt, told: None }
     }
 
+    /// The wish of a refusal; the end of a window that is used up stands in for one.
     fn asked_pause(&self, headers: &HeaderMap) -> Option<Duration> {
-        retry_after::asked(headers, &self.settings.rate_limit, self.clock.utc())
-    }
-
-    /// Runs a future up to a deadline; past it the future is dropped, and with it the connection it used.
-    async fn within<T>(&self, deadline: Mono, future: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            done = future => Some(done),
-            () = self.clock.sleep_until(deadline) => None,
-        }
+        let settings = &self.client.settings.rate_limit;
+        let window = self.told.filter(|told| told.remaining == Some(0) || settings.reset_header.is_some());
+        retry_after::asked(headers, settings, self.client.clock.utc()).or_else(|| window?.resets)
     }
 
     fn timed_out(&self, status: Option<u16>, timeout: Duration, what: &str) -> Attempt {
@@ -225,6 +281,25 @@ impl Client {
     }
 
     fn ended(&self, outcome: Outcome, status: Option<u16>, message: &str) -> Attempt {
-        Attempt { outcome, status, message: self.clean(message), excerpt: None }
+        Attempt { outcome, status, message: self.clean(message), excerpt: None, told: None }
+    }
+
+    /// What was made for this attempt alone is hidden before everything else.
+    fn clean(&self, text: &str) -> String {
+        if self.made.is_empty() {
+            return self.client.clean(text);
+        }
+        self.client.clean(&Redactor::new(self.made.iter().map(Secret::reveal)).redact(text))
+    }
+}
+
+impl Client {
+    /// Runs a future up to a deadline; past it the future is dropped, and with it the connection it used.
+    pub(super) async fn within<T>(&self, deadline: Mono, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = future => Some(done),
+            () = self.clock.sleep_until(deadline) => None,
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! One client per connection: its base, headers, credentials, rules and transport. What is the same for every
 //! request is rendered once, here.
 
-use super::auth::{Auth, Credential};
+use super::auth::{Auth, First, Renewal};
 use super::budget::Budget;
 use super::excerpt;
 use super::pauses::Pauses;
 use super::query;
 use super::redirect::place;
-use super::request::{Field, Method};
+use super::request::{Field, Method, RequestSpec};
 use super::retry::Retry;
+use super::session::{Bearing, Session};
+use super::tokens::Tokens;
 use super::transport::{ReqwestTransport, Transport};
 use super::verdict::{AuthFailure, RateLimit, ResponseRules};
 use crate::observe::meters::ConnectionMeters;
@@ -16,14 +18,16 @@ use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, write_string};
-use crate::value::secret::{Redactor, Secret};
+use crate::value::secret::Secret;
 use crate::value::time::{SharedClock, SharedRng};
-use crate::value::uri::{OriginPattern, credentials_may_go};
+use crate::value::uri::{OriginPattern, credentials_may_go, same_origin};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
+
+pub use super::session::OfflineView;
 
 /// Everything about a connection that shapes its requests.
 #[derive(Debug, Clone)]
@@ -54,6 +58,8 @@ pub struct ClientSettings {
     pub auth_failure: AuthFailure,
     /// `[retry]`
     pub retry: Retry,
+    /// `[ping]`
+    pub ping: Option<RequestSpec>,
     /// Highest level of the pool, for idle connections kept.
     pub level: u32,
     /// `connection.vars` as one JSON object.
@@ -76,16 +82,32 @@ pub struct Client {
     fixed_query: Vec<(String, String)>,
     /// Query parameters made of secrets: they join a URL as it leaves.
     pub(super) secret_query: Vec<(String, String)>,
-    pub(super) credential: Credential,
+    pub(super) session: Arc<Session>,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) former: Vec<ConnectionId>,
+    /// Whether the request that renews the credential goes to the connection's own origin, and so needs a permit.
+    pub(super) renews_at_home: bool,
     /// Why nothing can be sent: secrets without a value.
     offline: Option<String>,
-    redactor: Redactor,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) budget: Budget,
     pub(super) pauses: Pauses,
     pub(super) meters: Arc<ConnectionMeters>,
     pub(super) clock: SharedClock,
     pub(super) rng: SharedRng,
+}
+
+/// What a client shares with all others.
+#[derive(Clone)]
+pub struct Means {
+    /// Time.
+    pub clock: SharedClock,
+    /// Chance.
+    pub rng: SharedRng,
+    /// Renewed credentials.
+    pub tokens: Arc<Tokens>,
+    /// Former names of the connection, under which something may be kept.
+    pub former: Vec<ConnectionId>,
 }
 
 impl Client {
@@ -95,14 +117,14 @@ impl Client {
         id: &ConnectionId,
         settings: Arc<ClientSettings>,
         meters: Arc<ConnectionMeters>,
-        clock: SharedClock,
-        rng: SharedRng,
+        means: Means,
     ) -> Result<Self, String> {
-        // Names of other origins need TLS unless they say http.
-        let foreign_tls = settings.allowed_origins.iter().any(|origin| !origin.source.starts_with("http://"));
+        // Names of other origins need TLS unless they say http; where a token endpoint is, is known only later.
+        let foreign_tls = settings.auth.renewal().is_some()
+            || settings.allowed_origins.iter().any(|origin| !origin.source.starts_with("http://"));
         let transport =
             ReqwestTransport::new(&settings.base_uri, foreign_tls, connect_within(&settings), settings.level);
-        Self::with_transport(id, settings, meters, clock, rng, Arc::new(transport))
+        Self::with_transport(id, settings, meters, means, Arc::new(transport))
     }
 
     /// As `new`, over another wire.
@@ -110,21 +132,19 @@ impl Client {
         id: &ConnectionId,
         settings: Arc<ClientSettings>,
         meters: Arc<ConnectionMeters>,
-        clock: SharedClock,
-        rng: SharedRng,
+        means: Means,
         transport: Arc<dyn Transport>,
     ) -> Result<Self, String> {
         let root = root(&settings);
         let mut offline = unresolved(&settings);
         let ctx = Context::new().with(Root::Connection, Slot::Json(root.as_ref()));
         let mut secrets: Vec<Secret> = settings.secrets.iter().filter_map(|(_, s)| s.clone().ok()).collect();
-        let mut credential = Credential::None;
+        let mut begun = Begun::default();
         let mut fixed = Fixed::default();
         if offline.is_none() {
             // One bad value stops its own connection and no other.
-            let rendered = settings.auth.prove(&ctx).and_then(|proof| {
-                secrets.extend(proof.secrets);
-                credential = proof.credential;
+            let rendered = Begun::render(&settings, &ctx, &mut secrets).and_then(|rendered| {
+                begun = rendered;
                 Fixed::render(&settings, &ctx)
             });
             match rendered {
@@ -132,17 +152,22 @@ impl Client {
                 Err(error) => offline = Some(error.to_string()),
             }
         }
-        let redactor = Redactor::new(secrets.iter().map(Secret::reveal));
-        let offline = offline.map(|reason| excerpt::fit(&redactor.redact(&reason)));
+        let Begun { first, bearing, at_home } = begun;
+        let fingerprint = first.fingerprint(settings.auth.method());
+        let session = Session::new(settings.auth.renewal().is_some(), first, fingerprint, bearing, secrets);
+        let offline = offline.map(|reason| excerpt::fit(&session.redactor().redact(&reason)));
+        let Means { clock, rng, tokens, former } = means;
         Ok(Self {
             id: id.clone(),
             root,
             fixed_headers: fixed.headers,
             fixed_query: fixed.query,
             secret_query: fixed.secret_query,
-            credential,
+            session: Arc::new(session),
+            tokens,
+            former,
+            renews_at_home: at_home,
             offline,
-            redactor,
             transport,
             budget: Budget::default(),
             pauses: Pauses::default(),
@@ -173,14 +198,25 @@ impl Client {
         self.offline.as_deref()
     }
 
+    /// Why requests of this connection wait, if they do.
+    pub fn waits(&self) -> Option<OfflineView> {
+        self.session.offline(self.clock.mono())
+    }
+
+    /// The connection's file has changed and another client is in its place: requests that wait for these credentials
+    /// wait in vain.
+    pub fn retire(&self) {
+        self.session.retire();
+    }
+
     /// A text of any origin made fit to be shown: secrets masked, then cut, control characters escaped.
     pub fn clean(&self, text: &str) -> String {
-        excerpt::fit(&self.redactor.redact(text))
+        excerpt::fit(&self.session.redactor().redact(text))
     }
 
     /// A text with its secrets masked and nothing else changed.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.redactor.redact(text)
+        self.session.redactor().redact(text)
     }
 
     /// `POST https://host/path`: never the query, never a secret.
@@ -228,6 +264,35 @@ impl Client {
 /// it is known that no byte of the request left.
 fn connect_within(settings: &ClientSettings) -> Duration {
     settings.connect_timeout.min(settings.timeout / 5 * 4)
+}
+
+/// What the credential begins with.
+#[derive(Default)]
+struct Begun {
+    first: First,
+    /// None where it has to be fetched first.
+    bearing: Option<Arc<Bearing>>,
+    at_home: bool,
+}
+
+impl Begun {
+    fn render(settings: &ClientSettings, ctx: &Context<'_>, secrets: &mut Vec<Secret>) -> Result<Self, EvalError> {
+        let first = settings.auth.first(ctx)?;
+        let Some(renewal) = settings.auth.renewal() else {
+            let proof = settings.auth.prove(ctx)?;
+            secrets.extend(proof.secrets);
+            return Ok(Self { first, bearing: Some(Bearing::new(1, proof.credential, None)), at_home: false });
+        };
+        let errand = match renewal {
+            Renewal::Refresh(refresh) => &refresh.errand,
+            Renewal::OAuth2(oauth2) => &oauth2.errand,
+            Renewal::Login(login) => &login.errand,
+        };
+        // Data cannot move it to another origin, so any tokens will do to see where it goes.
+        let auth = ["token", "refresh_token", "client_id", "assertion"].map(|name| (name, Slot::Text("")));
+        let url = errand.uri.render_configured(&ctx.with(Root::Auth, Slot::Map(&auth)), &settings.base_uri)?;
+        Ok(Self { first, bearing: None, at_home: same_origin(&url, &settings.base_uri) })
+    }
 }
 
 /// What is rendered once per client.

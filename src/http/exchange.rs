@@ -1,18 +1,23 @@
 //! One request from first attempt to final outcome: send, judge, pause or back off, send again with the same
 //! ticket.
 
-use super::attempt::{Attempt, Outcome};
+use super::allowance::Told;
+use super::attempt::{Attempt, Outcome, With};
+use super::auth::MOST_CHALLENGES;
 use super::client::Client;
+use super::credentials::{Held, Standing};
 use super::request::Prepared;
 use super::verdict::ResponseRules;
 use crate::observe::event::{self, FailedAttempt};
 use crate::observe::meters::RequestOutcome;
 use crate::queue::Permit;
+use crate::queue::limits::{Allowance, LevelChange, Signal};
 use crate::value::json::Json;
 use crate::value::time::Mono;
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -107,40 +112,65 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// How far one request has come.
-struct Course<'a> {
-    client: &'a Client,
+pub(super) struct Course<'a> {
+    pub(super) client: &'a Arc<Client>,
     request: &'a Prepared,
     /// Attempts that left, refused ones included.
     attempts: u32,
     /// Attempts that count against `max_attempts`: a limited one was refused and does not.
     failures: u32,
+    /// Challenges of the method of authentication that were answered.
+    challenges: u32,
     /// Whether some attempt may have taken effect.
     open: bool,
+    /// Somebody waits for this one answer: no retries, no pauses.
+    pub(super) once: bool,
+    /// How long the last attempt took.
+    pub(super) took: Duration,
+    /// What it has been through with its credential.
+    pub(super) proof: Standing,
 }
 
 impl Client {
     /// Sends until the outcome is final. The permit is given back when this returns or is dropped.
     pub async fn exchange(
-        &self,
+        self: &Arc<Self>,
         permit: Permit,
         request: &Prepared,
         rules: Option<&ResponseRules>,
         want_json: bool,
     ) -> Result<Answer, Failure> {
-        let mut course = Course { client: self, request, attempts: 0, failures: 0, open: false };
-        if let Some(reason) = self.offline() {
+        Course::new(self, request).run(permit, rules.unwrap_or(&self.settings.response), want_json).await
+    }
+}
+
+impl Course<'_> {
+    /// Sends until the outcome is final.
+    pub(super) async fn run(
+        &mut self,
+        permit: Permit,
+        rules: &ResponseRules,
+        want_json: bool,
+    ) -> Result<Answer, Failure> {
+        let (client, course) = (self.client, self);
+        if let Some(reason) = client.offline() {
             return Err(course.failure(FailureClass::Auth, None, reason.to_owned(), None));
         }
-        let rules = rules.unwrap_or(&self.settings.response);
-        let mut permit = permit;
-        self.budget.first_attempt();
+        let mut permit = Held::fresh(permit);
+        client.budget.first_attempt();
         loop {
-            let started = self.clock.mono();
-            let attempt = self.attempt(request, rules, want_json).await;
+            let (granted, bearing) = course.ready(permit).await?;
+            let started = client.clock.mono();
+            let challenges = course.challenges < MOST_CHALLENGES;
+            let with = With { rules, want_json, credential: &bearing.credential, challenges };
+            let attempt = client.attempt(course.request, &with).await;
             course.count(&attempt, started);
+            course.report(&granted, &attempt, started);
+            course.judged(&bearing, &attempt).await;
             let wait = match attempt.outcome {
                 Outcome::Success(answer) => return Ok(Answer { attempts: course.attempts, ..answer }),
-                Outcome::Limited(asked) => course.pause(&permit, started, asked, attempt.status),
+                Outcome::Limited(_) if course.once => return Err(course.limited(attempt)),
+                Outcome::Limited(asked) => course.pause(&granted, started, asked, attempt.status),
                 Outcome::Unreachable { sent, open } => {
                     course.open |= open;
                     match course.next_attempt(sent) {
@@ -148,11 +178,40 @@ impl Client {
                         None => return Err(course.gave_up(attempt)),
                     }
                 }
-                Outcome::AuthFailed => return Err(course.ended(FailureClass::Auth, attempt)),
+                // Not a failure: the request was put off until the proof its answer asked for.
+                Outcome::Challenged => {
+                    course.challenges += 1;
+                    Duration::ZERO
+                }
+                // It did not even leave: the method cannot prove anything for a request like this.
+                Outcome::AuthFailed if attempt.status.is_none() => {
+                    return Err(course.ended(FailureClass::Auth, attempt));
+                }
+                Outcome::AuthFailed => {
+                    course.refused(&bearing, attempt).await?;
+                    permit = Held::used(granted);
+                    continue;
+                }
                 Outcome::Rejected => return Err(course.ended(FailureClass::Rejected, attempt)),
                 Outcome::Unreadable => return Err(course.ended(FailureClass::Unreadable, attempt)),
             };
-            permit = permit.again(wait).await.map_err(|_| course.cancelled())?;
+            permit = Held::fresh(granted.again(wait).await.map_err(|_| course.cancelled())?);
+        }
+    }
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn new(client: &'a Arc<Client>, request: &'a Prepared) -> Self {
+        Self {
+            client,
+            request,
+            attempts: 0,
+            failures: 0,
+            challenges: 0,
+            open: false,
+            once: false,
+            took: Duration::ZERO,
+            proof: Standing::default(),
         }
     }
 }
@@ -163,11 +222,12 @@ impl Course<'_> {
         let outcome = match &attempt.outcome {
             Outcome::Success(_) => RequestOutcome::Success,
             Outcome::Limited(_) => RequestOutcome::Limited,
-            Outcome::AuthFailed => RequestOutcome::AuthFailed,
+            Outcome::AuthFailed | Outcome::Challenged => RequestOutcome::AuthFailed,
             Outcome::Rejected | Outcome::Unreadable => RequestOutcome::Rejected,
             Outcome::Unreachable { .. } => RequestOutcome::Unreachable,
         };
         let took = self.client.clock.mono().since(started);
+        self.took = took;
         self.client.meters.attempt(outcome, took);
         if !matches!(attempt.outcome, Outcome::Limited(_)) {
             self.client.pauses.passed(started);
@@ -181,6 +241,24 @@ impl Course<'_> {
             took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "request answered"
         );
+    }
+
+    /// Tells the queue what it may learn from an attempt: how many the API stands at once, and what it says is left.
+    fn report(&self, permit: &Permit, attempt: &Attempt, started: Mono) {
+        let client = self.client;
+        let signal = match attempt.outcome {
+            Outcome::Limited(_) => Signal::Limited,
+            Outcome::Unreachable { .. } => Signal::Failed,
+            _ => Signal::Passed,
+        };
+        if let Some(change) = permit.learn(signal, started) {
+            let LevelChange { pool, from, to, cause } = change;
+            event::level_changed(&client.meters, &client.id, &pool.to_string(), (from, to), cause.name());
+        }
+        if let Some(Told { limit, remaining, resets }) = attempt.told {
+            permit.told(Allowance { limit, remaining, resets: resets.map(|left| client.clock.mono().plus(left)) });
+            client.meters.server_allows(limit, remaining, resets.map(|left| client.clock.utc() + left));
+        }
     }
 
     /// Holds the pool and says how long this request waits with it.
@@ -205,7 +283,7 @@ impl Course<'_> {
         self.failures = self.failures.saturating_add(1);
         let Self { client, request, .. } = self;
         let retry = &client.settings.retry;
-        if self.failures >= retry.max_attempts.get() || (sent && !retry.may_repeat(request)) {
+        if self.once || self.failures >= retry.max_attempts.get() || (sent && !retry.may_repeat(request)) {
             return None;
         }
         let now = client.clock.mono();
@@ -216,9 +294,15 @@ impl Course<'_> {
     fn retry(&self, wait: Duration, attempt: &Attempt) -> Duration {
         let request = self.shown();
         let failed = FailedAttempt { request: &request, status: attempt.status, cause: &attempt.message };
-        let Client { meters, id, .. } = self.client;
+        let Client { meters, id, .. } = self.client.as_ref();
         event::request_retried(meters, id, failed, self.attempts.saturating_add(1), wait);
         wait
+    }
+
+    /// The API refuses for now, and nobody waits until it does not.
+    fn limited(&self, attempt: Attempt) -> Failure {
+        let message = format!("the API limits requests now: {}", attempt.message);
+        self.ended(FailureClass::Unreachable, Attempt { message, ..attempt })
     }
 
     /// Unreachable for good. A write that is not known to be repeatable may have been taken all the same.
@@ -226,7 +310,7 @@ impl Course<'_> {
         self.ended(if self.is_unknown() { FailureClass::Unknown } else { FailureClass::Unreachable }, attempt)
     }
 
-    fn cancelled(&self) -> Failure {
+    pub(super) fn cancelled(&self) -> Failure {
         let (class, message) = if self.is_unknown() {
             (FailureClass::Unknown, "stopped before it was known whether the request had arrived")
         } else {
@@ -239,15 +323,21 @@ impl Course<'_> {
         self.open && self.request.is_write() && !self.request.is_repeatable()
     }
 
-    fn ended(&self, class: FailureClass, attempt: Attempt) -> Failure {
+    pub(super) fn ended(&self, class: FailureClass, attempt: Attempt) -> Failure {
         self.failure(class, attempt.status, attempt.message, attempt.excerpt)
     }
 
-    fn failure(&self, class: FailureClass, status: Option<u16>, message: String, excerpt: Option<String>) -> Failure {
+    pub(super) fn failure(
+        &self,
+        class: FailureClass,
+        status: Option<u16>,
+        message: String,
+        excerpt: Option<String>,
+    ) -> Failure {
         Failure { class, status, message, excerpt, request: self.shown(), attempts: self.attempts }
     }
 
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         self.client.describe(self.request.method, &self.request.url)
     }
 }

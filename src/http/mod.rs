@@ -3,23 +3,29 @@
 //! `request` renders, `auth` proves, `transport` sends, `body` reads, `verdict` judges; `attempt` does one round of
 //! that and `exchange` repeats it until the outcome is final.
 
+mod allowance;
 mod attempt;
 pub mod auth;
 mod body;
 mod budget;
 pub mod client;
+mod credentials;
 mod excerpt;
 pub mod exchange;
 mod headers;
+pub mod login;
 mod pauses;
+pub mod ping;
 mod query;
 mod redirect;
 pub mod request;
 pub mod retry;
 mod retry_after;
+mod session;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 pub mod transport;
 pub mod verdict;

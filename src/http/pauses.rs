@@ -86,6 +86,8 @@ mod tests {
             max_pause: Duration::from_mins(5),
             min_pause: Duration::from_millis(200),
             scope: PauseScope::Pool,
+            remaining_header: None,
+            reset_header: None,
         };
         let retry = Retry {
             max_attempts: NonZeroU32::MIN,

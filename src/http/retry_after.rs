@@ -24,7 +24,7 @@ fn longest(headers: &HeaderMap, name: &str, unit: RetryAfterUnit, now: DateTime<
     headers.get_all(name).iter().filter_map(|value| parse(value.to_str().ok()?, unit, now)).max()
 }
 
-fn parse(text: &str, unit: RetryAfterUnit, now: DateTime<Utc>) -> Option<Duration> {
+pub(super) fn parse(text: &str, unit: RetryAfterUnit, now: DateTime<Utc>) -> Option<Duration> {
     let text = text.trim();
     if text.len() > 64 {
         return None;
@@ -62,7 +62,7 @@ fn until(at: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
 
 /// The three forms of RFC 9110, and two more that are met in the wild. The name of the weekday is not checked:
 /// servers get it wrong.
-fn instant(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
     let after_weekday = text.split_once(',').map(|(_, rest)| rest.trim());
     let parse = |text: &str, format: &str| NaiveDateTime::parse_from_str(text, format).ok().map(|at| at.and_utc());
     after_weekday
@@ -87,6 +87,8 @@ mod tests {
             max_pause: Duration::from_mins(5),
             min_pause: Duration::ZERO,
             scope: PauseScope::Pool,
+            remaining_header: None,
+            reset_header: None,
         }
     }
 

@@ -2,9 +2,10 @@
 //! clients with short settings.
 
 use super::auth::Auth;
-use super::client::{Client, ClientSettings};
+use super::client::{Client, ClientSettings, Means};
 use super::request::{Method, Prepared};
 use super::retry::Retry;
+use super::tokens::{MemoryTokens, Tokens, WhenRefused};
 use super::transport::{BoxFuture, Transport, WireAnswer, WireError, WireRequest};
 use super::verdict::{AuthFailure, RateLimit, ResponseRules, RetryAfterUnit};
 use crate::observe::meters::ConnectionMeters;
@@ -139,6 +140,8 @@ pub(super) fn settings(base: &str) -> ClientSettings {
             max_pause: Duration::from_mins(5),
             min_pause: Duration::ZERO,
             scope: PauseScope::Pool,
+            remaining_header: None,
+            reset_header: None,
         },
         auth_failure: AuthFailure { rule: None, count_401: true },
         retry: Retry {
@@ -147,6 +150,7 @@ pub(super) fn settings(base: &str) -> ClientSettings {
             max: Duration::from_mins(1),
             unsafe_methods: false,
         },
+        ping: None,
         level: 4,
         vars: Json::parse("{\"account\":\"acme\"}").unwrap(),
         unresolved: Vec::new(),
@@ -156,7 +160,7 @@ pub(super) fn settings(base: &str) -> ClientSettings {
 
 /// A client with a queue of its own and, unless it is real, a scripted wire.
 pub(super) struct Bench {
-    pub client: Client,
+    pub client: Arc<Client>,
     pub script: Arc<Script>,
     pub clock: SharedClock,
     queue: Queue,
@@ -181,10 +185,12 @@ impl Bench {
         let clock = SystemClock::start();
         let script = Arc::new(Script { plays: Mutex::new(plays), seen: Mutex::default(), clock: clock.clone() });
         let (settings, meters, rng) = (Arc::new(settings), Arc::new(ConnectionMeters::silent()), SeededRng::seeded(7));
+        let tokens = Tokens::new(Arc::new(MemoryTokens::default()), WhenRefused::GiveUp);
+        let means = Means { clock: clock.clone(), rng, tokens, former: Vec::new() };
         let client = if real {
-            Client::new(&id(), settings, meters, clock.clone(), rng)
+            Client::new(&id(), settings, meters, means)
         } else {
-            Client::with_transport(&id(), settings, meters, clock.clone(), rng, script.clone())
+            Client::with_transport(&id(), settings, meters, means, script.clone())
         };
         let queue = Queue::start(clock.clone());
         queue.apply(vec![LineSpec {
@@ -197,7 +203,7 @@ impl Bench {
             },
             meters: Arc::new(ConnectionMeters::silent()),
         }]);
-        Self { client: client.unwrap(), script, clock, queue }
+        Self { client: Arc::new(client.unwrap()), script, clock, queue }
     }
 
     /// The right to send.

@@ -36,6 +36,10 @@ pub struct RateLimit {
     pub min_pause: Duration,
     /// Who waits.
     pub scope: crate::queue::limits::PauseScope,
+    /// Where the server says how many requests are left.
+    pub remaining_header: Option<String>,
+    /// Where it says until when.
+    pub reset_header: Option<String>,
 }
 
 /// `retry_after_unit`

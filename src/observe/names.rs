@@ -63,6 +63,8 @@ pub const RUN_OUTCOMES: &[&str] = &["succeeded", "errors", "failed", "cancelled"
 pub const RECORD_OUTCOMES: &[&str] = &["exported", "delivered", "filtered", "failed", "dismissed"];
 /// Values of `outcome` of an attempt.
 pub const REQUEST_OUTCOMES: &[&str] = &["success", "limited", "auth_failed", "rejected", "unreachable"];
+/// Values of `direction` of a change of an adaptive level.
+pub const DIRECTIONS: &[&str] = &["raised", "lowered"];
 /// Values of `outcome` of a reload.
 pub const RELOAD_OUTCOMES: &[&str] = &["applied", "rejected"];
 /// Values of `reason` of a skipped occurrence.
@@ -124,6 +126,17 @@ table! {
         "Requests in flight";
     CONNECTION_LIMIT = "flowgate_connection_concurrency_limit", Kind::Gauge, Count, &[CONNECTION],
         "Concurrency limit in force; the lender's for a connection that borrows";
+    CONNECTION_OFFLINE = "flowgate_connection_offline", Kind::Gauge, Flag, &[CONNECTION],
+        "1 while the connection's credentials are refused and its requests wait";
+    CONNECTION_LIMIT_CHANGES = "flowgate_connection_concurrency_changes_total", Kind::Counter, Count,
+        &[CONNECTION, Label { name: "direction", values: DIRECTIONS }],
+        "Changes of an adaptive concurrency level set off by answers to this connection";
+    SERVER_LIMIT = "flowgate_connection_server_limit", Kind::Gauge, Count, &[CONNECTION],
+        "Requests the server allows in its own window; absent until it says so";
+    SERVER_REMAINING = "flowgate_connection_server_remaining", Kind::Gauge, Count, &[CONNECTION],
+        "Requests the server said are left in its own window; absent until it says so";
+    SERVER_RESET = "flowgate_connection_server_reset_timestamp_seconds", Kind::Gauge, Seconds, &[CONNECTION],
+        "When the server's own window ends; absent until it says so";
     QUEUE_DEPTH = "flowgate_queue_depth", Kind::Gauge, Count, &[CONNECTION],
         "Requests waiting in line";
     QUEUE_OLDEST = "flowgate_queue_oldest_age_seconds", Kind::Gauge, Seconds, &[CONNECTION],

@@ -204,6 +204,7 @@ mod tests {
                 let meters = ConnectionMeters::of(&connection(id));
                 meters.attempt(RequestOutcome::Limited, Duration::from_millis(20));
                 meters.paused(Duration::from_millis(1500));
+                meters.server_allows(Some(100), Some(12), Some(at));
             }
         });
         recorder.upkeep();

@@ -2,6 +2,7 @@
 
 use crate::observe::meters::ConnectionMeters;
 use crate::value::id::ConnectionId;
+use crate::value::time::Mono;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub enum Level {
     Burst(NonZeroU32),
     /// `concurrency_level`.
     Fixed(NonZeroU32),
+    /// `concurrency_level = { max, adaptive = true }`: never more than this.
+    Adaptive(NonZeroU32),
     /// `borrow_concurrency_from`: this line sends under the lender's pool.
     Borrow(ConnectionId),
 }
@@ -82,6 +85,63 @@ pub enum PauseScope {
     Pool,
     /// Only this connection's line waits.
     Connection,
+}
+
+/// What one attempt says about how many an API stands at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// An answer, whatever it says.
+    Passed,
+    /// Refused for now.
+    Limited,
+    /// Nothing that could be judged came back.
+    Failed,
+}
+
+/// Why an adaptive level changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It was used up and answers came as fast as ever.
+    Room,
+    /// The server refused for now.
+    Limited,
+    /// Answers took much longer than they do at best.
+    Slow,
+}
+
+impl Cause {
+    /// As written in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Room => "room",
+            Self::Limited => "limited",
+            Self::Slow => "slow",
+        }
+    }
+}
+
+/// An adaptive level changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LevelChange {
+    /// Whose level.
+    pub pool: LineId,
+    /// Before.
+    pub from: u32,
+    /// From now on.
+    pub to: u32,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What a server last said is left of its own limit, as far as it said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Allowance {
+    /// Requests allowed in its window.
+    pub limit: Option<u64>,
+    /// Of them left.
+    pub remaining: Option<u64>,
+    /// When the window ends.
+    pub resets: Option<Mono>,
 }
 
 /// One line with its limits and the meters it reports to.

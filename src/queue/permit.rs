@@ -1,9 +1,10 @@
 //! The right to send one request, and the wait for it. Dropping either is the only way out of the queue.
 
 use super::handle::QueueClosed;
-use super::limits::PauseScope;
+use super::limits::{Allowance, LevelChange, PauseScope, Signal};
 use super::shared::Shared;
 use super::state::Ticket;
+use crate::value::time::Mono;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -30,6 +31,22 @@ impl Permit {
         self.place.shared.with(|locked, now| locked.state.pause(ticket, now.plus(pause), scope));
     }
 
+    /// An attempt under this permit, begun at `started`, has ended. Gives the change where that moved an adaptive level.
+    pub fn learn(&self, signal: Signal, started: Mono) -> Option<LevelChange> {
+        let ticket = self.place.ticket?;
+        self.place.shared.with(|locked, now| {
+            let (change, lines) = locked.state.learn(ticket, signal, started, now)?;
+            locked.level_changed(&lines);
+            Some(change)
+        })
+    }
+
+    /// Remembers, for whoever looks at the line, what the server said is left of its limit.
+    pub fn told(&self, allowance: Allowance) {
+        let Some(ticket) = self.place.ticket else { return };
+        self.place.shared.with(|locked, _| locked.state.told(ticket, allowance));
+    }
+
     /// Gives the permit back and waits for the next one at the ticket's old place, not before `delay` has passed
     /// (and not before any pause ends). At level 1 the line waits behind it; above it others pass. After `pause`, the
     /// delay makes the pause longer where it reaches beyond it.
@@ -45,6 +62,30 @@ impl Permit {
             Ok(())
         })?;
         Waiting(place).await
+    }
+
+    /// Gives the permit back and lets the ticket stand aside until `ready`: others pass it, at level 1 too. Then waits
+    /// for the next permit at the ticket's old place.
+    pub async fn once<T>(self, ready: impl Future<Output = T>) -> Result<(Permit, T), QueueClosed> {
+        let Self { place, .. } = self;
+        let Some(ticket) = place.ticket else { return Err(QueueClosed) };
+        let shared = place.shared.clone();
+        shared.with(|locked, now| {
+            if locked.closed {
+                return Err(QueueClosed);
+            }
+            locked.state.step_aside(ticket, now);
+            locked.state.line_of(ticket).into_iter().for_each(|line| locked.report(line));
+            Ok(())
+        })?;
+        let mut waiting = Waiting(place);
+        let told = tokio::select! {
+            // Nothing is granted to a ticket that stands aside: this ends when the queue closes.
+            permit = &mut waiting => return Err(permit.err().unwrap_or(QueueClosed)),
+            told = ready => told,
+        };
+        shared.with(|locked, _| locked.state.recall(ticket));
+        Ok((waiting.await?, told))
     }
 
     /// How long the ticket stood in line before this permit.

@@ -125,6 +125,15 @@ impl Locked {
         self.report(line);
     }
 
+    /// Shows the level that these lines send under now.
+    pub(super) fn level_changed(&mut self, lines: &[LineKey]) {
+        for line in lines {
+            if let Some(meters) = self.meters.get(line) {
+                meters.limit(self.state.level(*line).unwrap_or_default());
+            }
+        }
+    }
+
     /// Forgets the meters of lines that have gone.
     pub(super) fn forget_closed(&mut self) {
         let lines: Vec<LineKey> = self.meters.keys().copied().collect();

@@ -3,7 +3,8 @@
 
 use super::past::Recall;
 use super::scope::{Lane, Lanes};
-use crate::http::client::Client;
+use crate::http::client::{Client, Means};
+use crate::http::tokens::Tokens;
 use crate::model::connection::Connection;
 use crate::model::snapshot::Snapshot;
 use crate::observe::meters::{ConnectionMeters, FlowMeters};
@@ -24,6 +25,8 @@ pub struct Services {
     pub clock: SharedClock,
     /// Chance.
     pub rng: SharedRng,
+    /// Renewed credentials.
+    pub tokens: Arc<Tokens>,
     /// What survives a restart.
     pub store: Arc<dyn Store>,
     /// How many processes have owned the state, this one included.
@@ -87,6 +90,15 @@ impl Generation {
         services.queue.apply(self.specs.clone());
     }
 
+    /// Tells the clients that another one has taken the place of: what waits for their credentials waits in vain.
+    pub fn retire(&self, before: &Self) {
+        for (id, old) in before.lanes.iter() {
+            if self.lanes.get(id).is_none_or(|new| !Arc::ptr_eq(&new.client, &old.client)) {
+                old.client.retire();
+            }
+        }
+    }
+
     /// A flow's series.
     pub fn meters(&self, flow: &FlowId) -> Arc<FlowMeters> {
         self.flow_meters.get(flow).cloned().unwrap_or_else(|| Arc::new(FlowMeters::of(flow)))
@@ -112,6 +124,12 @@ impl Generation {
 }
 
 fn client(connection: &Connection, meters: &Arc<ConnectionMeters>, services: &Services) -> Result<Client, NotReady> {
-    Client::new(&connection.id, connection.http.clone(), meters.clone(), services.clock.clone(), services.rng.clone())
-        .map_err(|cause| NotReady { connection: connection.id.clone(), cause })
+    let Services { clock, rng, tokens, .. } = services.clone();
+    Client::new(
+        &connection.id,
+        connection.http.clone(),
+        meters.clone(),
+        Means { clock, rng, tokens, former: connection.formerly.clone() },
+    )
+    .map_err(|cause| NotReady { connection: connection.id.clone(), cause })
 }

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// What stands in place of a secret, always the same width.
@@ -39,8 +39,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Masks secrets in texts: as they are, percent-encoded in any style, escaped inside JSON strings, and in base64
-/// (also as a part of a longer base64 text). Cheap to clone. Each text is read once, without a limit on how many
+/// Masks secrets in texts: as they are, percent-encoded in any style, escaped inside JSON strings, in hexadecimal, and
+/// in base64 (also as a part of a longer base64 text). Cheap to clone. Each text is read once, without a limit on how many
 /// secrets are known.
 #[derive(Clone, Default)]
 pub struct Redactor {
@@ -72,6 +72,7 @@ impl Redactor {
         let mut encoded = BTreeSet::new();
         for secret in &secrets {
             add_base64(&mut encoded, secret);
+            add_hex(&mut encoded, secret);
         }
         let plain = secrets.iter().map(|secret| Form { text: (*secret).to_owned(), spelled: true });
         let forms: Vec<Form> = plain.chain(encoded.into_iter().map(|text| Form { text, spelled: false })).collect();
@@ -202,6 +203,15 @@ fn hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
 }
 
+fn add_hex(forms: &mut BTreeSet<String>, secret: &str) {
+    let lower = secret.bytes().fold(String::with_capacity(secret.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    forms.insert(lower.to_uppercase());
+    forms.insert(lower);
+}
+
 fn add_base64(forms: &mut BTreeSet<String>, secret: &str) {
     for engine in [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD] {
         forms.insert(engine.encode(secret));
@@ -251,6 +261,7 @@ mod tests {
             path.to_string(),
             raw_query.to_string(),
             utf8_percent_encode(SECRET, NON_ALPHANUMERIC).to_string().to_lowercase(),
+            SECRET.bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat(),
             STANDARD.encode(SECRET),
             URL_SAFE_NO_PAD.encode(SECRET),
             format!("Basic {}", STANDARD.encode(format!("u:{SECRET}"))),

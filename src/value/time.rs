@@ -52,6 +52,9 @@ pub trait Rng: Send + Sync + 'static {
         let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(if nanos == u64::MAX { self.next_u64() } else { self.next_u64() % (nanos + 1) })
     }
+
+    /// Bytes that nobody can guess and that never come twice, for nonces; none when the system has no more to give.
+    fn nonce(&self) -> Option<[u8; 16]>;
 }
 
 /// The shared source of chance.
@@ -80,22 +83,32 @@ impl Clock for SystemClock {
 }
 
 /// Seeded chance: the operating system's in production, a fixed seed in tests.
-pub struct SeededRng(std::sync::Mutex<fastrand::Rng>);
+pub struct SeededRng {
+    numbers: std::sync::Mutex<fastrand::Rng>,
+    /// Nonces come from the operating system, not from the seed.
+    secure: bool,
+}
 
 impl SeededRng {
     /// The same numbers for the same seed.
     pub fn seeded(seed: u64) -> SharedRng {
-        Arc::new(Self(std::sync::Mutex::new(fastrand::Rng::with_seed(seed))))
+        Arc::new(Self { numbers: std::sync::Mutex::new(fastrand::Rng::with_seed(seed)), secure: false })
     }
     /// A different sequence in every process.
     pub fn from_system() -> SharedRng {
-        Arc::new(Self(std::sync::Mutex::new(fastrand::Rng::new())))
+        Arc::new(Self { numbers: std::sync::Mutex::new(fastrand::Rng::new()), secure: true })
     }
 }
 
 impl Rng for SeededRng {
     fn next_u64(&self) -> u64 {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).u64(..)
+        self.numbers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).u64(..)
+    }
+    fn nonce(&self) -> Option<[u8; 16]> {
+        if self.secure {
+            return ring::rand::generate(&ring::rand::SystemRandom::new()).ok().map(ring::rand::Random::expose);
+        }
+        Some((u128::from(self.next_u64()) << 64 | u128::from(self.next_u64())).to_be_bytes())
     }
 }
 

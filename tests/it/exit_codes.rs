@@ -58,7 +58,7 @@ fn wrong_usage_is_64_and_says_what_was_meant() {
         (&["run", "copy", "--since", "2026-01-01"], &["run --since", "not supported yet"]),
         (&["run", "copy", "--limit", "0"], &["--limit"]),
         (&["run", "copy", "--log-level", "loud"], &["--log-level"]),
-        (&["ping"], &["`flowgate ping` is not supported yet"]),
+        (&["explain"], &["`flowgate explain` is not supported yet"]),
         (&["errors", "list"], &["not supported yet"]),
         (&["check", "--format", "sarif"], &["not supported yet"]),
         (&["status", "--format", "github"], &["--format github"]),

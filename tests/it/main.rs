@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 #![expect(clippy::float_cmp, reason = "series of counts and flags are whole numbers, exact in a float")]
 
+mod adaptive;
 mod auth;
 mod bad_answers;
 mod bodies;
 mod borrowing;
+mod canary;
 mod config_hostile;
 mod dry_run;
 mod engine;
@@ -15,11 +17,15 @@ mod exit_codes;
 mod hostile;
 mod isolation;
 mod level;
+mod login;
 mod metrics;
+mod offline;
 mod pace;
 mod paging;
+mod ping;
 mod readme;
 mod reload;
+mod renewal;
 mod sample_projects;
 mod schedule;
 mod serve;

@@ -4,6 +4,7 @@ use super::*;
 use crate::app::output::Stdout;
 use crate::app::{Host, State};
 use crate::config::Env;
+use crate::http::tokens::WhenRefused;
 use crate::observe::task;
 use crate::store::RunFilter;
 use crate::value::time::{Clock, Mono, SeededRng, SystemClock};
@@ -61,7 +62,7 @@ fn project(flows: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
 async fn kept(host: &Host, state: &State, count: usize) -> (Vec<String>, Vec<String>) {
     let (_, loaded) = host.load().unwrap();
     let snapshot = Arc::new(loaded.snapshot.unwrap());
-    let supervisor = host.supervise(snapshot, Arc::new(Stdout::new()), state).unwrap();
+    let supervisor = host.supervise(snapshot, Arc::new(Stdout::new()), state, WhenRefused::Hold).unwrap();
     supervisor.look_back().await.unwrap();
     let stop = CancellationToken::new();
     let marks = saved_marks(state.store.as_ref()).await.unwrap();

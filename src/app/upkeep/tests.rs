@@ -4,6 +4,7 @@ use super::*;
 use crate::app::output::Stdout;
 use crate::app::{Host, State};
 use crate::config::Env;
+use crate::http::tokens::WhenRefused;
 use crate::store::{ErrorRow, ErrorState, Phase, RunFilter, RunKind, RunRow, Store, Tally};
 use crate::value::time::{Clock, SeededRng, SharedClock, SystemClock};
 use chrono::TimeDelta;
@@ -75,7 +76,7 @@ async fn bench(connection: &str, error: ErrorRow) -> Bench {
     let state = State::in_memory();
     let store = state.store.clone();
     store.commit(vec![Write::Begin(Box::new(run())), Write::Error(Box::new(error))]).await.unwrap();
-    let supervisor = host.supervise(Arc::new(snapshot), Arc::new(Stdout::new()), &state).unwrap();
+    let supervisor = host.supervise(Arc::new(snapshot), Arc::new(Stdout::new()), &state, WhenRefused::Hold).unwrap();
     let tallies = Tallies::default();
     tallies.take(store.tallies().await.unwrap(), clock.utc());
     Bench { _root: root, supervisor, store, clock, tallies, stop: CancellationToken::new() }

@@ -7,7 +7,7 @@ use super::super::{Exit, Globals, summary};
 use super::Place;
 use crate::app::errors::{Retried, retry as begin};
 use crate::app::output::Stdout;
-use crate::app::run::{Finished, Options, Refused, Started, Stopped, to_the_end};
+use crate::app::run::{Finished, Options, Refused, Started, Stopped, WhenRefused, to_the_end};
 use crate::app::{Host, State};
 use crate::store::ErrorFilter;
 use crate::store::socket::{Ask, RetryBegun};
@@ -72,7 +72,7 @@ async fn here(globals: &Globals, host: &Host, state: State, filter: ErrorFilter)
         globals.complain(&text);
         exit
     };
-    let supervisor = host.supervise(snapshot, Arc::new(Stdout::new()), &state);
+    let supervisor = host.supervise(snapshot, Arc::new(Stdout::new()), &state, WhenRefused::GiveUp);
     let supervisor = supervisor.map_err(|error| failed(error.to_string(), Exit::Config))?;
     supervisor.look_back().await.map_err(|error| failed(error.to_string(), Exit::Temporary))?;
     let bars = Bars::start(globals, host.clock.clone());

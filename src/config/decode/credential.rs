@@ -43,7 +43,34 @@ const PLAIN: &[&str] = &[
     "path",
     "method",
     "relative_uri",
+    "media_type",
+    "timeout",
+    "grant",
+    "token_uri",
+    "authorize_uri",
+    "client_id",
+    "scopes",
+    "scope_delimiter",
+    "credentials_in",
+    "grant_type",
     "token_path",
+    "refresh_token_path",
+    "expires_in_path",
+    "expires_in",
+    "status",
+    "values",
+    "success_status",
+    "header",
+    "digest",
+    "nonce_encoding",
+    "digest_encoding",
+    "algorithm",
+    "ttl",
+    "as",
+    "region",
+    "service",
+    "signature_method",
+    "realm",
     "env",
     "file",
     "command",
@@ -65,7 +92,7 @@ fn mask_in(file: &File<'_>, table: &DeTable<'_>, all: bool, depth: usize) {
     const DEEPEST: usize = 16;
     for (key, value) in table {
         let name: &str = key.get_ref();
-        let here = (all && !PLAIN.contains(&name)) || names_credential(name);
+        let here = if all && PLAIN.contains(&name) { false } else { all || names_credential(name) };
         match value.get_ref() {
             DeValue::Table(inner) if depth < DEEPEST => {
                 // A source names where the credential is, which is no secret; a `default` beside it may be one.

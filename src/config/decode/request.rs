@@ -11,7 +11,7 @@ use crate::value::tree::Tree;
 use crate::value::uri::UriTemplate;
 use std::time::Duration;
 
-const METHODS: &[(&str, Method)] = &[
+pub(super) const METHODS: &[(&str, Method)] = &[
     ("GET", Method::Get),
     ("HEAD", Method::Head),
     ("POST", Method::Post),

@@ -40,7 +40,7 @@ pub(in crate::config) struct Scope<'a> {
 }
 
 /// Roots whose tables are not built yet.
-const NOT_YET: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window, Root::Each, Root::Lookup, Root::Auth];
+const NOT_YET: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window, Root::Each, Root::Lookup];
 
 impl<'a> Scope<'a> {
     /// Texts of a connection file: `connection` and `flow.id`.
@@ -126,6 +126,9 @@ impl<'a> Scope<'a> {
             Root::Page | Root::Previous => {
                 Some("`page` and `previous` need a method under `[export.paging]`".to_owned())
             }
+            Root::Auth => Some(
+                "`auth` holds what was renewed: use it below `refresh`, or below `[auth.custom]` beside one".to_owned(),
+            ),
             Root::Item | Root::Index | Root::Parent => Some("it exists inside `each` only".to_owned()),
             _ => None,
         }
@@ -138,12 +141,13 @@ impl<'a> Scope<'a> {
             Root::Flow => &["id", "vars"],
             Root::Run => &["id", "started_at", "trigger"],
             Root::Export => &["name"],
+            Root::Auth => &["token", "refresh_token", "client_id", "assertion"],
             Root::Page => &["number", "offset", "token", "size"],
             Root::Previous => &["body", "records", "last_record", "headers", "links", "status", "number"],
             _ => return None,
         };
         let Some(first) = members.first() else {
-            let secret = root == Root::Connection;
+            let secret = matches!(root, Root::Connection | Root::Auth);
             let finding = Finding::error("unknown-variable", format!("`{}` alone is no value", root.name()));
             return secret.then(|| finding.help_if(suggest::one_of(known)));
         };

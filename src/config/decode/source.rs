@@ -1,4 +1,4 @@
-//! Sources: values that stand outside the files, in the environment or in files of their own.
+//! Sources: values that stand outside the files: in the environment, in files of their own, or with another program.
 
 use super::file::Finding;
 use super::table::Reported;
@@ -20,20 +20,31 @@ pub(in crate::config) struct Sources<'a> {
     env: &'a dyn Env,
     /// Absolute path to hash of the content, `absent` when it could not be read.
     named: RefCell<BTreeMap<PathBuf, String>>,
+    /// Hashes of what commands gave: a value that changed makes its connection another one.
+    given: RefCell<Vec<String>>,
 }
 
 impl<'a> Sources<'a> {
     pub(in crate::config) fn new(root: &'a Path, env: &'a dyn Env) -> Self {
-        Self { root, env, named: RefCell::default() }
+        Self { root, env, named: RefCell::default(), given: RefCell::default() }
     }
 
-    /// Files named so far with the hashes of their contents.
-    pub(in crate::config) fn named(self) -> BTreeMap<PathBuf, String> {
-        self.named.into_inner()
+    /// Files named so far with the hashes of their contents, and hashes of what commands gave.
+    pub(in crate::config) fn named(self) -> (BTreeMap<PathBuf, String>, Vec<String>) {
+        (self.named.into_inner(), self.given.into_inner())
     }
 
     fn variable(&self, name: &str) -> Result<String, String> {
         self.env.var(name).map(trimmed).ok_or_else(|| format!("environment variable `{name}` is not set"))
+    }
+
+    /// Runs a command, where commands are run at all.
+    fn command(&self, words: &[String]) -> Option<Result<String, String>> {
+        let output = self.env.output(self.root, words)?;
+        if let Ok(text) = &output {
+            self.given.borrow_mut().push(crate::config::hash(text.as_bytes()));
+        }
+        Some(output.map(trimmed))
     }
 
     /// Reads a file; the second part says whether everybody on this machine may read it too.
@@ -84,45 +95,78 @@ struct Found {
     value: Result<String, String>,
     /// Anyone on this machine may read it.
     open: bool,
+    /// Nobody has looked: it is a command, and commands are not run here.
+    unseen: bool,
+}
+
+impl Found {
+    fn closed(value: Result<String, String>) -> Self {
+        Self { value, open: false, unseen: false }
+    }
 }
 
 impl Value<'_> {
-    /// Reads `{ env }` or `{ file }`; `default` is allowed where the value is no secret.
+    /// Reads `{ env }`, `{ file }` or `{ command }`; `default` is allowed where the value is no secret.
     fn source(&self, sources: &Sources<'_>, with_default: bool) -> Option<Found> {
         let table = self.table()?;
-        let (env, file) = (table.take("env"), table.take("file"));
+        let kinds = ["env", "file", "command"].map(|name| table.take(name));
         let default = if with_default { table.take("default") } else { None };
-        table.not_yet(&["command"]);
         table.finish();
-        let found = match (env, file) {
-            (Some(_), Some(second)) => {
-                second.report_key(Finding::error("conflicting-keys", "a source is either `env` or `file`, not both"));
-                return None;
-            }
-            (Some(env), None) => Found { value: sources.variable(env.string()?), open: false },
-            (None, Some(file)) => match sources.file(file.string()?) {
-                Ok((value, open)) => Found { value: Ok(value), open },
-                Err(reason) => Found { value: Err(reason), open: false },
+        let mut given: Vec<_> = kinds.iter().flatten().collect();
+        given.sort_by_key(|value| value.key_at().start);
+        if let [_, second, ..] = given[..] {
+            let finding = Finding::error("conflicting-keys", "a source is one of `env`, `file` and `command`");
+            second.report_key(finding.help("keep one of them"));
+            return None;
+        }
+        let found = match kinds {
+            [Some(env), ..] => Found::closed(sources.variable(env.string()?)),
+            [_, Some(file), _] => match sources.file(file.string()?) {
+                Ok((value, open)) => Found { open, ..Found::closed(Ok(value)) },
+                Err(reason) => Found::closed(Err(reason)),
             },
-            (None, None) if table.has("command") => return None,
-            (None, None) => {
+            [.., Some(command)] => match sources.command(&command.words()?) {
+                Some(value) => Found::closed(value),
+                None => Found { unseen: true, ..Found::closed(Err("its command is not run here".to_owned())) },
+            },
+            [None, None, None] => {
                 let finding = Finding::error("missing-key", format!("`{}` names no source", self.key)).key(&self.key);
-                table.report(finding.help("write `{ env = \"NAME\" }` or `{ file = \"path\" }`"));
+                let help =
+                    "write `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ command = [\"program\", \"argument\"] }`";
+                table.report(finding.help(help));
                 return None;
             }
         };
-        match (found.value, default) {
-            (Err(_), Some(default)) => Some(Found { value: Ok(default.string()?.to_owned()), open: false }),
-            (value, _) => Some(Found { value, ..found }),
+        match (&found.value, default) {
+            (Err(_), Some(default)) => Some(Found::closed(Ok(default.string()?.to_owned()))),
+            _ => Some(found),
         }
     }
 
-    fn unresolved(&self, reason: &str) {
+    /// A program and its arguments.
+    fn words(&self) -> Option<Vec<String>> {
+        if self.raw_str().is_some() {
+            let finding = Finding::error("wrong-type", format!("`{}` takes a list, not a string", self.key));
+            self.report(finding.help("there is no shell: write `[\"program\", \"argument\"]`"));
+            return None;
+        }
+        let words = self.strings()?;
+        if words.first().is_none_or(String::is_empty) {
+            self.report(Finding::error("out-of-range", format!("`{}` names no program", self.key)));
+            return None;
+        }
+        Some(words)
+    }
+
+    fn unresolved(&self, reason: &str, unseen: bool) {
+        if unseen {
+            return;
+        }
         let finding = Finding::warning("unresolved-source", format!("`{}` does not resolve: {reason}", self.key));
         self.report(finding.help("until it does, whatever needs it is offline"));
     }
 
-    /// A secret: `{ env }` or `{ file }`, never a literal. The inner result is what the process will find.
+    /// A secret: a source, never a literal. The inner result is what the process will find.
     pub(in crate::config) fn secret(&self, sources: &Sources<'_>) -> Option<Result<Secret, String>> {
         if !self.is_table() {
             self.literal_secret();
@@ -139,7 +183,7 @@ impl Value<'_> {
         Some(match found.value {
             Ok(value) => Ok(Secret::new(value)),
             Err(reason) => {
-                self.unresolved(&reason);
+                self.unresolved(&reason, found.unseen);
                 Err(reason)
             }
         })
@@ -155,10 +199,11 @@ impl Value<'_> {
         if !is_source {
             return self.json().map(Ok).ok_or(Reported);
         }
-        Ok(match self.source(sources, true).ok_or(Reported)?.value {
+        let found = self.source(sources, true).ok_or(Reported)?;
+        Ok(match found.value {
             Ok(text) => Ok(serde_json::Value::String(text)),
             Err(reason) => {
-                self.unresolved(&reason);
+                self.unresolved(&reason, found.unseen);
                 Err(reason)
             }
         })

@@ -1,6 +1,7 @@
 //! `[auth.token]`: a token in a header, in the query, or in the body.
 
-use super::{Credential, Proof, render, sensitive};
+use super::refresh::Refresh;
+use super::{Credential, Proof, auth_text, render, sensitive};
 use crate::http::transport::WireRequest;
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
@@ -25,19 +26,25 @@ pub enum Location {
 /// `[auth.token]`
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// Template over the connection.
-    pub token: Template,
+    /// Template over the connection; may be absent where there is a `refresh`.
+    pub token: Option<Template>,
     /// Where it goes.
     pub location: Location,
     /// Header, query or body field name.
     pub name: String,
     /// Before the token in a header; empty sends it bare.
     pub scheme: String,
+    /// `refresh`
+    pub refresh: Option<Refresh>,
 }
 
 impl Token {
     pub(super) fn prove(&self, ctx: &Context<'_>) -> Result<Proof, EvalError> {
-        let token = render(&self.token, ctx, "auth.token.token")?;
+        let token = match (auth_text(ctx, "token"), &self.token) {
+            (Some(renewed), _) => renewed.to_owned(),
+            (None, Some(template)) => render(template, ctx, "auth.token.token")?,
+            (None, None) => return Ok(Proof { credential: Credential::None, secrets: Vec::new() }),
+        };
         let secret = Secret::new(token.as_str());
         let credential = match self.location {
             Location::Header => {

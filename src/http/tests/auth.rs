@@ -20,9 +20,15 @@ fn template(text: &str) -> Template {
 }
 
 fn with_token(location: Location, name: &str, scheme: &str) -> ClientSettings {
-    let token = template("{{connection.secrets.token}}");
+    let token = Some(template("{{connection.secrets.token}}"));
     ClientSettings {
-        auth: Auth::Token(Token { token, location, name: name.to_owned(), scheme: scheme.to_owned() }),
+        auth: Auth::Token(Box::new(Token {
+            token,
+            location,
+            name: name.to_owned(),
+            scheme: scheme.to_owned(),
+            refresh: None,
+        })),
         secrets: vec![("token".to_owned(), Ok(Secret::new(CANARY)))],
         ..settings(BASE)
     }
@@ -213,12 +219,13 @@ async fn credentials_that_cannot_travel_are_named_and_not_shown() {
     let name = build(with_basic("a:b", "x")).unwrap();
     assert!(name.contains("auth.basic.username"), "{name}");
     let mut broken = with_token(Location::Header, "Authorization", "Bearer");
-    broken.auth = Auth::Token(Token {
-        token: template("evil\r\nX-Evil: 1"),
+    broken.auth = Auth::Token(Box::new(Token {
+        token: Some(template("evil\r\nX-Evil: 1")),
         location: Location::Header,
         name: "Authorization".to_owned(),
         scheme: String::new(),
-    });
+        refresh: None,
+    }));
     let text = build(broken).unwrap();
     assert!(text.contains("auth.token.token") && !text.contains("evil"), "{text}");
 }

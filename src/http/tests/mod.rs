@@ -2,7 +2,10 @@
 
 mod auth;
 mod limits;
+mod renewal;
 mod requests;
 mod retries;
+mod seed;
+mod signing;
 mod verdicts;
 mod wire;

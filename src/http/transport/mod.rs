@@ -21,6 +21,11 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Transport: Send + Sync + 'static {
     /// Sends. Dropping the future, or the answer's body, closes the connection it used.
     fn send(&self, request: WireRequest) -> BoxFuture<'_, Result<WireAnswer, WireError>>;
+
+    /// The version of TLS the last answer came over, where there was one.
+    fn tls(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Exactly what leaves: credentials included. No Debug, so that it cannot be logged.

@@ -4,9 +4,10 @@ use super::resolve::{Guarded, is_link_local};
 use super::{BoxFuture, Phase, Transport, WireAnswer, WireError, WireRequest};
 use crate::http::request::Method;
 use futures_util::StreamExt;
+use reqwest::tls::{TlsInfo, Version};
 use std::error::Error;
 use std::fmt::Write as _;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use url::{Host, Url};
 
@@ -34,6 +35,8 @@ pub struct Wiring {
 pub struct ReqwestTransport {
     wiring: Wiring,
     client: OnceLock<Result<reqwest::Client, String>>,
+    /// Version of TLS of the last answer.
+    tls: Mutex<Option<&'static str>>,
 }
 
 impl ReqwestTransport {
@@ -45,7 +48,7 @@ impl ReqwestTransport {
             tls: foreign_tls || base.scheme() == "https",
             link_local: base.host().map(|h| h.to_owned()),
         };
-        Self { wiring, client: OnceLock::new() }
+        Self { wiring, client: OnceLock::new(), tls: Mutex::default() }
     }
 
     fn client(&self) -> Result<&reqwest::Client, WireError> {
@@ -90,6 +93,7 @@ fn build(wiring: &Wiring) -> Result<reqwest::Client, String> {
         .http1_only()
         .http1_max_headers(MAX_HEADERS)
         .tcp_nodelay(true)
+        .tls_info(true)
         .connect_timeout(wiring.connect_timeout)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(wiring.idle)
@@ -108,6 +112,8 @@ impl Transport for ReqwestTransport {
             *wire.headers_mut() = request.headers;
             *wire.body_mut() = request.body.map(reqwest::Body::from);
             let answer = self.client()?.execute(wire).await.map_err(|e| wire_error(e, Phase::Sent))?;
+            let version = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::version).map(version);
+            *self.tls.lock().unwrap_or_else(PoisonError::into_inner) = version;
             Ok(WireAnswer {
                 status: answer.status().as_u16(),
                 headers: answer.headers().clone(),
@@ -115,6 +121,18 @@ impl Transport for ReqwestTransport {
                 body: answer.bytes_stream().map(|part| part.map_err(|e| wire_error(e, Phase::Body))).boxed(),
             })
         })
+    }
+
+    fn tls(&self) -> Option<&'static str> {
+        *self.tls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::TLS_1_3 => "1.3",
+        Version::TLS_1_2 => "1.2",
+        _ => "older than 1.2",
     }
 }
 

@@ -28,6 +28,22 @@ pub fn pause_cut(connection: &ConnectionId, asked: Duration, max_pause: Duration
     );
 }
 
+/// An adaptive level was raised or lowered by an answer to this connection; it holds for the whole pool.
+pub fn level_changed(
+    meters: &ConnectionMeters,
+    connection: &ConnectionId,
+    pool: &str,
+    (from, to): (u32, u32),
+    cause: &'static str,
+) {
+    meters.limit_changed(to > from);
+    if to > from {
+        tracing::debug!(%connection, pool, from, to, cause, "concurrency raised");
+    } else {
+        tracing::info!(%connection, pool, from, to, cause, "concurrency lowered");
+    }
+}
+
 /// What one failed attempt was, that another one follows.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedAttempt<'a> {
@@ -58,4 +74,26 @@ pub fn request_retried(
         seconds = seconds(delay),
         "request retried"
     );
+}
+
+/// A credential was renewed: a token, or a session.
+pub fn credential_renewed(connection: &ConnectionId, generation: u64, life: Option<Duration>) {
+    tracing::info!(%connection, generation, seconds = life.map(seconds), "credential renewed");
+}
+
+/// A credential could not be renewed; nobody asks again before `pause` is over.
+pub fn renewal_failed(connection: &ConnectionId, cause: &str, pause: Duration) {
+    tracing::warn!(%connection, cause, seconds = seconds(pause), "credential not renewed");
+}
+
+/// The credentials of a connection are refused: its requests wait.
+pub fn connection_offline(meters: &ConnectionMeters, connection: &ConnectionId, cause: &str) {
+    meters.offline(true);
+    tracing::error!(%connection, cause, "connection offline");
+}
+
+/// The credentials of a connection are accepted again.
+pub fn connection_online(meters: &ConnectionMeters, connection: &ConnectionId) {
+    meters.offline(false);
+    tracing::info!(%connection, "connection online");
 }

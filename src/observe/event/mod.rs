@@ -13,7 +13,10 @@ mod store;
 pub use config::{
     Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
 };
-pub use connection::{FailedAttempt, connection_paused, pause_cut, request_retried};
+pub use connection::{
+    FailedAttempt, connection_offline, connection_online, connection_paused, credential_renewed, level_changed,
+    pause_cut, renewal_failed, request_retried,
+};
 pub use process::{
     accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
 };
@@ -81,6 +84,12 @@ mod tests {
             pause_cut(&shop, Duration::from_hours(1), Duration::from_mins(5));
             let failed = FailedAttempt { request: "GET https://a.example/", status: Some(503), cause: "down" };
             request_retried(&connection, &shop, failed, 2, Duration::from_secs(1));
+            credential_renewed(&shop, 2, Some(Duration::from_hours(1)));
+            renewal_failed(&shop, "400: invalid_grant", Duration::from_secs(2));
+            connection_offline(&connection, &shop, "401: no");
+            connection_online(&connection, &shop);
+            level_changed(&connection, &shop, "shop", (4, 5), "room");
+            level_changed(&connection, &shop, "shop", (5, 2), "limited");
             watch_degraded("no more watches");
             snapshot_in_force(&config, &Applied::default(), at());
             reload_applied(&config, &Applied::default(), at());
@@ -118,6 +127,12 @@ mod tests {
                 ("warn", "connection paused"),
                 ("warn", "pause cut"),
                 ("info", "request retried"),
+                ("info", "credential renewed"),
+                ("warn", "credential not renewed"),
+                ("error", "connection offline"),
+                ("info", "connection online"),
+                ("debug", "concurrency raised"),
+                ("info", "concurrency lowered"),
                 ("warn", "watching by polling"),
                 ("info", "snapshot in force"),
                 ("info", "reload applied"),

@@ -1,9 +1,11 @@
 //! A connection's series: attempts, pauses, line.
 
-use super::{counter, float, gauge, histogram};
+use super::{counter, float, gauge, histogram, timestamp};
 use crate::observe::names;
 use crate::value::id::ConnectionId;
+use chrono::{DateTime, Utc};
 use metrics::{Counter, Gauge, Histogram};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Outcome label of `flowgate_http_requests_total` (one per attempt).
@@ -39,7 +41,18 @@ pub struct ConnectionMeters {
     oldest: Gauge,
     in_flight: Gauge,
     limit: Gauge,
+    offline: Gauge,
     wait: Histogram,
+    limit_changes: [Counter; names::DIRECTIONS.len()],
+    server: Option<ServerGauges>,
+}
+
+/// Gauges that exist only once a server has told their value: 0 would read as "nothing left".
+struct ServerGauges {
+    id: ConnectionId,
+    limit: OnceLock<Gauge>,
+    remaining: OnceLock<Gauge>,
+    reset: OnceLock<Gauge>,
 }
 
 impl ConnectionMeters {
@@ -58,7 +71,17 @@ impl ConnectionMeters {
             oldest: gauge(&names::QUEUE_OLDEST, of),
             in_flight: gauge(&names::CONNECTION_IN_FLIGHT, of),
             limit: gauge(&names::CONNECTION_LIMIT, of),
+            offline: gauge(&names::CONNECTION_OFFLINE, of),
             wait: histogram(&names::QUEUE_WAIT, of),
+            limit_changes: std::array::from_fn(|i| {
+                counter(&names::CONNECTION_LIMIT_CHANGES, &[id.as_str(), names::DIRECTIONS[i]])
+            }),
+            server: Some(ServerGauges {
+                id: id.clone(),
+                limit: OnceLock::new(),
+                remaining: OnceLock::new(),
+                reset: OnceLock::new(),
+            }),
         }
     }
 
@@ -74,7 +97,10 @@ impl ConnectionMeters {
             oldest: Gauge::noop(),
             in_flight: Gauge::noop(),
             limit: Gauge::noop(),
+            offline: Gauge::noop(),
             wait: Histogram::noop(),
+            limit_changes: std::array::from_fn(|_| Counter::noop()),
+            server: None,
         }
     }
 
@@ -107,6 +133,28 @@ impl ConnectionMeters {
     /// The limit in force.
     pub fn limit(&self, level: u32) {
         self.limit.set(f64::from(level));
+    }
+    /// Whether credentials are refused.
+    pub fn offline(&self, offline: bool) {
+        self.offline.set(f64::from(u8::from(offline)));
+    }
+    /// An adaptive level changed.
+    pub fn limit_changed(&self, raised: bool) {
+        self.limit_changes[usize::from(!raised)].increment(1);
+    }
+    /// What the server said about its own limit, as far as it did.
+    pub fn server_allows(&self, limit: Option<u64>, remaining: Option<u64>, resets: Option<DateTime<Utc>>) {
+        let Some(server) = &self.server else { return };
+        let of = &[server.id.as_str()];
+        if let Some(limit) = limit {
+            server.limit.get_or_init(|| gauge(&names::SERVER_LIMIT, of)).set(float(limit));
+        }
+        if let Some(remaining) = remaining {
+            server.remaining.get_or_init(|| gauge(&names::SERVER_REMAINING, of)).set(float(remaining));
+        }
+        if let Some(resets) = resets {
+            server.reset.get_or_init(|| gauge(&names::SERVER_RESET, of)).set(timestamp(resets));
+        }
     }
     /// A ticket stood in line so long.
     pub fn waited(&self, wait: Duration) {

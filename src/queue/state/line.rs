@@ -1,7 +1,7 @@
 //! One line: the tickets of a connection in the order in which they may be sent.
 
 use super::{PoolKey, Ticket};
-use crate::queue::limits::{Limits, LineId};
+use crate::queue::limits::{Allowance, Limits, LineId};
 use crate::value::time::Mono;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,10 +56,14 @@ pub(super) struct Line {
     pub(super) closing: bool,
     /// How many want it open between their requests.
     pub(super) keepers: usize,
+    /// What the server last said about its own limit.
+    pub(super) allowance: Option<Allowance>,
     ready: BTreeSet<Place>,
     backing_off: BTreeMap<Place, Mono>,
     /// The same tickets as `backing_off`, by the end of their delay.
     delays: BTreeSet<(Mono, Place)>,
+    /// Tickets that stand aside until somebody calls them back; everybody passes them.
+    aside: BTreeSet<Place>,
 }
 
 impl Line {
@@ -72,20 +76,22 @@ impl Line {
             paused_until: Mono::default(),
             closing: false,
             keepers: 0,
+            allowance: None,
             ready: BTreeSet::new(),
             backing_off: BTreeMap::new(),
             delays: BTreeSet::new(),
+            aside: BTreeSet::new(),
         }
     }
 
-    /// Tickets waiting, those that back off included.
+    /// Tickets waiting, those that back off or stand aside included.
     pub(super) fn depth(&self) -> usize {
-        self.ready.len() + self.backing_off.len()
+        self.ready.len() + self.backing_off.len() + self.aside.len()
     }
 
     /// The oldest ticket, whoever goes first.
     pub(super) fn oldest(&self) -> Option<Ticket> {
-        self.ready.iter().chain(self.backing_off.keys()).map(|place| place.ticket).min()
+        self.ready.iter().chain(self.backing_off.keys()).chain(&self.aside).map(|place| place.ticket).min()
     }
 
     /// Nothing keeps it here.
@@ -100,6 +106,15 @@ impl Line {
     /// Out of the line, from wherever `head` may have moved it.
     pub(super) fn step_out(&mut self, place: Place) {
         self.ready.remove(&place);
+    }
+
+    pub(super) fn step_aside(&mut self, place: Place) {
+        self.aside.insert(place);
+    }
+
+    /// Out of those that stand aside.
+    pub(super) fn come_back(&mut self, place: Place) {
+        self.aside.remove(&place);
     }
 
     pub(super) fn back_off(&mut self, place: Place, until: Mono) {

@@ -4,6 +4,7 @@
 //! operation marks the pools it touched; `grant` looks at those and at the pools whose alarm has come, so an operation
 //! costs the same whatever the number of tickets, flows and other pools.
 
+mod adaptive;
 mod line;
 mod pool;
 mod rate;
@@ -13,7 +14,7 @@ mod tests;
 mod topology;
 mod view;
 
-use super::limits::{LineId, PauseScope};
+use super::limits::{Allowance, LevelChange, LineId, PauseScope, Signal};
 use crate::value::id::FlowId;
 use crate::value::time::Mono;
 use line::{Head, Line, Place};
@@ -69,6 +70,8 @@ struct Entry {
 enum Phase {
     Ready,
     BackingOff(Mono),
+    /// Waits for something else than time: see `step_aside`.
+    Aside,
     /// Counted in the pool it started in, and in each pool its line has moved to since.
     InFlight {
         pools: SmallVec<[PoolKey; 1]>,
@@ -152,6 +155,35 @@ impl QueueState {
         true
     }
 
+    /// Ends a ticket's request and lets it stand aside, at its old place: others pass, at level 1 too, until `recall`.
+    /// False when the ticket is not in flight.
+    pub fn step_aside(&mut self, ticket: Ticket, now: Mono) -> bool {
+        let Some(entry) = self.tickets.get_mut(&ticket) else { return false };
+        let Some(line) = self.lines.get_mut(&entry.line) else { return false };
+        let Phase::InFlight { pools, .. } = &mut entry.phase else { return false };
+        let pools = std::mem::take(pools);
+        entry.phase = Phase::Aside;
+        entry.since = now;
+        line.in_flight = line.in_flight.saturating_sub(1);
+        line.step_aside(entry.place);
+        self.end_request(&pools, now);
+        true
+    }
+
+    /// Puts a ticket that stands aside back into line, at its old place.
+    pub fn recall(&mut self, ticket: Ticket) {
+        let Some(entry) = self.tickets.get_mut(&ticket).filter(|entry| matches!(entry.phase, Phase::Aside)) else {
+            return;
+        };
+        entry.phase = Phase::Ready;
+        let (key, place) = (entry.line, entry.place);
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.come_back(place);
+            line.stand(place);
+        }
+        self.touch_line(key);
+    }
+
     /// Takes a ticket out of the queue for good: out of the line, or releases what it has in flight. The line it left;
     /// `None`, and nothing happens, for a ticket that has left already.
     pub fn leave(&mut self, ticket: Ticket, now: Mono) -> Option<LineKey> {
@@ -161,6 +193,7 @@ impl QueueState {
             Phase::InFlight { .. } => line.in_flight = line.in_flight.saturating_sub(1),
             Phase::Ready => line.step_out(entry.place),
             Phase::BackingOff(until) => line.give_up(entry.place, *until),
+            Phase::Aside => line.come_back(entry.place),
         }
         if !entry.started_before
             && let Some(pool) = self.pools.get_mut(&line.pool)
@@ -182,6 +215,31 @@ impl QueueState {
         entry.limited = Some(scope);
         let line = entry.line;
         self.hold(line, until, scope);
+    }
+
+    /// An attempt of a ticket in flight has ended; its permit is not back yet. Gives the change of an adaptive level and
+    /// the lines it holds for.
+    pub fn learn(
+        &mut self,
+        ticket: Ticket,
+        signal: Signal,
+        started: Mono,
+        now: Mono,
+    ) -> Option<(LevelChange, Vec<LineKey>)> {
+        let key = self.lines.get(&self.tickets.get(&ticket)?.line)?.pool;
+        let pool = self.pools.get_mut(&key)?;
+        let change = pool.learn(signal, started, now)?;
+        touch(pool, key, &mut self.changed);
+        Some((change, pool.lines.clone()))
+    }
+
+    /// Remembers what the server told a ticket's line about its own limit.
+    pub fn told(&mut self, ticket: Ticket, allowance: Allowance) {
+        if let Some(entry) = self.tickets.get(&ticket)
+            && let Some(line) = self.lines.get_mut(&entry.line)
+        {
+            line.allowance = Some(allowance);
+        }
     }
 
     /// Starts everything that may start now, in order.
@@ -211,7 +269,7 @@ impl QueueState {
     pub fn waited(&self, ticket: Ticket) -> Option<Duration> {
         match self.tickets.get(&ticket)?.phase {
             Phase::InFlight { waited, .. } => Some(waited),
-            Phase::Ready | Phase::BackingOff(_) => None,
+            Phase::Ready | Phase::BackingOff(_) | Phase::Aside => None,
         }
     }
 

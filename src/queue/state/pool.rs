@@ -1,10 +1,11 @@
 //! One pool: what all its lines share, and the gates every start must pass.
 
 use super::LineKey;
+use super::adaptive::Adaptive;
 use super::line::Place;
 use super::rate::Window;
 use super::shares::Shares;
-use crate::queue::limits::{Level, Limits, LineId, Order};
+use crate::queue::limits::{Level, LevelChange, Limits, LineId, Order, Signal};
 use crate::value::id::FlowId;
 use crate::value::time::Mono;
 use std::time::Duration;
@@ -12,7 +13,9 @@ use std::time::Duration;
 pub(super) struct Pool {
     /// The lender.
     pub(super) id: LineId,
+    /// In force; moves by itself when it is adaptive.
     pub(super) level: u32,
+    adaptive: Option<Adaptive>,
     pub(super) lines: Vec<LineKey>,
     pub(super) in_flight: u32,
     pub(super) paused_until: Mono,
@@ -33,6 +36,7 @@ impl Pool {
         Self {
             id,
             level: 1,
+            adaptive: None,
             lines: Vec::new(),
             in_flight: 0,
             paused_until: Mono::default(),
@@ -48,7 +52,13 @@ impl Pool {
 
     /// Takes the lender's limits over. True when the order of waiting tickets is another one now.
     pub(super) fn set(&mut self, limits: &Limits, now: Mono) -> bool {
+        let learnt = self.adaptive.take();
         self.level = match &limits.level {
+            Level::Adaptive(most) => {
+                let mut adaptive = learnt.unwrap_or_else(|| Adaptive::new(*most));
+                adaptive.set_most(*most);
+                self.adaptive.insert(adaptive).level()
+            }
             Level::Burst(most) | Level::Fixed(most) => most.get(),
             // Configuration refuses a loan that leads nowhere; should one arrive, the politest level holds.
             Level::Borrow(_) => 1,
@@ -76,6 +86,19 @@ impl Pool {
         if let Some(place) = first {
             self.shares.started(place.rank);
         }
+    }
+
+    /// The most an adaptive level may become.
+    pub(super) fn most(&self) -> Option<u32> {
+        self.adaptive.as_ref().map(Adaptive::most)
+    }
+
+    /// Learns from an attempt that has ended and still counts.
+    pub(super) fn learn(&mut self, signal: Signal, started: Mono, now: Mono) -> Option<LevelChange> {
+        let adaptive = self.adaptive.as_mut()?;
+        let cause = adaptive.ended(signal, started, now, self.in_flight)?;
+        let from = std::mem::replace(&mut self.level, adaptive.level());
+        Some(LevelChange { pool: self.id.clone(), from, to: self.level, cause })
     }
 
     /// Counts the end of a request.

@@ -161,6 +161,10 @@ impl QueueState {
                     line.give_up(old, until);
                     line.back_off(entry.place, until);
                 }
+                Phase::Aside => {
+                    line.come_back(old);
+                    line.step_aside(entry.place);
+                }
                 Phase::InFlight { .. } => {}
             }
         }

@@ -3,7 +3,7 @@
 use super::line::Line;
 use super::pool::Pool;
 use super::{LineKey, PoolKey, QueueState};
-use crate::queue::view::{LineView, PoolView};
+use crate::queue::view::{AllowanceView, LineView, PoolView};
 use crate::value::time::Mono;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ impl QueueState {
         PoolView {
             id: pool.id.clone(),
             level: pool.level,
+            most: pool.most(),
             in_flight: pool.in_flight,
             paused_for: left(pool.paused_until, now),
             lines: lines.map(|line| self.view_line(line, now)).collect(),
@@ -34,6 +35,11 @@ impl QueueState {
             oldest: oldest.map(|entry| now.since(entry.joined)),
             in_flight: line.in_flight,
             paused_for: left(line.paused_until, now),
+            allowance: line.allowance.map(|told| AllowanceView {
+                limit: told.limit,
+                remaining: told.remaining,
+                resets_in: told.resets.map(|at| at.since(now)),
+            }),
             closing: line.closing,
         }
     }

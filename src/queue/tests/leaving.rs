@@ -209,3 +209,42 @@ async fn the_level_holds_and_no_permit_is_lost_among_threads() {
     assert!(bench.acquire("a").now_or_never().is_none());
     drop(held);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_that_stands_aside_lets_others_pass_and_comes_back_to_its_old_place() {
+    let mut bench = Bench::new(&[("a", fixed(1))]);
+    let first = bench.acquire("a").await;
+    bench.send("a", "second", millis(10)).await;
+    let (call, called) = tokio::sync::oneshot::channel();
+    let (queue_sent, clock) = (bench.sent.0.clone(), bench.clock.clone());
+    task::spawn("aside", async move {
+        let (permit, told) = first.once(called).await.unwrap();
+        queue_sent.send(("first", clock.mono().0)).unwrap();
+        assert_eq!(told, Ok(7));
+        drop(permit);
+    });
+    assert_eq!(bench.next().await.0, "second", "it holds no permit and no place in front");
+    assert_eq!(bench.depth("a"), (1, 1), "but it is still in line");
+    bench.send("a", "third", Duration::ZERO).await;
+    call.send(7).unwrap();
+    bench.turn().await;
+    assert_eq!(bench.depth("a"), (2, 1), "called back, it waits for its turn");
+    assert_eq!(bench.labels(2).await, ["first", "third"], "its ticket is the older one");
+    bench.turn().await;
+    assert_eq!(bench.depth("a"), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_that_stands_aside_leaves_when_dropped_and_when_the_queue_closes() {
+    let bench = Bench::new(&[("a", fixed(1))]);
+    let mut aside = Box::pin(bench.acquire("a").await.once(std::future::pending::<()>()));
+    assert!(aside.as_mut().now_or_never().is_none());
+    assert_eq!(bench.depth("a"), (1, 0));
+    drop(aside);
+    assert_eq!(bench.depth("a"), (0, 0));
+    let mut aside = Box::pin(bench.acquire("a").await.once(std::future::pending::<()>()));
+    assert!(aside.as_mut().now_or_never().is_none());
+    bench.queue.close();
+    assert_eq!(soon(aside).await.err(), Some(QueueClosed));
+    assert_eq!(bench.depth("a"), (0, 0));
+}

@@ -10,6 +10,7 @@ use before::trigger_of;
 pub use carry::save_mark;
 use carry::{Plan, Task};
 
+use crate::http::client::OfflineView;
 use crate::model::flow::Flow;
 use crate::model::schedule::Overlap;
 use crate::model::snapshot::Snapshot;
@@ -20,10 +21,10 @@ use crate::runtime::history::Histories;
 use crate::runtime::past::Unfinished;
 use crate::runtime::run::identity::run_id;
 use crate::runtime::run::report::{Progress, Report};
-use crate::runtime::scope::{Output, Stop};
+use crate::runtime::scope::{Lane, Output, Stop};
 use crate::runtime::view::{FlowView, RunView};
 use crate::store::{ErrorRow, MemoryStore, RunRow, Store, Write};
-use crate::value::id::FlowId;
+use crate::value::id::{ConnectionId, FlowId};
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -104,6 +105,9 @@ impl Supervisor {
         let generation = Arc::new(Generation::prepare(snapshot.clone(), before.as_deref(), &self.services)?);
         let mut inner = self.lock();
         generation.enforce(&self.services);
+        if let Some(before) = &before {
+            generation.retire(before);
+        }
         inner.generation = Some(generation);
         inner.follow(&snapshot, self.services.store.as_ref());
         drop(inner);
@@ -224,6 +228,18 @@ impl Supervisor {
         ids.sort();
         ids.dedup();
         ids.into_iter().map(|id| inner.view(id)).collect()
+    }
+
+    /// A connection of the snapshot in force.
+    pub fn lane(&self, id: &ConnectionId) -> Option<Lane> {
+        self.lock().generation.as_ref()?.lanes.get(id).cloned()
+    }
+
+    /// Connections whose requests wait because their credentials are refused, by id.
+    pub fn offline(&self) -> HashMap<String, OfflineView> {
+        let lanes = self.lock().generation.as_ref().map(|generation| generation.lanes.clone());
+        let lanes = lanes.as_deref().into_iter().flatten();
+        lanes.filter_map(|(id, lane)| Some((id.to_string(), lane.client.waits()?))).collect()
     }
 
     /// Sets the gauges of queue ages.

@@ -27,6 +27,26 @@ pub enum Ask {
     Retry(ErrorFilter),
     /// Write a stored value, or let it go.
     Set(ValueAsk),
+    /// Ask a connection's API whether it works.
+    Ping(String),
+    /// Keep a credential somebody has logged in for.
+    Token(TokenAsk),
+}
+
+/// A renewed credential. Its record is not shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenAsk {
+    /// Which connection.
+    pub connection: String,
+    /// As the store keeps it.
+    pub record: String,
+}
+
+impl std::fmt::Debug for TokenAsk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TokenAsk({})", self.connection)
+    }
 }
 
 /// Which flows to run, and how.

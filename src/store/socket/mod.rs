@@ -8,7 +8,7 @@ mod asks;
 mod owner;
 
 pub use ask::{AskError, ask};
-pub use asks::{Ask, ErrorAsk, MOST_NAMED, RetryBegun, RunAsk, StartedRun, ValueAsk};
+pub use asks::{Ask, ErrorAsk, MOST_NAMED, RetryBegun, RunAsk, StartedRun, TokenAsk, ValueAsk};
 pub use owner::{Answers, OwnerSocket};
 
 use super::StateError;
@@ -77,6 +77,8 @@ mod tests {
                 match ask {
                     Ask::Status => Ok(json!({ "flows": ["a\nb"] })),
                     Ask::Errors(ErrorAsk::Edit { payload, .. }) => Ok(json!(payload.len())),
+                    Ask::Ping(connection) => Ok(json!(connection)),
+                    Ask::Token(token) => Ok(json!(token.record.len())),
                     other => Err(format!("flows/a.toml:1:1: no ({other:?})")),
                 }
             })
@@ -118,6 +120,10 @@ mod tests {
         let (status, reload) = against(|state| (ask(&state, Ask::Status), ask(&state, Ask::Reload))).await;
         assert_eq!(status.unwrap(), json!({ "flows": ["a\nb"] }));
         assert!(matches!(reload, Err(AskError::Refused(text)) if text == "flows/a.toml:1:1: no (Reload)"));
+        let token = || Ask::Token(TokenAsk { connection: "shop".to_owned(), record: "t".repeat(100_000) });
+        let (ping, token) =
+            against(move |state| (ask(&state, Ask::Ping("a/b".to_owned())), ask(&state, token()))).await;
+        assert_eq!((ping.unwrap(), token.unwrap()), (json!("a/b"), json!(100_000)));
     }
 
     #[tokio::test]

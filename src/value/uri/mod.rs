@@ -55,6 +55,15 @@ impl UriTemplate {
         result.map_err(|error| error.at(self.template.source()))
     }
 
+    /// As `render`, for a URI that the configuration alone decides on: an absolute one may lead anywhere.
+    pub fn render_configured(&self, ctx: &Context<'_>, base: &Url) -> Result<Url, EvalError> {
+        let mut text = String::new();
+        self.template.render(ctx, &mut text)?;
+        let own = is_absolute(text.trim()).then(|| Url::parse(text.trim()).ok()).flatten();
+        let own = own.and_then(|url| OriginPattern::parse(&url.origin().ascii_serialization(), false).ok());
+        self.render(ctx, base, own.as_slice())
+    }
+
     fn confined(&self, text: &str, base: &Url, allowed: &[OriginPattern]) -> Result<Url, EvalError> {
         check_text(text)?;
         let joined = join(base, text);

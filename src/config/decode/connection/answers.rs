@@ -34,10 +34,15 @@ pub(super) fn rate_limit(root: &Table<'_>, scope: &Scope<'_>) -> RateLimit {
         max_pause: Duration::from_mins(5),
         min_pause: Duration::ZERO,
         scope: PauseScope::default(),
+        remaining_header: None,
+        reset_header: None,
     };
     let Some(table) = root.take("rate_limit").and_then(|value| value.table()) else { return limit };
     limit.rule = table.rule_keys(scope);
-    limit.retry_after_header = table.take("retry_after_header").and_then(|value| value.string().map(str::to_owned));
+    let header = |name| table.take(name).and_then(|value: Value<'_>| value.string().map(str::to_owned));
+    limit.retry_after_header = header("retry_after_header");
+    limit.remaining_header = header("remaining_header");
+    limit.reset_header = header("reset_header");
     limit.retry_after_unit =
         table.take("retry_after_unit").and_then(|value| value.word(UNITS, &[])).unwrap_or_default();
     limit.max_pause = table.positive_duration("max_pause").unwrap_or(limit.max_pause);
@@ -48,7 +53,6 @@ pub(super) fn rate_limit(root: &Table<'_>, scope: &Scope<'_>) -> RateLimit {
         let finding = Finding::error("conflicting-keys", "`min_pause` is longer than `max_pause`");
         value.report(finding.help("raise `max_pause` (default 5m) or lower `min_pause`"));
     }
-    table.not_yet(&["remaining_header", "reset_header"]);
     table.finish();
     limit
 }

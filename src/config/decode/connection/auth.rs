@@ -1,6 +1,7 @@
 //! `[auth.<method>]`: exactly one method, credentials from outside the file.
 
-use super::Secrets;
+use super::signing::Origin;
+use super::{Secrets, errand, renewable, signing};
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::Scope;
 use crate::config::decode::source::Sources;
@@ -8,7 +9,7 @@ use crate::config::decode::table::{Table, one_method};
 use crate::http::auth::{Auth, Basic, Location, Token};
 use crate::value::template::Place;
 
-const METHODS: [&str; 9] = ["basic", "token", "oauth2", "cookie", "digest", "wsse", "jwt", "aws_sigv4", "oauth1"];
+const METHODS: [&str; 2] = ["basic", "token"];
 
 /// The method, or none when there is no `auth`; nothing when it is wrong.
 pub(super) fn decode(
@@ -19,19 +20,22 @@ pub(super) fn decode(
 ) -> Option<Auth> {
     let Some(value) = root.take("auth") else { return Some(Auth::None) };
     let family = value.table()?;
-    one_method(&family, &[&METHODS[..], &["custom"]].concat());
-    let basic = family.take("basic").map(|value| basic(&value.table()?, scope, sources, secrets));
-    let token = family.take("token").map(|value| token(&value.table()?, scope, sources, secrets));
-    family.not_yet(&["oauth2", "cookie", "digest", "wsse", "jwt", "aws_sigv4", "oauth1", "custom", "refresh"]);
+    one_method(&family, &[&METHODS[..], &renewable::METHODS, &signing::METHODS].concat());
+    let origin = &mut Origin { scope, sources, secrets };
+    let basic = family.take("basic").map(|value| basic(&value.table()?, origin));
+    let token = family.take("token").map(|value| token(&value.table()?, origin));
+    let renewable = renewable::decode(&family, origin);
+    let signing = signing::decode(&family, origin);
     family.finish();
     if family.is_empty() {
         let finding = Finding::error("missing-key", "`auth` names no method").key("auth");
         family.report(finding.help("write the method as a table: `[auth.basic]` or `[auth.token]`"));
     }
-    basic.or(token).flatten()
+    basic.or(token).or(renewable.transpose().map(Result::ok)).or(signing.transpose().map(Result::ok)).flatten()
 }
 
-fn basic(table: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &mut Secrets) -> Option<Auth> {
+fn basic(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
+    let Origin { scope, sources, secrets } = origin;
     let username = table.need("username").and_then(|value| {
         if value.is_table() { value.credential(scope, sources, secrets) } else { value.text(Place::Plain, scope) }
     });
@@ -40,13 +44,13 @@ fn basic(table: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &
     Some(Auth::Basic(Basic { username: username?, password: password? }))
 }
 
-fn token(table: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &mut Secrets) -> Option<Auth> {
+fn token(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     const LOCATIONS: &[(&str, Location)] =
         &[("header", Location::Header), ("query", Location::Query), ("body", Location::Body)];
-    table.not_yet(&["refresh"]);
-    // With `refresh` the token may be absent; `refresh` itself was just refused.
-    let token = if table.has("refresh") { table.take("token") } else { table.need("token") };
-    let token = token.and_then(|value| value.credential(scope, sources, secrets));
+    let refresh = table.given("refresh", |value| errand::refresh(value, origin));
+    // With `refresh` the first token may be fetched too.
+    let token = if table.has("refresh") { table.take("token") } else { Some(table.need("token")?) };
+    let token = token.map(|value| value.credential(origin.scope, origin.sources, origin.secrets));
     let location = table.take("location").map(|value| value.word(LOCATIONS, &[]));
     let place = location.flatten().unwrap_or_default();
     let name = table.take("name").map(|value| match place {
@@ -61,10 +65,14 @@ fn token(table: &Table<'_>, scope: &Scope<'_>, sources: &Sources<'_>, secrets: &
     let scheme = scheme.map(|value| value.string().map(str::to_owned));
     table.finish();
     let default_name = if place == Location::Header { "Authorization" } else { "api_key" };
-    Some(Auth::Token(Token {
-        token: token?,
+    Some(Auth::Token(Box::new(Token {
+        token: match token {
+            Some(token) => Some(token?),
+            None => None,
+        },
+        refresh: refresh.ok()?,
         location: place,
         name: name.unwrap_or_else(|| Some(default_name.to_owned()))?,
         scheme: scheme.unwrap_or_else(|| Some("Bearer".to_owned()))?,
-    }))
+    })))
 }

@@ -39,6 +39,7 @@ pub(super) fn decode(
     let rate_limit = answers::rate_limit(root, scope);
     let auth_failure = answers::auth_failure(root, scope);
     let retry = answers::retry(root, scope);
+    let ping = root.given("ping", |value| value.ping(scope));
     Some(ClientSettings {
         unresolved,
         base_uri: base_uri?,
@@ -54,6 +55,7 @@ pub(super) fn decode(
         rate_limit,
         auth_failure,
         retry,
+        ping: ping.ok()?,
         level: 1,
         vars: facts.values.clone(),
         secrets,

@@ -18,6 +18,8 @@ const MOST: u64 = 10_000;
 pub(super) struct Own {
     pub(super) borrow: Option<Named<ConnectionId>>,
     pub(super) level: Option<NonZeroU32>,
+    /// `level` is the most it may become.
+    pub(super) adaptive: bool,
     /// `concurrency_level` is there, readable or not.
     pub(super) level_given: bool,
     pub(super) wait_time: Duration,
@@ -40,12 +42,14 @@ pub(super) fn decode(root: &Table<'_>, scope: &Scope<'_>) -> Own {
     let [level, wait, rate, order] = own;
     let borrow = borrow.and_then(|value| value.id(ConnectionId::parse));
     let given = level.as_ref().map(|value| value.level(scope));
+    let adaptive = level.as_ref().is_some_and(Value::is_table);
     if let Some(wait) = wait.as_ref().filter(|_| borrow.is_none()) {
         check_wait(wait, level.as_ref(), given.flatten());
     }
     Own {
         borrow,
         level: given.flatten(),
+        adaptive,
         level_given: level.is_some(),
         wait_time: wait.and_then(|value| value.duration()).unwrap_or_default(),
         rate: rate.map(|value| value.rate_windows()).unwrap_or_default(),
@@ -55,15 +59,16 @@ pub(super) fn decode(root: &Table<'_>, scope: &Scope<'_>) -> Own {
 
 /// A wait between requests means nothing while several are in flight.
 fn check_wait(wait: &Value<'_>, level: Option<&Value<'_>>, given: Option<NonZeroU32>) {
-    let one = given == NonZeroU32::new(1);
+    let adaptive = level.is_some_and(Value::is_table);
+    let one = given == NonZeroU32::new(1) && !adaptive;
     // A level that could not be read was reported; it may be 1.
-    let unreadable = level.is_some_and(|value| given.is_none() && !value.is_table());
+    let unreadable = level.is_some() && given.is_none() && !adaptive;
     if one || unreadable {
         return;
     }
     let why = match given {
+        _ if adaptive => "`concurrency_level` is adaptive".to_owned(),
         Some(level) => format!("`concurrency_level` is {level}"),
-        None if level.is_some() => "`concurrency_level` is adaptive".to_owned(),
         None => "`concurrency_level` is not set".to_owned(),
     };
     let finding =
@@ -74,11 +79,25 @@ fn check_wait(wait: &Value<'_>, level: Option<&Value<'_>>, given: Option<NonZero
 impl Value<'_> {
     fn level(&self, scope: &Scope<'_>) -> Option<NonZeroU32> {
         if self.is_table() {
-            self.not_yet();
-            return None;
+            return self.adaptive_level(scope);
         }
         let level = self.number(1..=MOST, scope)?;
         u32::try_from(level).ok().and_then(NonZeroU32::new)
+    }
+
+    /// `{ max = 20, adaptive = true }`
+    fn adaptive_level(&self, scope: &Scope<'_>) -> Option<NonZeroU32> {
+        let table = self.table()?;
+        let max = table.need("max").and_then(|value| value.number(1..=MOST, scope));
+        let adaptive = table.need("adaptive");
+        table.finish();
+        let adaptive = adaptive?;
+        if !adaptive.boolean()? {
+            let finding = Finding::error("conflicting-keys", "a level that is not adaptive has no `max`");
+            adaptive.report(finding.help("write the number alone: `concurrency_level = 20`"));
+            return None;
+        }
+        max.and_then(|most| u32::try_from(most).ok()).and_then(NonZeroU32::new)
     }
 
     /// `["10/1s", "150/1m"]`, or one window alone.

@@ -3,7 +3,11 @@
 mod answers;
 mod auth;
 mod base;
+mod errand;
 mod limits;
+mod ping;
+mod renewable;
+mod signing;
 
 use super::file::Finding;
 use super::scope::{Facts, Scope};
@@ -57,7 +61,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "form",
     "export_defaults",
 ];
-const NOT_YET: &[&str] = &["ping", "on", "tls", "agent", "xml", "csv", "form", "export_defaults"];
+const NOT_YET: &[&str] = &["on", "tls", "agent", "xml", "csv", "form", "export_defaults"];
 
 /// A name with its place, for checks across files.
 #[derive(Debug, Clone)]
@@ -74,6 +78,8 @@ pub(in crate::config) struct Draft {
     pub(in crate::config) formerly: Vec<Named<ConnectionId>>,
     pub(in crate::config) borrow: Option<Named<ConnectionId>>,
     pub(in crate::config) level: Option<NonZeroU32>,
+    /// `level` is the most it may become.
+    pub(in crate::config) adaptive: bool,
     /// The level is there, readable or not.
     pub(in crate::config) level_given: bool,
     pub(in crate::config) wait_time: Duration,
@@ -110,6 +116,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
         formerly,
         borrow: limits.borrow,
         level: limits.level,
+        adaptive: limits.adaptive,
         level_given: limits.level_given,
         wait_time: limits.wait_time,
         rate: limits.rate,

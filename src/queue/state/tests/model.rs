@@ -173,7 +173,7 @@ impl Model {
 
     pub(super) fn level(&self, pool: usize) -> usize {
         match self.lines[pool].limits.level {
-            Level::Burst(level) | Level::Fixed(level) => level.get() as usize,
+            Level::Burst(level) | Level::Fixed(level) | Level::Adaptive(level) => level.get() as usize,
             Level::Borrow(_) => 1,
         }
     }

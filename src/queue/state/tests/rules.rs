@@ -463,3 +463,38 @@ fn the_view_shows_depth_age_pause_and_level() {
     let lines: Vec<_> = view[0].lines.iter().map(|l| (l.id.clone(), l.depth, l.in_flight, l.oldest)).collect();
     assert_eq!(lines, [(line("a"), 0, 1, None), (line("b"), 2, 0, Some(Duration::from_millis(200)))]);
 }
+
+#[test]
+fn an_adaptive_level_starts_at_one_moves_with_the_answers_and_never_exceeds_its_most() {
+    use crate::queue::limits::{Cause, Signal};
+    let adaptive = |most| limits(Level::Adaptive(some(most)));
+    let mut state = state(&[("a", adaptive(3)), ("b", borrow("a"))]);
+    let mut now = 0;
+    let mut in_flight: Vec<Ticket> = Vec::new();
+    let mut most = 0;
+    for n in 0..200 {
+        join(&mut state, if n % 2 == 0 { "a" } else { "b" }, now);
+    }
+    for _ in 0..60 {
+        in_flight.extend(grant(&mut state, now));
+        most = most.max(in_flight.len());
+        now += 10;
+        let ticket = in_flight.remove(0);
+        state.learn(ticket, Signal::Passed, at(now - 10), at(now));
+        state.leave(ticket, at(now));
+    }
+    assert_eq!((most, state.view(at(now))[0].level, state.view(at(now))[0].most), (3, 3, Some(3)));
+    in_flight.extend(grant(&mut state, now));
+    let (change, lines) = state.learn(in_flight[0], Signal::Limited, at(now), at(now + 5)).unwrap();
+    assert_eq!((change.from, change.to, change.cause, lines.len()), (3, 1, Cause::Limited, 2));
+    for ticket in in_flight.drain(..2) {
+        state.leave(ticket, at(now + 5));
+        assert_eq!(grant(&mut state, now + 5), NOBODY, "the lower level holds at once");
+    }
+    state.leave(in_flight[0], at(now + 6));
+    assert_eq!(grant(&mut state, now + 6).len(), 1);
+    apply(&mut state, &[("a", adaptive(9)), ("b", borrow("a"))], now + 7);
+    assert_eq!(state.view(at(now + 7))[0].level, 1, "what was learnt outlives a reload");
+    apply(&mut state, &[("a", fixed(4)), ("b", borrow("a"))], now + 8);
+    assert_eq!((state.view(at(now + 8))[0].level, state.view(at(now + 8))[0].most), (4, None));
+}

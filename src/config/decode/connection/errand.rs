@@ -1,0 +1,127 @@
+//! Requests that fetch a credential: `refresh` under a method, the token request of `oauth2`, the login of `cookie`.
+
+use super::signing::Origin;
+use crate::config::decode::credential::names_credential;
+use crate::config::decode::file::Finding;
+use crate::config::decode::request::METHODS;
+use crate::config::decode::scope::Scope;
+use crate::config::decode::table::Table;
+use crate::config::decode::value::Value;
+use crate::http::auth::{Errand, ErrandBody, Media, Refresh, TokenPaths};
+use crate::http::request::Method;
+use crate::value::context::Root;
+use crate::value::path::Path;
+use crate::value::template::Place;
+use crate::value::tree::Tree;
+use crate::value::uri::UriTemplate;
+
+const MEDIA: &[(&str, Media)] = &[("form", Media::Form), ("json", Media::Json), ("xml", Media::Xml)];
+/// The only media type of an answer so far.
+const ANSWERS: &[(&str, ())] = &[("json", ())];
+
+/// What the request is where nothing is written.
+pub(super) struct Usual {
+    pub(super) method: Method,
+    pub(super) media: Media,
+}
+
+/// `[auth.<method>.refresh]`
+pub(super) fn refresh(value: &Value<'_>, origin: &mut Origin<'_, '_>) -> Option<Refresh> {
+    let table = value.table()?;
+    let scope = origin.scope.with(&[Root::Auth]);
+    let uri = table.need("relative_uri").and_then(|value| value.uri(&scope));
+    let refresh_token =
+        table.given("refresh_token", |value| value.credential(origin.scope, origin.sources, origin.secrets));
+    let usual = Usual { method: Method::Post, media: Media::Form };
+    let errand = errand(&table, &scope, uri, &usual);
+    let answer = token_paths(&table, &scope);
+    table.not_yet(&["response", "on"]);
+    table.finish();
+    Some(Refresh { errand: errand?, refresh_token: refresh_token.ok()?, answer: answer? })
+}
+
+/// The request keys, but for where it goes.
+pub(super) fn errand(table: &Table<'_>, scope: &Scope<'_>, uri: Option<UriTemplate>, usual: &Usual) -> Option<Errand> {
+    let method = table.given("method", |value| value.word(METHODS, &[]));
+    let headers = table.fields("headers", scope);
+    let query = table.fields("query", scope);
+    let media = table.given("media_type", |value| value.word(MEDIA, &["csv", "text", "ndjson", "multipart", "binary"]));
+    for name in ["success_media_type", "error_media_type"] {
+        table.take(name).map(|value| value.word(ANSWERS, &["xml", "csv", "form", "text"]));
+    }
+    let timeout = table.positive_duration("timeout");
+    let body = table.take("body");
+    let (method, media) = (method.ok()?.unwrap_or(usual.method), media.ok()?.unwrap_or(usual.media));
+    if let Some(value) = body.as_ref().filter(|_| matches!(method, Method::Get | Method::Head)) {
+        let finding = Finding::error("conflicting-keys", format!("a {} request has no body", method.name()));
+        value.report_key(finding.help("send the values as `query`, or set `method = \"POST\"`"));
+    }
+    let body = match body {
+        Some(value) => Some(value.errand_body(media, scope)?),
+        None => None,
+    };
+    Some(Errand { method, uri: uri?, headers, query, body, media, timeout })
+}
+
+/// Where the tokens are in the answer.
+pub(super) fn token_paths(table: &Table<'_>, scope: &Scope<'_>) -> Option<TokenPaths> {
+    let path = |name: &'static str, usual: &str| match table.take(name) {
+        Some(value) => value.path(),
+        None => Path::compile(usual).ok(),
+    };
+    let token = path("token_path", "access_token");
+    let refresh_token = path("refresh_token_path", "refresh_token");
+    let expires_in = path("expires_in_path", "expires_in");
+    let life = table.positive_duration("expires_in");
+    let rejected = table.given("rejected", |value| value.rule(scope));
+    Some(TokenPaths {
+        token: token?,
+        refresh_token: refresh_token?,
+        expires_in: expires_in?,
+        life,
+        rejected: rejected.ok()?,
+    })
+}
+
+impl Value<'_> {
+    /// A body in one of the media types of such a request.
+    fn errand_body(&self, media: Media, scope: &Scope<'_>) -> Option<ErrandBody> {
+        if self.is_table() {
+            if media == Media::Xml {
+                let finding = Finding::error("bad-body", "an xml body is written as text so far");
+                self.report(finding.help("write `body = \"<refresh>…</refresh>\"`"));
+                return None;
+            }
+            self.refuse_literals();
+            return self.tree(scope).map(ErrandBody::Tree);
+        }
+        let place = match media {
+            Media::Form => Place::Form,
+            Media::Json => Place::Json,
+            Media::Xml => Place::Xml,
+        };
+        self.text(place, scope).map(ErrandBody::Text)
+    }
+
+    /// A credential written into a body is one written into the file.
+    fn refuse_literals(&self) {
+        let Some(table) = self.table() else { return };
+        for (name, value) in table.members() {
+            let literal = value.raw_str().is_some_and(|text| {
+                !text.is_empty() && !text.contains("{{") && !text.starts_with('=') && !text.starts_with('$')
+            });
+            if literal && names_credential(name) {
+                value.literal_secret();
+            }
+        }
+    }
+}
+
+/// A table whose members are the fields of a body.
+pub(super) fn body_fields(value: &Value<'_>, scope: &Scope<'_>) -> Option<Vec<(String, Tree)>> {
+    let table = value.table()?;
+    table.report_swallowed();
+    value.refuse_literals();
+    let members = table.members();
+    members.iter().map(|(name, value)| Some(((*name).to_owned(), value.tree(scope)?))).collect()
+}

@@ -1,0 +1,25 @@
+//! `[ping]`: a request that asks whether the connection works, with its rules directly in the table.
+
+use crate::config::decode::file::Finding;
+use crate::config::decode::request::RequestScopes;
+use crate::config::decode::scope::Scope;
+use crate::config::decode::value::Value;
+use crate::http::request::{Method, RequestSpec};
+use crate::http::verdict::ResponseRules;
+
+impl Value<'_> {
+    pub(super) fn ping(&self, scope: &Scope<'_>) -> Option<RequestSpec> {
+        let table = self.table()?;
+        if let Some(response) = table.peek("response") {
+            let finding = Finding::error("conflicting-keys", "a ping has its rules directly in its table");
+            response.report_key(finding.help("write `success`, `failure` and `error_path` under `[ping]`"));
+        }
+        let spec = table.request(Method::Get, &RequestScopes { head: scope, body: scope });
+        let success = table.given("success", |value| value.rule(scope));
+        let failure = table.given("failure", |value| value.rule(scope));
+        let error_path = table.given("error_path", Value::path);
+        table.finish();
+        let rules = ResponseRules { success: success.ok()?, failure: failure.ok()?, error_path: error_path.ok()? };
+        Some(RequestSpec { response: Some(rules), ..spec? })
+    }
+}
