@@ -264,6 +264,26 @@ fn a_page_in_flight_at_three_deaths_is_parked_and_the_run_goes_on() {
 }
 
 #[test]
+fn processes_that_do_not_take_a_run_up_do_not_count_against_it() {
+    let mut project = Project::new(45, "", KEYED);
+    assert_eq!(project.live(5, true), None);
+    for _ in 0..5 {
+        project.epoch += 1;
+        let state = State { store: project.store.clone(), epoch: project.epoch, dir: None };
+        let host = Host::of_machine(project.folder.path().to_path_buf(), Arc::new(NoEnv));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let snapshot = config::load_dir(project.folder.path(), &NoEnv).unwrap().snapshot.unwrap();
+            let supervisor =
+                host.supervise(Arc::new(snapshot), Arc::new(Nowhere), &state, WhenRefused::GiveUp).unwrap();
+            supervisor.look_back().await.unwrap();
+            assert_eq!(supervisor.unfinished(&FlowId::parse("orders").unwrap()).unwrap().crashes, 1);
+        });
+    }
+    assert_eq!(project.live(i64::MAX, false), Some(Ending::Succeeded));
+}
+
+#[test]
 fn a_flow_that_changed_ends_the_run_by_its_stored_text() {
     let mut project = Project::new(45, "", KEYED);
     assert_eq!(project.live(5, true), None);

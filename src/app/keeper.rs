@@ -1,13 +1,17 @@
 //! Keeps time: sleeps until the next occurrence, starts the flows that are due, follows every new snapshot.
 
-use crate::model::schedule::Schedule;
+use crate::model::snapshot::Snapshot;
 use crate::observe::event;
 use crate::observe::meters::{FlowMeters, SchedulerMeters, SkipReason, TriggerKind};
-use crate::runtime::schedule::{Due, Heap};
-use crate::runtime::supervisor::{Options, Refused, Supervisor};
+use crate::runtime::schedule::{Due, Heap, Mark, Passed, Planned, Wake};
+use crate::runtime::supervisor::{Options, Refused, Supervisor, save_mark};
+use crate::store::{Space, Store, StoreError, Write};
 use crate::value::id::FlowId;
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -17,33 +21,41 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// Series of a flow that has a schedule.
 struct Series {
     schedule: SchedulerMeters,
-    flow: Arc<FlowMeters>,
+    flow: FlowMeters,
+}
+
+struct Keeper {
+    supervisor: Supervisor,
+    heap: Heap,
+    series: HashMap<FlowId, Series>,
+    /// Each gives its flow when a run that was started here has ended.
+    ends: FuturesUnordered<BoxFuture<'static, FlowId>>,
 }
 
 /// Runs until `stop`.
-pub(super) async fn keep_time(supervisor: Supervisor, stop: CancellationToken) {
+pub(super) async fn keep_time(supervisor: Supervisor, marks: Vec<(FlowId, Mark)>, stop: CancellationToken) {
     let clock = supervisor.services().clock.clone();
     let mut snapshots = supervisor.snapshots();
-    let mut heap = Heap::default();
-    let mut series: HashMap<FlowId, Series> = HashMap::new();
+    let mut keeper =
+        Keeper { supervisor, heap: Heap::new(marks), series: HashMap::new(), ends: FuturesUnordered::new() };
     snapshots.mark_changed();
     loop {
-        if snapshots.has_changed().unwrap_or(false) {
-            follow(&mut snapshots, &mut heap, &mut series, &supervisor);
-        }
         let now = clock.utc();
-        for due in heap.due(now) {
-            let lateness = (now - due.instant).to_std().unwrap_or_default();
-            if let Some(series) = series.get(&due.flow) {
-                start(&supervisor, &due, lateness, &series.schedule);
-                event::next_run(&series.flow, &due.flow, heap.next_of(&due.flow));
-            }
+        // What is due by the schedules in force until now is theirs; a flow that is new may have missed something.
+        keeper.start_due(now);
+        if snapshots.has_changed().unwrap_or(false)
+            && let Some(snapshot) = snapshots.borrow_and_update().clone()
+        {
+            keeper.follow(&snapshot, now);
+            keeper.start_due(now);
         }
-        let wait = heap.next_wake().map_or(LOOK_AGAIN, |at| (at - now).to_std().unwrap_or_default().min(LOOK_AGAIN));
-        let wake = clock.mono().plus(wait);
+        keeper.save();
+        let next = keeper.heap.next_wake();
+        let wait = next.map_or(LOOK_AGAIN, |at| (at - now).to_std().unwrap_or_default().min(LOOK_AGAIN));
         tokio::select! {
             () = stop.cancelled() => return,
-            () = clock.sleep_until(wake) => {}
+            () = clock.sleep_until(clock.mono().plus(wait)) => {}
+            Some(flow) = keeper.ends.next() => keeper.heap.ended(&flow, clock.utc()),
             changed = snapshots.changed() => {
                 if changed.is_err() {
                     return;
@@ -54,58 +66,132 @@ pub(super) async fn keep_time(supervisor: Supervisor, stop: CancellationToken) {
     }
 }
 
-type Snapshots = tokio::sync::watch::Receiver<Option<std::sync::Arc<crate::model::snapshot::Snapshot>>>;
-
-fn follow(snapshots: &mut Snapshots, heap: &mut Heap, series: &mut HashMap<FlowId, Series>, supervisor: &Supervisor) {
-    let Some(snapshot) = snapshots.borrow_and_update().clone() else { return };
-    let scheduled: Vec<(FlowId, Schedule)> = snapshot
-        .flows
-        .values()
-        .filter(|flow| flow.enabled && flow.import.is_some())
-        .filter_map(|flow| Some((flow.id.clone(), flow.schedule.clone()?)))
-        .collect();
-    // A renamed flow goes on where it was under its old name: no instant fires twice, none is lost.
-    let renamed: Vec<_> = snapshot
-        .flows
-        .values()
-        .filter(|flow| heap.done(&flow.id).is_none())
-        .filter_map(|flow| Some((&flow.id, flow.formerly.iter().find_map(|old| heap.done(old))?)))
-        .collect();
-    heap.set_flows(scheduled.iter().map(|(id, schedule)| (id, schedule)), supervisor.services().clock.utc());
-    for (id, done) in renamed {
-        heap.resume(id, done);
-    }
-    series.retain(|id, series| {
-        let kept = heap.next_of(id).is_some();
-        if !kept {
-            event::next_run(&series.flow, id, None);
+/// What earlier processes left of the schedules.
+pub(super) async fn saved_marks(store: &dyn Store) -> Result<Vec<(FlowId, Mark)>, StoreError> {
+    let mut marks = Vec::new();
+    for (key, value) in store.values(Space::Schedule).await? {
+        let Ok(flow) = FlowId::parse(&key) else { continue };
+        match value.parse() {
+            Ok(mark) => marks.push((flow, mark)),
+            Err(error) => event::schedule_mark_ignored(&flow, &value, &format!("{error}")),
         }
-        kept
-    });
-    for (id, _) in &scheduled {
-        let fresh = || Series { schedule: SchedulerMeters::of(id), flow: Arc::new(FlowMeters::of(id)) };
-        let series = series.entry(id.clone()).or_insert_with(fresh);
-        event::next_run(&series.flow, id, heap.next_of(id));
+    }
+    Ok(marks)
+}
+
+impl Keeper {
+    /// Starts what is due, and tells what is not.
+    fn start_due(&mut self, now: DateTime<Utc>) {
+        let Wake { due, passed, distrusted } = self.heap.due(now, |flow| self.supervisor.is_running(flow));
+        for mark in distrusted {
+            let cause = "it lies more than a day ahead: the clock was wrong then, or is now; the flow goes on from now";
+            event::schedule_mark_ignored(&mark.flow, &mark.done.to_rfc3339(), cause);
+        }
+        for passed in passed {
+            self.tell(&passed);
+        }
+        for due in due {
+            let Some(series) = self.series.get(&due.flow) else { continue };
+            let lateness = (now - due.instant).to_std().unwrap_or_default();
+            event::schedule_due(&series.schedule, &due.flow, due.instant, lateness);
+            event::next_run(&series.flow, &due.flow, self.heap.next_of(&due.flow));
+            self.start(due);
+        }
+    }
+
+    fn tell(&self, passed: &Passed) {
+        if let Some(series) = self.series.get(&passed.flow) {
+            event::schedule_passed(&series.schedule, &passed.flow, passed.newest, passed.count, passed.reason);
+            event::next_run(&series.flow, &passed.flow, self.heap.next_of(&passed.flow));
+        }
+    }
+
+    /// Starts one run. The mark becomes durable with its begin, or by itself when there is none.
+    fn start(&self, due: Due) {
+        let Due { flow, instant, mark, .. } = due;
+        let skipped = |reason| {
+            if let Some(series) = self.series.get(&flow) {
+                event::schedule_skipped(&series.schedule, &flow, instant, reason);
+            }
+        };
+        let options = Options { occurrence: Some(mark), ..Options::default() };
+        let had = match self.supervisor.start(&flow, TriggerKind::Schedule, options) {
+            Ok(started) => {
+                let flow = flow.clone();
+                self.ends.push(Box::pin(async move {
+                    // However it ended.
+                    let _ = started.report.await;
+                    flow
+                }));
+                // A run that goes on began long ago.
+                started.resumed
+            }
+            Err(Refused::Kept(_)) => {
+                event::schedule_kept(&flow, instant);
+                false
+            }
+            // Its turn comes in the next process.
+            Err(Refused::Draining) => {
+                skipped(SkipReason::Draining);
+                false
+            }
+            Err(Refused::Unknown(_) | Refused::Disabled(_) | Refused::Damaged(..)) => {
+                skipped(SkipReason::Gone);
+                true
+            }
+            Err(Refused::Running(_) | Refused::Queued(_)) => {
+                skipped(SkipReason::Overlap);
+                true
+            }
+        };
+        if had {
+            self.commit(vec![save_mark(&flow, mark)]);
+        }
+    }
+
+    /// What changed without a run that carries it.
+    fn save(&mut self) {
+        let write = |(flow, mark): (FlowId, Option<Mark>)| match mark {
+            Some(mark) => save_mark(&flow, mark),
+            None => Write::Delete { space: Space::Schedule, key: flow.to_string() },
+        };
+        let writes: Vec<Write> = self.heap.marks_to_save().into_iter().map(write).collect();
+        if !writes.is_empty() {
+            self.commit(writes);
+        }
+    }
+
+    /// Nothing waits for it: what is lost with the process is found again from the marks before.
+    fn commit(&self, writes: Vec<Write>) {
+        drop(self.supervisor.services().store.commit(writes));
+    }
+
+    fn follow(&mut self, snapshot: &Snapshot, now: DateTime<Utc>) {
+        let planned: Vec<Planned<'_>> = snapshot
+            .flows
+            .values()
+            .filter(|flow| flow.enabled && flow.import.is_some())
+            .filter_map(|flow| {
+                Some(Planned { flow: &flow.id, formerly: &flow.formerly, schedule: flow.schedule.as_ref()? })
+            })
+            .collect();
+        for passed in self.heap.set_flows(planned.iter().copied(), now) {
+            self.tell(&passed);
+        }
+        self.series.retain(|id, series| {
+            let kept = self.heap.next_of(id).is_some();
+            if !kept {
+                event::next_run(&series.flow, id, None);
+            }
+            kept
+        });
+        for Planned { flow, .. } in planned {
+            let fresh = || Series { schedule: SchedulerMeters::of(flow), flow: FlowMeters::of(flow) };
+            let series = self.series.entry(flow.clone()).or_insert_with(fresh);
+            event::next_run(&series.flow, flow, self.heap.next_of(flow));
+        }
     }
 }
 
-fn start(supervisor: &Supervisor, due: &Due, lateness: Duration, meters: &SchedulerMeters) {
-    if due.missed > 0 {
-        event::schedule_missed(meters, &due.flow, due.instant, due.missed);
-    }
-    if due.stale {
-        return event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Missed);
-    }
-    event::schedule_due(meters, &due.flow, due.instant, lateness);
-    match supervisor.start(&due.flow, TriggerKind::Schedule, Options::default()) {
-        Ok(_) => {}
-        Err(Refused::Kept(_)) => event::schedule_kept(&due.flow, due.instant),
-        Err(Refused::Draining) => event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Draining),
-        Err(Refused::Unknown(_) | Refused::Disabled(_) | Refused::Damaged(..)) => {
-            event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Gone);
-        }
-        Err(Refused::Running(_) | Refused::Queued(_)) => {
-            event::schedule_skipped(meters, &due.flow, due.instant, SkipReason::Overlap);
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,11 @@
 
 #[cfg(test)]
 mod crash;
+pub mod errors;
 mod keeper;
 pub mod login;
 pub mod output;
+pub mod owner;
 pub mod ping;
 mod reload;
 pub mod run;
@@ -13,7 +15,9 @@ pub mod serve;
 mod signals;
 pub mod state;
 pub mod status;
+mod tallies;
 mod tokens;
+mod upkeep;
 
 use crate::config::files::{self, Tree};
 use crate::config::{self, Env, Loaded};
@@ -28,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokens::StoredTokens;
 
-pub use signals::{Signal, Signals};
+pub use signals::{Signal, Signals, hangup_ends};
 use state::Files;
 pub use state::State;
 

@@ -2,12 +2,12 @@
 
 use super::signals::{self, LastResort, Signal, Signals};
 use crate::observe::event;
-use crate::observe::meters::TriggerKind;
 use crate::value::id::FlowId;
 use std::time::Duration;
 
 // What commands may know of runs: names from below, so that `cli` stands on `app` alone.
 pub use crate::http::tokens::WhenRefused;
+pub use crate::observe::meters::TriggerKind;
 pub use crate::runtime::run::report::{Ending, Progress, RecordError, Report, RunError};
 pub use crate::runtime::run::state::Counts;
 pub use crate::runtime::scope::Output;
@@ -27,6 +27,9 @@ pub enum Stopped {
     Now(Signal),
 }
 
+/// Runs to be started together: by flow, what was started or why not.
+pub type Round = Vec<(FlowId, Result<Started, Refused>)>;
+
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Finished {
@@ -34,16 +37,28 @@ pub struct Finished {
     pub reports: Vec<Report>,
     /// Whether a flow could not start.
     pub refused: bool,
+    /// Whether a flow could not start now, but may later.
+    pub later: bool,
     /// Whether a signal ended it.
     pub stopped: Option<Stopped>,
 }
 
-/// Starts the flows and waits for all of them. The first signal drains, the second ends at once. When even that
-/// cannot be done in order (standard output is a pipe nobody reads), the process ends with what `code` says.
+impl Finished {
+    /// With what others came to.
+    pub fn add(&mut self, other: Self) {
+        self.reports.extend(other.reports);
+        self.refused |= other.refused;
+        self.later |= other.later;
+        self.stopped = self.stopped.or(other.stopped);
+    }
+}
+
+/// Starts round after round, until one is empty, and waits for all runs of each. The first signal drains, the second
+/// ends at once. When even that cannot be done in order (standard output is a pipe nobody reads), the process ends with
+/// what `code` says.
 pub async fn to_the_end(
     supervisor: &Supervisor,
-    ids: &[FlowId],
-    options: Options,
+    rounds: impl AsyncFnMut() -> Round,
     timeout: Duration,
     watch: impl Fn(&FlowId, &Started),
     code: fn(Stopped) -> u8,
@@ -53,31 +68,10 @@ pub async fn to_the_end(
     LastResort { clock: supervisor.services().clock.clone(), timeout: timeout + LAST_WORDS, hangup, code }
         .stand_by()?;
     let mut finished = Finished::default();
-    let mut refusals = Vec::new();
-    let mut waiting = Vec::new();
-    for id in ids {
-        match supervisor.start(id, TriggerKind::Manual, options) {
-            Ok(started) => {
-                watch(id, &started);
-                waiting.push(started.report);
-            }
-            Err(refused) => refusals.push(refusal(id, &refused)),
-        }
-    }
-    finished.refused = !refusals.is_empty();
-    let ended = async {
-        let mut reports = refusals;
-        for report in waiting {
-            reports.extend(report.await);
-        }
-        reports
-    };
+    let ended = all(rounds, watch);
     tokio::pin!(ended);
     let signal = tokio::select! {
-        reports = &mut ended => {
-            finished.reports = reports;
-            return Ok(finished);
-        }
+        ended = &mut ended => return Ok(ended),
         signal = signals.ending(hangup) => signal,
     };
     let runs = *supervisor.running().borrow();
@@ -94,16 +88,42 @@ pub async fn to_the_end(
     event::drain_finished(whole);
     let clock = &supervisor.services().clock;
     tokio::select! {
-        reports = &mut ended => finished.reports = reports,
+        ended = &mut ended => finished = ended,
         () = clock.sleep_until(clock.mono().plus(LAST_WORDS)) => {}
     }
     finished.stopped = Some(if whole { Stopped::Whole(signal) } else { Stopped::Cut });
     Ok(finished)
 }
 
+async fn all(mut rounds: impl AsyncFnMut() -> Round, watch: impl Fn(&FlowId, &Started)) -> Finished {
+    let mut finished = Finished::default();
+    loop {
+        let round = rounds().await;
+        if round.is_empty() {
+            return finished;
+        }
+        let mut waiting = Vec::new();
+        for (id, started) in round {
+            match started {
+                Ok(started) => {
+                    watch(&id, &started);
+                    waiting.push(started.report);
+                }
+                Err(why) => {
+                    finished.refused = true;
+                    finished.reports.push(refusal(&id, why.to_string()));
+                }
+            }
+        }
+        for report in waiting {
+            finished.reports.extend(report.await);
+        }
+    }
+}
+
 /// A flow that did not start is part of the account too.
-fn refusal(id: &FlowId, refused: &Refused) -> Report {
-    let cause = RunError { place: "start".to_owned(), text: refused.to_string() };
+pub fn refusal(id: &FlowId, why: String) -> Report {
+    let cause = RunError { place: "start".to_owned(), text: why };
     Report {
         flow: id.clone(),
         run: String::new(),

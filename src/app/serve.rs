@@ -1,11 +1,14 @@
 //! The long-running process: schedule, hot reload, metrics and health, the owner's socket; from start to drained.
 
-use super::keeper::keep_time;
+use super::keeper::{keep_time, saved_marks};
+use super::owner::Desk;
 use super::reload::{Reloader, compare};
 use super::run::LAST_WORDS;
 use super::state::NoState;
-use super::status::{self, SharedConfigState};
+use super::status::{self, SharedConfigState, Stored};
+use super::tallies::{Tallies, keep_tallies};
 use super::tokens::read_token;
+use super::upkeep::{Retries, prune};
 use super::{Host, Signal, Signals, State};
 use crate::config::watch::{Trigger, Watch};
 use crate::http::tokens::WhenRefused;
@@ -17,8 +20,8 @@ use crate::runtime::engine::NotReady;
 use crate::runtime::scope::Output;
 use crate::runtime::supervisor::Supervisor;
 use crate::server::{BindError, Doors, Readiness, Server, StatusSource};
-use crate::store::StoreError;
-use crate::store::socket::{Answers, Ask, OwnerSocket};
+use crate::store::socket::{Answers, Ask, OwnerSocket, TokenAsk};
+use crate::store::{Health, StoreError};
 use crate::value::id::ConnectionId;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -129,6 +132,8 @@ impl Process {
         let Setup { host, snapshot, tree_hash, named_files, follow_log_level, output, .. } = setup;
         let supervisor = host.supervise(snapshot.clone(), output, store, WhenRefused::Hold)?;
         supervisor.look_back().await.map_err(NoState::from)?;
+        // After that: it gives renamed flows their marks.
+        let marks = saved_marks(store.store.as_ref()).await.map_err(NoState::from)?;
         let (meters, state) = (ConfigMeters::take(), SharedConfigState::default());
         let now = clock.utc();
         event::snapshot_in_force(&meters, &compare(None, &snapshot), now);
@@ -144,6 +149,8 @@ impl Process {
             config: state.clone(),
             look: look.clone(),
             started: now,
+            desk: Desk::new(supervisor.clone()),
+            tallies: Tallies::default(),
             asking: tokio::sync::Mutex::new(()),
             draining: AtomicBool::new(false),
         });
@@ -158,7 +165,8 @@ impl Process {
         };
         supervisor.resume_all();
         task::spawn("reload", reloader.follow(stop.clone()));
-        task::spawn("schedule", keep_time(supervisor.clone(), stop.clone()));
+        task::spawn("schedule", keep_time(supervisor.clone(), marks, stop.clone()));
+        face.start_upkeep(&stop);
         Ok(Self { supervisor, face, look, stop })
     }
 
@@ -202,6 +210,8 @@ struct Face {
     config: SharedConfigState,
     look: Trigger,
     started: DateTime<Utc>,
+    desk: Desk,
+    tallies: Tallies,
     /// One `reload` at a time, so that none takes the answer of another.
     asking: tokio::sync::Mutex<()>,
     draining: AtomicBool,
@@ -210,6 +220,20 @@ struct Face {
 impl Face {
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// What goes on beside runs until `stop`.
+    fn start_upkeep(&self, stop: &CancellationToken) {
+        let (supervisor, tallies) = (self.supervisor.clone(), self.tallies.clone());
+        let retries = Retries::new(supervisor.clone(), tallies.clone(), self.desk.turn());
+        task::spawn("tallies", keep_tallies(tallies, supervisor.clone(), self.desk.changed(), stop.clone()));
+        task::spawn("retries", retries.keep(stop.clone()));
+        task::spawn("pruning", prune(supervisor, stop.clone()));
+    }
+
+    async fn status(&self) -> Value {
+        let stored = Stored::read(self.supervisor.services().store.as_ref()).await;
+        status::document(&self.supervisor, &self.config.get(), &stored, self.started, self.is_draining())
     }
 
     /// Through the same queue as everything else of the connection.
@@ -249,6 +273,8 @@ impl StatusSource for Face {
     fn readiness(&self) -> Readiness {
         if self.is_draining() {
             Readiness::Draining
+        } else if let Health::Failing { since, cause } = &*self.supervisor.services().store.health().borrow() {
+            Readiness::Failing(format!("the state cannot be written since {}: {cause}", status::time(*since)))
         } else if self.supervisor.snapshot().is_some() {
             Readiness::Ready
         } else {
@@ -264,21 +290,27 @@ impl StatusSource for Face {
 
     fn before_scrape(&self) {
         self.supervisor.report_ages();
+        self.tallies.show(self.supervisor.services().clock.utc());
     }
 }
 
 impl Answers for Face {
     fn answer(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Result<Value, String>> + Send + '_>> {
         Box::pin(async move {
-            Ok(match ask {
-                Ask::Status => status::document(&self.supervisor, &self.config.get(), self.started, self.is_draining()),
-                Ask::Reload if self.is_draining() => {
-                    return Err("draining: files are not looked at any more".to_owned());
+            match ask {
+                Ask::Status => Ok(self.status().await),
+                Ask::Reload | Ask::Run(_) | Ask::Retry(_) if self.is_draining() => {
+                    Err("draining: nothing new is begun".to_owned())
                 }
-                Ask::Reload => self.reload().await,
-                Ask::Ping(connection) => return self.ping(&connection).await,
-                Ask::Token { connection, record } => return self.keep(&connection, &record).await,
-            })
+                Ask::Reload => Ok(self.reload().await),
+                Ask::Ping(connection) => self.ping(&connection).await,
+                Ask::Token(TokenAsk { connection, record }) => self.keep(&connection, &record).await,
+                Ask::Run(ask) => self.desk.run(ask).await,
+                Ask::Runs(ids) => self.desk.runs(ids).await,
+                Ask::Errors(ask) => self.desk.errors(ask).await,
+                Ask::Retry(filter) => self.desk.retry(filter).await,
+                Ask::Set(ask) => self.desk.set(ask).await,
+            }
         })
     }
 }

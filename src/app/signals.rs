@@ -65,7 +65,7 @@ impl Signals {
 }
 
 /// Whether SIGHUP ends a one-off command; not under `nohup`. To be asked before any handler is installed.
-pub(super) fn hangup_ends() -> bool {
+pub fn hangup_ends() -> bool {
     // Where there is no such file, nobody can tell, and a closed terminal ends what ran in it.
     !std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))
 }

@@ -3,8 +3,11 @@
 use crate::http::client::OfflineView;
 use crate::model::flow::Flow;
 use crate::queue::PoolView;
+use crate::runtime::run::state::Counts;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::view::FlowView;
+use crate::store::{Damage, FlowTally, Health, Phase, RunRow, Store, StoreError, Usage};
+use crate::value::id::FlowId;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -71,10 +74,69 @@ impl SharedConfigState {
     }
 }
 
+/// What the store says of itself and of every flow.
+#[derive(Debug, Clone, Default)]
+pub struct Stored {
+    health: Health,
+    usage: Usage,
+    damage: Vec<Damage>,
+    tallies: HashMap<FlowId, FlowTally>,
+    /// What could not be read.
+    unreadable: Option<String>,
+}
+
+impl Stored {
+    /// Asks the store.
+    pub async fn read(store: &dyn Store) -> Self {
+        let mut stored = Self { health: store.health().borrow().clone(), damage: store.damage(), ..Self::default() };
+        let read = async {
+            stored.usage = store.usage().await?;
+            stored.tallies = store.tallies().await?.into_iter().map(|tally| (tally.flow.clone(), tally)).collect();
+            Ok::<(), StoreError>(())
+        };
+        if let Err(error) = read.await {
+            stored.unreadable = Some(error.to_string());
+        }
+        stored
+    }
+
+    fn document(&self) -> Value {
+        let (since, cause) = match &self.health {
+            Health::Good => (None, None),
+            Health::Failing { since, cause } => (Some(time(*since)), Some(cause)),
+        };
+        let damage = self.damage.iter().map(|found| json!({ "flow": found.flow, "text": found.text }));
+        json!({
+            "health": if cause.is_some() { "failing" } else { "good" },
+            "since": since,
+            "cause": cause,
+            "database_bytes": self.usage.database,
+            "pages_bytes": self.usage.pages,
+            "damage": damage.collect::<Vec<_>>(),
+            "unreadable": self.unreadable,
+        })
+    }
+}
+
 /// Builds the document.
-pub fn document(supervisor: &Supervisor, config: &ConfigState, started: DateTime<Utc>, draining: bool) -> Value {
-    let flows: Vec<Value> = supervisor.view().iter().map(|view| flow(view, supervisor)).collect();
+pub fn document(
+    supervisor: &Supervisor,
+    config: &ConfigState,
+    stored: &Stored,
+    started: DateTime<Utc>,
+    draining: bool,
+) -> Value {
+    let mut views = supervisor.view();
+    // A removed flow is shown as long as something of it is open.
+    for tally in stored.tallies.values().filter(|tally| tally.open + tally.in_flight > 0) {
+        if views.iter().all(|view| view.id != tally.flow) {
+            let id = tally.flow.clone();
+            views.push(FlowView { id, running: None, queued: false, last: None, last_success: None });
+        }
+    }
+    views.sort_by(|a, b| a.id.cmp(&b.id));
     let offline = supervisor.offline();
+    let flows: Vec<Value> = views.iter().map(|view| flow(view, supervisor, stored)).collect();
     let pools: Vec<Value> = supervisor.services().queue.view().iter().map(|view| pool(view, &offline)).collect();
     json!({
         "format": FORMAT,
@@ -83,6 +145,7 @@ pub fn document(supervisor: &Supervisor, config: &ConfigState, started: DateTime
         "started": time(started),
         "draining": draining,
         "config": self::config(config),
+        "store": stored.document(),
         "flows": flows,
         "pools": pools,
     })
@@ -100,7 +163,7 @@ pub fn config(config: &ConfigState) -> Value {
     })
 }
 
-fn flow(view: &FlowView, supervisor: &Supervisor) -> Value {
+fn flow(view: &FlowView, supervisor: &Supervisor, stored: &Stored) -> Value {
     let snapshot = supervisor.snapshot();
     let flow = snapshot.as_ref().and_then(|snapshot| snapshot.flows.get(&view.id));
     let next = flow
@@ -125,6 +188,39 @@ fn flow(view: &FlowView, supervisor: &Supervisor) -> Value {
             "error": last.ending.error().map(ToString::to_string),
             "records": counts(&last.counts),
         })),
+        "unfinished": supervisor.unfinished(&view.id).as_ref().map(unfinished),
+        "errors": stored.tallies.get(&view.id).map(|tally| errors(tally, supervisor.services().clock.utc())),
+        "totals": stored.tallies.get(&view.id).map(totals),
+    })
+}
+
+/// A run that waits to go on, and why it does.
+fn unfinished(row: &RunRow) -> Value {
+    json!({
+        "run": row.id,
+        "started": time(row.started),
+        "held": row.phase == Phase::Held,
+        "crashes": row.crashes,
+        "pages": row.tally.pages,
+        "cause": row.cause,
+        "records": counts(&Counts::from(row.tally)),
+    })
+}
+
+fn errors(tally: &FlowTally, now: DateTime<Utc>) -> Value {
+    let age = tally.oldest_open.map(|since| (now - since).num_seconds().max(0));
+    json!({ "open": tally.open, "oldest": tally.oldest_open.map(time), "oldest_seconds": age })
+}
+
+/// Over all stored runs: `exported = delivered + filtered + open_errors + dismissed + in_flight`.
+fn totals(tally: &FlowTally) -> Value {
+    json!({
+        "exported": tally.exported,
+        "delivered": tally.delivered,
+        "filtered": tally.filtered,
+        "open_errors": tally.open,
+        "dismissed": tally.dismissed,
+        "in_flight": tally.in_flight,
     })
 }
 
@@ -135,7 +231,7 @@ fn waits(flow: &Flow, offline: &Offline) -> Option<String> {
     used.find_map(|id| Some(format!("connection `{id}` is offline: {}", offline.get(id.as_str())?.reason)))
 }
 
-fn counts(counts: &crate::runtime::run::state::Counts) -> Value {
+fn counts(counts: &Counts) -> Value {
     json!({
         "exported": counts.exported,
         "delivered": counts.delivered,
@@ -181,6 +277,7 @@ fn pool(view: &PoolView, offline: &Offline) -> Value {
     })
 }
 
-fn time(at: DateTime<Utc>) -> String {
+/// As it is written in documents.
+pub fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

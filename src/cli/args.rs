@@ -1,5 +1,6 @@
 //! The command line as typed. What is not built yet is known by name, so that it can be refused by name.
 
+use super::errors::ErrorsCommand;
 use super::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -94,9 +95,58 @@ pub enum Command {
     Serve,
     /// Shows what the running `serve` does
     Status,
+    /// Looks into the state directory, checks and repairs it
+    State {
+        /// What to do
+        #[command(subcommand)]
+        what: StateCommand,
+    },
+    /// What could not be delivered: list, show, edit, retry, resolve, purge
+    Errors {
+        /// What to do; `list` when nothing is said
+        #[command(subcommand)]
+        command: Option<ErrorsCommand>,
+    },
     /// Anything else.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
+}
+
+/// What can be done with a state.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StateCommand {
+    /// Verifies everything stored and gives a verdict: 0 sound, 1 damaged, 65 unusable
+    Check,
+    /// Puts right what can be put right without losing anything in silence, and says what was done
+    Repair,
+    /// Lists stored values and what the state takes up
+    Show {
+        /// schedule, meaning, mark, token, offline, webhook or meta; all without it
+        space: Option<String>,
+        /// Renewed credentials too
+        #[arg(long)]
+        tokens: bool,
+    },
+    /// Changes a value, such as the mark of a delta export: `state set mark 'orders main' '…'`
+    Set {
+        /// schedule, mark, token, offline …
+        space: String,
+        /// Its key, as `state show` has it
+        key: String,
+        /// The new value; without it the value is removed
+        value: Option<String>,
+    },
+    /// Writes the whole state to standard output, a JSON line a row
+    Export {
+        /// Renewed credentials too
+        #[arg(long)]
+        tokens: bool,
+    },
+    /// Takes an export into an empty state, whole or not at all
+    Import {
+        /// The export; standard input without it
+        file: Option<PathBuf>,
+    },
 }
 
 /// `auth …`
@@ -141,7 +191,6 @@ pub struct RunArgs {
 /// Commands of the format that are not built yet.
 const LATER: &[&str] = &[
     "runs",
-    "errors",
     "explain",
     "preview",
     "backfill",
@@ -155,7 +204,6 @@ const LATER: &[&str] = &[
     "resume",
     "drain",
     "schema",
-    "state",
     "agent",
     "import",
     "completions",
@@ -163,7 +211,7 @@ const LATER: &[&str] = &[
 ];
 
 /// Commands that are there.
-const NOW: &[&str] = &["demo", "init", "check", "ping", "auth", "run", "serve", "status", "help"];
+const NOW: &[&str] = &["demo", "init", "check", "ping", "auth", "run", "serve", "status", "errors", "state", "help"];
 
 /// Why a command line is not carried out.
 #[derive(Debug)]
@@ -245,6 +293,8 @@ impl Command {
             Self::Run(_) => "run",
             Self::Serve => "serve",
             Self::Status => "status",
+            Self::State { .. } => "state",
+            Self::Errors { .. } => "errors",
             Self::Other(words) => {
                 return words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
             }

@@ -6,7 +6,7 @@ use super::table::{Align, Cell, Table};
 use super::{Exit, Globals};
 use crate::app::login::{Login, LoginError, kept, record};
 use crate::app::{Host, State};
-use crate::store::socket::{Ask, ask};
+use crate::store::socket::{Ask, TokenAsk, ask};
 use crate::value::id::ConnectionId;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ pub async fn login(globals: &Globals, host: &Host, connection: &str, port: u16) 
 /// Gives the tokens to the process that owns the state.
 async fn handed_over(globals: &Globals, path: &Path, state: &State, id: &ConnectionId) -> bool {
     let Some(record) = record(state, id).await else { return false };
-    match ask(path, Ask::Token { connection: id.to_string(), record }) {
+    match ask(path, Ask::Token(TokenAsk { connection: id.to_string(), record })) {
         Ok(_) => true,
         Err(error) => {
             globals.complain(&format!("the tokens are not kept: {error}"));

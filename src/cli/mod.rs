@@ -5,13 +5,16 @@ mod args;
 mod auth;
 mod check;
 mod demo;
+mod errors;
 mod exit;
 mod globals;
 mod init;
+mod owner;
 mod ping;
 mod progress;
 mod run;
 mod serve;
+mod state;
 mod status;
 mod style;
 mod summary;
@@ -56,6 +59,9 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             let options = Options { limit: args.limit, dry_run: args.dry_run, fresh: args.fresh, occurrence: None };
             with_runtime(&globals, 1, async |host| run::run(&globals, &host, &args.flows, options).await)
         }
+        Command::Errors { command } => {
+            with_runtime(&globals, 1, async |host| errors::errors(&globals, &host, command).await)
+        }
         Command::Ping { connection } => {
             with_runtime(&globals, 1, async |host| ping::ping(&globals, &host, connection.as_deref()).await)
         }
@@ -67,6 +73,7 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }
         Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
         Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),
+        Command::State { what } => with_runtime(&globals, 1, async |host| state::state(&globals, &host, what).await),
         // Refused while parsing.
         Command::Other(_) => Exit::Usage,
     }

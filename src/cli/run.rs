@@ -1,12 +1,15 @@
 //! `flowgate run FLOW…`: flows now, side by side in one process; ends when they end.
 
+use super::owner::Owner;
 use super::progress::Bars;
 use super::{Exit, Globals, summary};
 use crate::app::output::Stdout;
-use crate::app::run::{Ending, Finished, Options, Started, Stopped, Supervisor, WhenRefused, to_the_end};
+use crate::app::run::{Ending, Finished, Options, Started, Stopped, Supervisor, TriggerKind, WhenRefused, to_the_end};
+use crate::app::state::NoState;
 use crate::app::{Host, Signal, State};
 use crate::model::snapshot::Snapshot;
-use crate::store::StoreError;
+use crate::store::socket::RunAsk;
+use crate::store::{StateError, StoreError};
 use crate::value::id::FlowId;
 use std::sync::Arc;
 
@@ -22,7 +25,10 @@ pub async fn run(globals: &Globals, host: &Host, flows: &[String], options: Opti
     match named(&snapshot, flows) {
         Ok(ids) => match state(globals, host, &snapshot, &ids, options) {
             Ok(state) => carry(globals, host, snapshot, &ids, options, state).await,
-            Err(exit) => exit,
+            Err(NoState::Directory(owned @ StateError::Owned { .. })) => {
+                beside(globals, host, snapshot, &ids, options, owned).await
+            }
+            Err(error) => no_state(globals, &error),
         },
         Err(text) => {
             globals.complain(&text);
@@ -40,46 +46,122 @@ pub async fn carry(
     options: Options,
     state: State,
 ) -> Exit {
+    let bars = Bars::start(globals, host.clock.clone());
+    match here(globals, host, snapshot, ids, options, state, &bars).await {
+        Ok(ran) => ran.tell(globals, &bars, options),
+        Err(exit) => exit,
+    }
+}
+
+/// Another process owns the state: it runs what leaves something behind, and is followed to the end. What only writes
+/// to standard output runs here at the same time.
+async fn beside(
+    globals: &Globals,
+    host: &Host,
+    snapshot: Arc<Snapshot>,
+    ids: &[FlowId],
+    options: Options,
+    owned: StateError,
+) -> Exit {
+    let lasts = |id: &&FlowId| snapshot.flows.get(*id).is_some_and(|flow| flow.import.is_some());
+    let (there, passing): (Vec<&FlowId>, Vec<&FlowId>) = ids.iter().partition(lasts);
+    let flows = there.into_iter().cloned().collect();
+    let ask = RunAsk { flows, limit: options.limit, fresh: options.fresh };
+    let mut owner = match Owner::of(globals, owned) {
+        Ok(owner) => owner,
+        Err(exit) => return exit,
+    };
+    let begun = match owner.run(globals, ask) {
+        Ok(begun) => begun,
+        Err(exit) => return exit,
+    };
+    let bars = Bars::start(globals, host.clock.clone());
+    let passing: Vec<FlowId> = passing.into_iter().cloned().collect();
+    let nothing_here = passing.is_empty();
+    let (ours, theirs) = tokio::join!(
+        async {
+            if nothing_here {
+                return Ok(Ran::default());
+            }
+            here(globals, host, snapshot, &passing, options, State::in_memory(), &bars).await
+        },
+        owner.follow(globals, host, begun, &bars)
+    );
+    match ours {
+        Ok(mut ran) => {
+            ran.finished.add(theirs);
+            ran.tell(globals, &bars, options)
+        }
+        Err(exit) => exit,
+    }
+}
+
+/// What was run by this process.
+#[derive(Default)]
+struct Ran {
+    finished: Finished,
+    output: Option<Arc<Stdout>>,
+}
+
+async fn here(
+    globals: &Globals,
+    host: &Host,
+    snapshot: Arc<Snapshot>,
+    ids: &[FlowId],
+    options: Options,
+    state: State,
+    bars: &Bars,
+) -> Result<Ran, Exit> {
     let timeout = snapshot.settings.shutdown_timeout;
     let exports_only = ids.iter().filter_map(|id| snapshot.flows.get(id)).any(|flow| flow.import.is_none());
     let output = Arc::new(Stdout::new());
-    let supervisor = match host.supervise(snapshot, output.clone(), &state, WhenRefused::GiveUp) {
-        Ok(supervisor) => supervisor,
-        Err(error) => {
-            globals.complain(&error.to_string());
-            return Exit::Config;
-        }
-    };
-    if let Err(exit) = look_back(globals, &supervisor, ids, options).await {
-        return exit;
-    }
-    let bars = Bars::start(globals, host.clock.clone());
+    let supervisor = host.supervise(snapshot, output.clone(), &state, WhenRefused::GiveUp).map_err(|error| {
+        globals.complain(&error.to_string());
+        Exit::Config
+    })?;
+    look_back(globals, &supervisor, ids, options).await?;
     let watch = |id: &FlowId, started: &Started| bars.watch(id, started.progress.clone());
-    let finished = to_the_end(&supervisor, ids, options, timeout, watch, |how| stopped(how).code()).await;
-    bars.finish();
+    let mut left = ids;
+    let rounds = async || {
+        let round = std::mem::take(&mut left).iter();
+        round.map(|id| (id.clone(), supervisor.start(id, TriggerKind::Manual, options))).collect()
+    };
+    let finished = to_the_end(&supervisor, rounds, timeout, watch, |how| stopped(how).code()).await;
     state.close(host).await;
-    let finished = match finished {
-        Ok(finished) => finished,
-        Err(error) => {
-            globals.complain(&format!("signals cannot be handled: {error}"));
+    let finished = finished.map_err(|error| {
+        globals.complain(&format!("signals cannot be handled: {error}"));
+        Exit::Temporary
+    })?;
+    let output = (options.dry_run || exports_only).then_some(output);
+    Ok(Ran { finished, output })
+}
+
+impl Ran {
+    fn tell(self, globals: &Globals, bars: &Bars, options: Options) -> Exit {
+        bars.finish();
+        let Self { finished, output } = self;
+        if let Some(now @ Stopped::Now(_)) = finished.stopped {
+            return stopped(now);
+        }
+        if let Some(Err(error)) = output.as_ref().map(|output| output.finish())
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            globals.complain(&format!("stdout: {error}"));
             return Exit::Temporary;
         }
-    };
-    if let Some(now @ Stopped::Now(_)) = finished.stopped {
-        return stopped(now);
+        summary::print(globals, &finished.reports, options, output.is_some());
+        exit(&finished, output.is_some_and(|output| output.reader_left()))
     }
-    if let Err(error) = output.finish()
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        globals.complain(&format!("stdout: {error}"));
-        return Exit::Temporary;
-    }
-    summary::print(globals, &finished.reports, options, options.dry_run || exports_only);
-    exit(&finished, output.reader_left())
 }
 
 /// The state directory; none is needed for what leaves nothing behind.
-fn state(globals: &Globals, host: &Host, snapshot: &Snapshot, ids: &[FlowId], options: Options) -> Result<State, Exit> {
+fn state(
+    globals: &Globals,
+    host: &Host,
+    snapshot: &Snapshot,
+    ids: &[FlowId],
+    options: Options,
+) -> Result<State, NoState> {
     let flows = || ids.iter().filter_map(|id| snapshot.flows.get(id));
     let lasting = !options.dry_run && flows().any(|flow| flow.import.is_some());
     let used =
@@ -91,10 +173,13 @@ fn state(globals: &Globals, host: &Host, snapshot: &Snapshot, ids: &[FlowId], op
         return Ok(State::in_memory());
     }
     let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
-    State::open(host, &path).map_err(|error| {
-        globals.complain(&error.to_string());
-        if error.is_passing() { Exit::Temporary } else { Exit::Config }
-    })
+    State::open(host, &path)
+}
+
+/// The state directory cannot be used.
+pub fn no_state(globals: &Globals, error: &NoState) -> Exit {
+    globals.complain(&error.to_string());
+    if error.is_passing() { Exit::Temporary } else { Exit::Config }
 }
 
 /// Runs that did not end go on, and are given up with `--fresh`; both are said.
@@ -148,7 +233,8 @@ fn no_flow(snapshot: &Snapshot, text: &str) -> String {
     }
 }
 
-fn stopped(how: Stopped) -> Exit {
+/// The code of an end by signal.
+pub fn stopped(how: Stopped) -> Exit {
     match how {
         Stopped::Cut => Exit::Temporary,
         Stopped::Whole(Signal::Interrupt) | Stopped::Now(Signal::Interrupt) => Exit::Interrupted,
@@ -157,7 +243,7 @@ fn stopped(how: Stopped) -> Exit {
 }
 
 /// The gravest ending decides. A run ended because nobody reads its output any more (`| head`) did what was wanted.
-fn exit(finished: &Finished, reader_left: bool) -> Exit {
+pub fn exit(finished: &Finished, reader_left: bool) -> Exit {
     if let Some(how) = finished.stopped {
         return stopped(how);
     }
@@ -170,7 +256,7 @@ fn exit(finished: &Finished, reader_left: bool) -> Exit {
         Exit::Config
     } else if any(|ending| matches!(ending, Ending::ExportFailed(_))) {
         Exit::Unavailable
-    } else if !reader_left && any(|ending| matches!(ending, Ending::Cancelled)) {
+    } else if finished.later || (!reader_left && any(|ending| matches!(ending, Ending::Cancelled))) {
         Exit::Temporary
     } else if any(|ending| matches!(ending, Ending::WithErrors | Ending::Stopped(_))) {
         Exit::No
@@ -196,7 +282,7 @@ mod tests {
             took: Duration::ZERO,
             errors: Vec::new(),
         };
-        Finished { reports: endings.into_iter().map(report).collect(), refused: false, stopped: None }
+        Finished { reports: endings.into_iter().map(report).collect(), ..Finished::default() }
     }
 
     fn cause() -> RunError {
@@ -213,6 +299,13 @@ mod tests {
     fn a_run_that_stopped_by_itself_is_not_done_unless_its_reader_left() {
         assert_eq!(exit(&finished([Ending::Cancelled]), false), Exit::Temporary);
         assert_eq!(exit(&finished([Ending::Succeeded, Ending::Cancelled]), true), Exit::Done);
+    }
+
+    #[test]
+    fn what_may_start_later_is_worth_another_try_unless_something_graver_happened() {
+        let later = |endings: Vec<Ending>| Finished { later: true, ..finished(endings) };
+        assert_eq!(exit(&later(vec![Ending::Succeeded]), false), Exit::Temporary);
+        assert_eq!(exit(&later(vec![Ending::ExportFailed(cause())]), false), Exit::Unavailable);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `flowgate status`: asks the running `serve` over the socket in its state directory.
 
+use super::errors::age_of as age;
 use super::style::{Tone, paint};
 use super::table::{Align, Cell, Table};
 use super::{Exit, Globals};
@@ -36,6 +37,7 @@ fn text(document: &Value, colour: bool) -> String {
     if !flows.is_empty() {
         out.push('\n');
         out.push_str(&flows.render(colour));
+        out.push_str(&unfinished(document));
     }
     let lines = lines(document);
     if !lines.is_empty() {
@@ -72,8 +74,57 @@ fn head(document: &Value, colour: bool) -> String {
         }
         out.push_str("  `flowgate check` shows all of them\n");
     }
+    out.push_str(&store(&document["store"], colour));
     if config["restart_needed"] == true {
         out.push_str(&paint(colour, Tone::Warn, "flowgate.toml changed: restart `flowgate serve` to apply it\n"));
+    }
+    out
+}
+
+/// The state, and what is wrong with it.
+fn store(store: &Value, colour: bool) -> String {
+    let mut out = String::new();
+    if !store.is_object() {
+        return out;
+    }
+    let bytes = |name: &str| size(store[name].as_u64().unwrap_or(0));
+    let _ = writeln!(out, "state {}, pages of runs under way {}", bytes("database_bytes"), bytes("pages_bytes"));
+    if store["health"] == "failing" {
+        let line = format!("the state cannot be written since {}: {}", word(&store["since"]), word(&store["cause"]));
+        let _ = writeln!(out, "{}; runs wait until it can", paint(colour, Tone::Bad, line));
+    }
+    if store["unreadable"].is_string() {
+        let _ = writeln!(out, "{}", paint(colour, Tone::Bad, word(&store["unreadable"])));
+    }
+    for found in store["damage"].as_array().into_iter().flatten() {
+        let flow = found["flow"].as_str().map(|flow| format!("{}: ", visible(flow))).unwrap_or_default();
+        let line = format!("damaged: {flow}{}", word(&found["text"]));
+        let _ = writeln!(out, "{}; `flowgate state check` tells more", paint(colour, Tone::Bad, line));
+    }
+    out
+}
+
+/// Runs that wait to go on, and why.
+fn unfinished(document: &Value) -> String {
+    let mut out = String::new();
+    for flow in document["flows"].as_array().into_iter().flatten() {
+        let (run, records) = (&flow["unfinished"], &flow["unfinished"]["records"]);
+        if !run.is_object() {
+            continue;
+        }
+        let why = match run["cause"].as_str() {
+            Some(cause) => visible(cause),
+            None if run["held"] == true => "stopped in order".to_owned(),
+            None => "cut off".to_owned(),
+        };
+        let _ = writeln!(
+            out,
+            "{}: run {} of {} waits to go on with {} records in flight: {why}",
+            word(&flow["id"]),
+            word(&run["run"]),
+            word(&run["started"]),
+            word(&records["in_flight"]),
+        );
     }
     out
 }
@@ -86,6 +137,8 @@ fn flows(document: &Value) -> Table {
         ("delivered", Align::Right),
         ("filtered", Align::Right),
         ("failed", Align::Right),
+        ("open errors", Align::Right),
+        ("oldest", Align::Right),
         ("last success", Align::Left),
         ("next run", Align::Left),
     ]);
@@ -94,11 +147,20 @@ fn flows(document: &Value) -> Table {
         let records = if running.is_object() { &running["records"] } else { &last["records"] };
         let mut row = vec![Cell::from(word(&flow["id"])), state(flow)];
         row.extend(["exported", "delivered", "filtered", "failed"].map(|name| Cell::from(word(&records[name]))));
+        row.extend(open_errors(&flow["errors"]));
         row.push(word(&flow["last_success"]).into());
         row.push(word(&flow["next_run"]).into());
         table.row(row);
     }
     table
+}
+
+/// How many are open, and how old the oldest is.
+fn open_errors(errors: &Value) -> [Cell; 2] {
+    let open = errors["open"].as_u64().unwrap_or(0);
+    let oldest = errors["oldest_seconds"].as_i64().filter(|_| open > 0);
+    let count = if open > 0 { Cell::toned(open.to_string(), Tone::Bad) } else { Cell::from("") };
+    [count, oldest.map(age).unwrap_or_default().into()]
 }
 
 fn state(flow: &Value) -> Cell {
@@ -118,7 +180,11 @@ fn state(flow: &Value) -> Cell {
 }
 
 fn lines(document: &Value) -> Table {
-    let mut table = Table::new(&[
+    let lines = |pool: &Value| pool["lines"].as_array().cloned().unwrap_or_default();
+    let pools = document["pools"].as_array().cloned().unwrap_or_default();
+    // A column of its own only where a server has said something.
+    let told = pools.iter().flat_map(lines).any(|line| !line["rate_limit"].is_null());
+    let mut heads = vec![
         ("connection", Align::Left),
         ("pool", Align::Left),
         ("in flight", Align::Right),
@@ -126,12 +192,13 @@ fn lines(document: &Value) -> Table {
         ("waiting", Align::Right),
         ("oldest", Align::Right),
         ("paused for", Align::Right),
-        ("server allows", Align::Left),
-    ]);
-    for pool in document["pools"].as_array().into_iter().flatten() {
-        for line in pool["lines"].as_array().into_iter().flatten() {
+    ];
+    heads.extend(told.then_some(("server allows", Align::Left)));
+    let mut table = Table::new(&heads);
+    for pool in &pools {
+        for line in &lines(pool) {
             let borrowed = line["connection"] != pool["pool"];
-            table.row(vec![
+            let mut row: Vec<Cell> = vec![
                 connection(line).into(),
                 if borrowed { Cell::from(word(&pool["pool"])) } else { Cell::from("") },
                 word(&line["in_flight"]).into(),
@@ -139,8 +206,11 @@ fn lines(document: &Value) -> Table {
                 word(&line["queued"]).into(),
                 seconds(&line["oldest_seconds"]).into(),
                 seconds(longer(&pool["paused_seconds"], &line["paused_seconds"])).into(),
-                allowance(&line["rate_limit"]).into(),
-            ]);
+            ];
+            if told {
+                row.push(allowance(&line["rate_limit"]).into());
+            }
+            table.row(row);
         }
     }
     table
@@ -187,6 +257,17 @@ fn word(value: &Value) -> String {
     }
 }
 
+/// `512 B`, `1.5 MiB`.
+#[expect(clippy::cast_precision_loss, reason = "a size for people")]
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
+    }
+}
+
 fn seconds(value: &Value) -> String {
     value.as_f64().filter(|seconds| *seconds > 0.0).map(|seconds| format!("{seconds:.1}s")).unwrap_or_default()
 }
@@ -216,8 +297,14 @@ mod tests {
                 { "id": "orders", "state": "enabled", "queued": false, "next_run": null, "last_success": null,
                   "running": { "run": "r", "records": records }, "last": null },
                 { "id": "old", "state": "removed", "queued": false, "next_run": null, "last_success": null,
-                  "running": null, "last": null },
+                  "running": null, "last": null,
+                  "errors": { "open": 3, "oldest": "2026-11-21T10:00:00.000Z", "oldest_seconds": 180_000 },
+                  "unfinished": { "run": "r0", "started": "2026-11-20T10:00:00.000Z", "held": true,
+                    "cause": "import: stopped\u{1b}[31m", "records": records } },
             ],
+            "store": { "health": "failing", "since": "2026-11-23T11:00:00.000Z", "cause": "No space left",
+                "database_bytes": 2_000_000, "pages_bytes": 100,
+                "damage": [ { "flow": "orders", "text": "page 3 is torn" } ] },
             "pools": [ { "pool": "erp", "level": 4, "in_flight": 3, "paused_seconds": 1.5, "lines": [
                 { "connection": "erp", "queued": 2, "oldest_seconds": 0.25, "in_flight": 2 },
                 { "connection": "erp-reports", "queued": 0, "oldest_seconds": null, "in_flight": 1,
@@ -232,10 +319,14 @@ mod tests {
              the files as they are now are NOT in force: 2 error(s) since 2026-11-23T11:00:00.000Z\n  \
              flows/a.toml:1:1: no\\u{1b}[31m\n  \
              `flowgate check` shows all of them\n\
+             state 1.9 MiB, pages of runs under way 100 B\n\
+             the state cannot be written since 2026-11-23T11:00:00.000Z: No space left; runs wait until it can\n\
+             damaged: orders: page 3 is torn; `flowgate state check` tells more\n\
              \n\
-             flow    state    exported  delivered  filtered  failed  last success  next run\n\
+             flow    state    exported  delivered  filtered  failed  open errors  oldest  last success  next run\n\
              orders  running       120        100         5       1\n\
-             old     removed\n\
+             old     removed                                                   3   2d 2h\n\
+             old: run r0 of 2026-11-20T10:00:00.000Z waits to go on with 14 records in flight: import: stopped\\u{1b}[31m\n\
              \n\
              connection             pool  in flight  level  waiting  oldest  paused for\n\
              erp                                  2      4        2    0.2s        1.5s\n\

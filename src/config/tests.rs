@@ -53,6 +53,28 @@ fn a_borrower_sends_at_its_lenders_level_and_others_at_the_burst_cap() {
 }
 
 #[test]
+fn missed_is_a_word_or_a_table_and_has_defaults() {
+    use crate::model::schedule::{MakeUp, Missed};
+    use std::time::Duration;
+    let read = |missed: &str| {
+        let flow =
+            format!("schedule = {{ cron = '@daily'{missed} }}\nexport.connection = 'a'\nimport.connection = 'a'");
+        let loaded =
+            load(&tree(&[("connections/a.toml", "base_uri = 'https://a.example'"), ("flows/f.toml", &flow)]), &NOTHING);
+        let flow = loaded.snapshot.unwrap().flows.into_values().next().unwrap();
+        flow.schedule.as_ref().unwrap().missed
+    };
+    let day = Duration::from_secs(86_400);
+    let one = Missed { run: MakeUp::One, window: day, jitter: Duration::ZERO, max: 1_440 };
+    assert_eq!(read(""), one);
+    assert_eq!(read(", missed = 'none'"), Missed { run: MakeUp::None, ..one });
+    assert_eq!(read(", missed = 'all'"), Missed { run: MakeUp::All, ..one });
+    assert_eq!(read(", missed = { window = '7d' }"), Missed { window: 7 * day, ..one });
+    let all = Missed { run: MakeUp::All, window: day / 24, jitter: Duration::from_secs(30), max: 5 };
+    assert_eq!(read(", missed = { run = 'all', window = '1h', jitter = '30s', max = 5 }"), all);
+}
+
+#[test]
 fn numbers_are_computed_over_variables_at_load() {
     let loaded = load(
         &tree(&[

@@ -105,6 +105,10 @@ table! {
         "When a run last ended without errors, 0 when none has since the process started";
     FLOW_NEXT_RUN = "flowgate_flow_next_run_timestamp_seconds", Kind::Gauge, Seconds, &[FLOW],
         "When the schedule fires next, 0 without a schedule";
+    ERRORS_OPEN = "flowgate_errors_open", Kind::Gauge, Count, &[FLOW],
+        "Open error records, as counted a few seconds ago at most";
+    ERRORS_OLDEST = "flowgate_errors_oldest_age_seconds", Kind::Gauge, Seconds, &[FLOW],
+        "Age of the oldest open error record, 0 when none is open";
 
     HTTP_REQUESTS = "flowgate_http_requests_total", Kind::Counter, Count,
         &[CONNECTION, Label { name: "outcome", values: REQUEST_OUTCOMES }],

@@ -169,7 +169,9 @@ fn label_of<'a>(sample: &'a str, label: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::meters::{ConfigMeters, ConnectionMeters, FlowMeters, RecordOutcome, RequestOutcome};
+    use crate::observe::meters::{
+        ConfigMeters, ConnectionMeters, FlowMeters, RecordOutcome, RequestOutcome, StoreMeters,
+    };
     use crate::observe::meters::{RunOutcome, SchedulerMeters, TriggerKind};
     use chrono::DateTime;
 
@@ -189,6 +191,7 @@ mod tests {
             let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
             ProcessMeters::started(at);
             ConfigMeters::take().applied(2, 2, at);
+            StoreMeters::take().committed(Duration::from_millis(5), 3);
             for id in ["orders", "eu/items"] {
                 let meters = FlowMeters::of(&flow(id));
                 meters.records(RecordOutcome::Exported, 5);

@@ -12,11 +12,13 @@ mod sink;
 mod source;
 mod tally;
 mod traffic;
+mod watch;
 
 pub use record::{Customer, Kind, Order};
 pub use report::{Delivered, Destination, Report, Verdict};
 pub use settings::{Auth, Faults, LARGEST_RECORD, MOST_RECORDS, Settings, Verify};
 pub use traffic::TrafficReport;
+pub use watch::{Effect, MARK, MOST_WATCHED, Page, Watched, Write};
 
 use crate::value::time::SystemClock;
 use serve::Shared;
@@ -93,6 +95,16 @@ impl Playground {
         self.shared.ledger.report()
     }
 
+    /// Every request so far, when [`Settings::watch`] is on.
+    pub fn watched(&self) -> Watched {
+        self.shared.ledger.watched()
+    }
+
+    /// Time since its start, by the clock the accounts use.
+    pub fn now(&self) -> Duration {
+        self.shared.clock.mono().0
+    }
+
     /// Blocks until `found` is true of the ledger; looks after each arrival and answer, for at most `patience`.
     /// The error is the ledger as it last stood. Neither copy carries the lists of instants.
     pub fn wait_until(&self, patience: Duration, found: impl Fn(&Report) -> bool) -> Result<Report, Box<Report>> {
@@ -102,6 +114,11 @@ impl Playground {
     /// Forgets everything seen and goes on with these settings (the port stays).
     pub fn reset(&self, settings: Settings) {
         self.shared.reset(settings);
+    }
+
+    /// Behaves by these settings from now on and forgets nothing; the number of records stays as it was.
+    pub fn behave(&self, settings: Settings) {
+        self.shared.behave(settings);
     }
 
     /// Stops serving, cuts off what is in flight, and gives the final ledger.

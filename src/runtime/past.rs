@@ -34,7 +34,9 @@ impl Unfinished {
                 // A page that saw no unclean exit yet counts as worked on; one that did is worked on alone since.
                 let hit = pages.iter().filter(|page| !page.marks.is_done() && (page.crashes == 0 || page.started));
                 let pages = hit.map(|page| page.number).collect();
-                store.commit(vec![Write::Interrupted { run: row.id.clone(), pages, epoch }]).await?;
+                // Held from here on: a process that does not take it up, and dies, does not count against it.
+                let interrupted = Write::Interrupted { run: row.id.clone(), pages, epoch };
+                store.commit(vec![interrupted, held(&row, now)]).await?;
             }
             if let Some(row) = store.run(&row.id).await? {
                 found.add(row);
@@ -74,6 +76,16 @@ impl Unfinished {
     }
 }
 
+fn held(row: &RunRow, at: DateTime<Utc>) -> Write {
+    Write::Phase {
+        run: row.id.clone(),
+        phase: Phase::Held,
+        outcome: Some("cancelled".to_owned()),
+        cause: Some("cut off by an unclean exit".to_owned()),
+        at,
+    }
+}
+
 fn over(row: &RunRow, at: DateTime<Utc>) -> Write {
     Write::Phase {
         run: row.id.clone(),
@@ -85,7 +97,7 @@ fn over(row: &RunRow, at: DateTime<Utc>) -> Write {
 }
 
 /// How a stored run ended, for `status`.
-pub(super) fn ending(row: &RunRow) -> Ending {
+pub fn ending(row: &RunRow) -> Ending {
     let cause = || RunError { place: "run".to_owned(), text: row.cause.clone().unwrap_or_default() };
     match row.outcome.as_deref() {
         Some("succeeded") => Ending::Succeeded,

@@ -16,6 +16,8 @@ pub struct RunView {
     pub counts: Counts,
     /// Pages so far.
     pub pages: u64,
+    /// How many records are expected, when the source said so.
+    pub total: Option<u64>,
 }
 
 /// The last run that ended, for `status`.

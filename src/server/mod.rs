@@ -46,7 +46,7 @@ impl TryFrom<&Settings> for Doors {
 }
 
 /// Whether new work is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
     /// A snapshot is in force.
     Ready,
@@ -54,6 +54,8 @@ pub enum Readiness {
     Starting,
     /// On the way out.
     Draining,
+    /// The state takes no writes, and why: runs wait.
+    Failing(String),
 }
 
 /// What the server asks the running process.
@@ -99,6 +101,7 @@ async fn ready(State(app): State<App>) -> Response {
         Readiness::Ready => axum::Json(json!({ "status": "ready" })).into_response(),
         Readiness::Starting => refuse(StatusCode::SERVICE_UNAVAILABLE, "no snapshot is in force yet"),
         Readiness::Draining => refuse(StatusCode::SERVICE_UNAVAILABLE, "draining: no new runs are started"),
+        Readiness::Failing(why) => refuse(StatusCode::SERVICE_UNAVAILABLE, &why),
     }
 }
 

@@ -12,7 +12,7 @@ struct Process(Mutex<Readiness>);
 
 impl StatusSource for Process {
     fn readiness(&self) -> Readiness {
-        *self.0.lock().unwrap()
+        self.0.lock().unwrap().clone()
     }
     fn live(&self) -> Live {
         Live::of(&[FlowId::parse("orders").unwrap()], &Vec::<ConnectionId>::new())
@@ -64,11 +64,14 @@ async fn metrics_come_as_exposition_text_of_live_flows() {
 #[tokio::test]
 async fn ready_only_with_a_snapshot_and_while_not_draining() {
     let (server, process, _) = start(doors()).await;
-    for (state, code) in [(Readiness::Ready, 200), (Readiness::Starting, 503), (Readiness::Draining, 503)] {
-        *process.0.lock().unwrap() = state;
+    let failing = Readiness::Failing("No space left on device".to_owned());
+    let others = [(Readiness::Starting, 503), (Readiness::Draining, 503), (failing, 503)];
+    for (state, code) in [(Readiness::Ready, 200)].into_iter().chain(others) {
+        *process.0.lock().unwrap() = state.clone();
         let answer = ask(server.address(), "/readyz", "127.0.0.1", "").await;
         assert_eq!(status(&answer), code, "{state:?}");
         assert_eq!(answer.contains("\"reason\":"), code == 503);
+        assert_eq!(answer.contains("No space left"), matches!(state, Readiness::Failing(_)), "{answer}");
         assert_eq!(status(&ask(server.address(), "/healthz", "127.0.0.1", "").await), 200, "alive in any state");
     }
 }

@@ -6,6 +6,7 @@ use super::rows::{ErrorRow, ErrorState, FlowTally, IntentRow, PageRow, Phase, Ru
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// An answer of the store that is still on its way. The question was asked when the method returned, not at the
@@ -74,7 +75,8 @@ pub struct RunFilter {
 }
 
 /// Which error records are asked for. All given tests must hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ErrorFilter {
     /// These records; empty = any.
     pub ids: Vec<u64>,
@@ -88,6 +90,8 @@ pub struct ErrorFilter {
     pub fingerprint: Option<String>,
     /// Opened before.
     pub before: Option<DateTime<Utc>>,
+    /// Given a lower id than this one: what follows a page of them.
+    pub below: Option<u64>,
     /// Only open ones.
     pub open_only: bool,
     /// Whose next automatic retry is due by then.
@@ -113,6 +117,7 @@ impl ErrorFilter {
             && self.class.as_ref().is_none_or(|class| row.class == *class)
             && self.fingerprint.as_ref().is_none_or(|begin| row.fingerprint.starts_with(begin))
             && self.before.is_none_or(|before| row.opened < before)
+            && self.below.is_none_or(|below| row.id < below)
             && (!self.open_only || row.state == ErrorState::Open)
             && self.due_by.is_none_or(|due| row.next_retry.is_some_and(|next| next <= due))
     }

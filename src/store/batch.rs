@@ -85,6 +85,12 @@ pub enum Write {
         /// When.
         at: DateTime<Utc>,
     },
+    /// An error record that is not open any more is let go; the figures of its run stay. An open or unknown one changes
+    /// nothing: it is to be dismissed first, in the same batch if need be.
+    DropError {
+        /// Which.
+        id: u64,
+    },
     /// Open error records of a flow with one of these trace keys were overtaken by a later delivery.
     Overtaken {
         /// Which flow.

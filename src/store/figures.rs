@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Figures {
     /// Stored runs.
     pub runs: u64,
+    /// Stored pages.
+    pub pages: u64,
     /// Stored error records.
     pub errors: u64,
     /// Of these: open.
@@ -41,6 +43,11 @@ impl Figures {
         }
     }
 
+    /// What one page adds.
+    pub fn of_page() -> Self {
+        Self { pages: 1, ..Self::default() }
+    }
+
     /// What one error record adds.
     pub fn of_error(row: &ErrorRow) -> Self {
         Self { errors: 1, open: u64::from(row.state == ErrorState::Open), ..Self::default() }
@@ -61,6 +68,7 @@ impl Figures {
     fn each(self, other: Self, f: fn(u64, u64) -> u64) -> Self {
         Self {
             runs: f(self.runs, other.runs),
+            pages: f(self.pages, other.pages),
             errors: f(self.errors, other.errors),
             open: f(self.open, other.open),
             exported: f(self.exported, other.exported),

@@ -20,5 +20,7 @@ pub use memory::MemoryStore;
 pub use rows::{
     ErrorRow, ErrorState, FlowTally, IntentRow, Mark, Marks, PageRow, Phase, RunKind, RunRow, Space, Tally,
 };
-pub use sqlite::{OpenError, open, open_read_only};
+pub use sqlite::{
+    Checked, OpenError, TransferError, check_state, export_state, import_state, open, open_read_only, repair_state,
+};
 pub use state_dir::{Owner, StateDir, StateError};

@@ -300,7 +300,7 @@ pub struct ErrorRow {
 /// Families of stored values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Space {
-    /// Schedules: flow -> newest instant handed out or passed over, RFC 3339.
+    /// Schedules: flow -> newest instant handed out or passed over, RFC 3339, and by which line.
     Schedule,
     /// Texts of flows that runs began with: hash -> JSON of path and text.
     Meaning,
@@ -320,6 +320,11 @@ impl Space {
     /// All, for walking.
     pub const ALL: [Self; 7] =
         [Self::Schedule, Self::Meaning, Self::Mark, Self::Token, Self::Offline, Self::Webhook, Self::Meta];
+
+    /// By its name on disk.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|space| space.name() == name)
+    }
 
     /// Its name on disk.
     pub fn name(self) -> &'static str {

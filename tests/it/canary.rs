@@ -72,6 +72,13 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
              [secrets]\nkey = { env = \"CANARY\" }\n"
                 .to_owned(),
         ),
+        (
+            "jwt",
+            "jwt-assertion",
+            "[auth.jwt]\nalgorithm = \"HS256\"\nkey = { env = \"CANARY\" }\nas = \"assertion\"\n\
+             [auth.jwt.refresh]\nrelative_uri = \"/token\"\n"
+                .to_owned(),
+        ),
         ("jwt", "jwt-key", "[auth.jwt]\nalgorithm = \"RS256\"\nkey = { file = \"key.pem\" }\n".to_owned()),
         (
             "aws_sigv4",
@@ -271,6 +278,9 @@ fn dry_runs_checks_and_pings_show_no_secret() {
     let planted = plant(Manner::Refuses(422), "");
     for id in &planted.ids {
         searched(&planted, &["run", id, "--dry-run"]).expect_code(0);
+    }
+    for args in [&["ping"][..], &["ping", "--json"]] {
+        searched(&planted, args);
     }
     for format in ["text", "json", "github"] {
         searched(&planted, &["check", "--format", format]).expect_code(0);

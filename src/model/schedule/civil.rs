@@ -6,6 +6,7 @@
 use super::field::{DAY, Field, HOUR, Kind, MINUTE, MONTH, SECOND, WEEKDAY};
 use crate::value::issue::Issue;
 use chrono::{NaiveDateTime, TimeDelta};
+use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::str::FromStr;
@@ -56,6 +57,19 @@ impl Line {
         let parts = parts([second, minute, hour, day, month, weekday])
             .map_err(|cause| Issue::new(whole, format!("this cron line cannot be stepped: {cause}")))?;
         Ok(Self { parts, interval: minute.star || hour.star, days: fields[2].start..fields[4].end })
+    }
+
+    /// A stable hash of what it matches, of its kind and of a zone's name.
+    pub(super) fn fingerprint(&self, zone: &str) -> u64 {
+        let mut hash = Sha256::new();
+        for part in &self.parts {
+            // The number lists we handed to the crate, not what the user wrote.
+            hash.update(part.source());
+            hash.update([0]);
+        }
+        hash.update([u8::from(self.interval)]);
+        hash.update(zone);
+        hash.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
     /// The first match later than `at`.

@@ -1,5 +1,6 @@
 //! When a flow runs: a cron line in civil time, a zone, and the rule that maps civil time to instants.
 //!
+//! - [`missed`]: what becomes of occurrences nobody was awake for
 //! - [`field`]: one field of a cron line, read as crontab reads it
 //! - [`civil`]: a whole line, stepped on a calendar without a zone
 //! - [`zone`]: civil time to instants where clocks go forward (gap) or back (fold)
@@ -8,16 +9,19 @@
 
 mod civil;
 mod field;
+mod missed;
 mod zone;
 
 #[cfg(test)]
 mod oracle;
 
+pub use missed::{MakeUp, Missed};
+
 use crate::value::issue::Issue;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 
-/// A valid `[schedule]`. Two are equal when they fire at the same instants and overlap alike.
+/// A valid `[schedule]`. Two are equal when they fire at the same instants and treat overlapping and missed ones alike.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     /// As written.
@@ -26,6 +30,8 @@ pub struct Schedule {
     pub zone: chrono_tz::Tz,
     /// `overlap`
     pub overlap: Overlap,
+    /// `missed`
+    pub missed: Missed,
     line: Arc<civil::Line>,
 }
 
@@ -40,10 +46,10 @@ pub enum Overlap {
 }
 
 impl Schedule {
-    /// Parses 5 or 6 fields; refuses lines that never fire.
+    /// Parses 5 or 6 fields; refuses lines that never fire. What is missed is treated by default.
     pub fn parse(cron: &str, zone: chrono_tz::Tz, overlap: Overlap, now: DateTime<Utc>) -> Result<Self, Issue> {
         let line = civil::Line::parse(cron)?;
-        let schedule = Self { source: cron.to_owned(), zone, overlap, line: Arc::new(line) };
+        let schedule = Self { source: cron.to_owned(), zone, overlap, missed: Missed::default(), line: Arc::new(line) };
         if schedule.next_after(now).is_none() {
             return Err(Issue::new(schedule.line.days.clone(), "this schedule never fires: no date matches")
                 .help("check the day of the month against the month; 30 and 31 do not exist in every month"));
@@ -56,15 +62,21 @@ impl Schedule {
         zone::next_after(&self.line, self.zone, after)
     }
 
-    /// Whether both fire at the same instants; `overlap` may differ.
+    /// Whether both fire at the same instants; `overlap` and `missed` may differ.
     pub fn same_instants(&self, other: &Self) -> bool {
         self.zone == other.zone && self.line == other.line
+    }
+
+    /// A number for the instants it fires at: equal for schedules that [`Self::same_instants`] calls the same, and
+    /// from one version to the next, so that it can be stored.
+    pub fn fingerprint(&self) -> u64 {
+        self.line.fingerprint(self.zone.name())
     }
 }
 
 impl PartialEq for Schedule {
     fn eq(&self, other: &Self) -> bool {
-        self.overlap == other.overlap && self.same_instants(other)
+        self.overlap == other.overlap && self.missed == other.missed && self.same_instants(other)
     }
 }
 
@@ -221,6 +233,27 @@ mod tests {
         assert_ne!(schedule("0 0-23 * * *", Tz::UTC), schedule("0 * * * *", Tz::UTC), "fixed against interval");
         let queue = Schedule { overlap: Overlap::Queue, ..schedule("0 1 * * *", Tz::UTC) };
         assert_ne!(queue, schedule("0 1 * * *", Tz::UTC));
+        let none = Missed { run: MakeUp::None, ..Missed::default() };
+        assert_ne!(Schedule { missed: none, ..queue.clone() }, queue);
+    }
+
+    #[test]
+    fn the_fingerprint_tells_instants_apart_and_nothing_else() {
+        let print = |cron, zone| schedule(cron, zone).fingerprint();
+        assert_eq!(print("*/15 * * * *", Tz::UTC), print("0 */15 * * * *", Tz::UTC));
+        assert_eq!(print("*/15 * * * *", Tz::UTC), 0xbb4d_d4e4_1f01_64f7, "stored: must never change");
+        let queue = Schedule { overlap: Overlap::Queue, ..schedule("0 1 * * *", Tz::UTC) };
+        assert_eq!(queue.fingerprint(), print("0 1 * * *", Tz::UTC));
+        let others = [
+            print("*/15 * * * *", Tz::Europe__Berlin),
+            print("0,15,30,45 0-23 * * *", Tz::UTC),
+            print("*/20 * * * *", Tz::UTC),
+            print("0 0 1 * *", Tz::UTC),
+            print("0 0 1 * 1", Tz::UTC),
+        ];
+        let distinct: std::collections::BTreeSet<_> = others.iter().collect();
+        assert_eq!(distinct.len(), others.len());
+        assert!(!others.contains(&print("*/15 * * * *", Tz::UTC)));
     }
 
     fn any_field(min: u32, max: u32) -> impl Strategy<Value = String> {

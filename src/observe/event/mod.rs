@@ -24,8 +24,10 @@ pub use run::{
     RecordFailure, RunSummary, page_quarantined, page_read, page_resumed, record_failed, run_dismissed, run_finished,
     run_resumed, run_started,
 };
-pub use schedule::{next_run, schedule_due, schedule_kept, schedule_missed, schedule_skipped};
-pub use store::{state_damaged, store_failing, store_recovered};
+pub use schedule::{next_run, schedule_due, schedule_kept, schedule_mark_ignored, schedule_passed, schedule_skipped};
+pub use store::{
+    errors_retried, pruned, state_damaged, store_failing, store_recovered, upkeep_failed, written_by_hand,
+};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::time::Duration;
@@ -75,6 +77,8 @@ mod tests {
             schedule_due(&scheduler, &flow, at(), Duration::from_millis(2));
             schedule_skipped(&scheduler, &flow, at(), SkipReason::Overlap);
             schedule_kept(&flow, at());
+            schedule_passed(&scheduler, &flow, at(), 7, SkipReason::Missed);
+            schedule_mark_ignored(&flow, "yesterday", "it is no mark");
             next_run(&meters, &flow, Some(at()));
             connection_paused(&connection, &shop, "GET https://a.example/", Duration::from_secs(2), Some(429));
             pause_cut(&shop, Duration::from_hours(1), Duration::from_mins(5));
@@ -93,6 +97,15 @@ mod tests {
             reload_reverted(&config);
             drain_started("SIGTERM", 1, Duration::from_secs(30));
             drain_finished(false);
+            store_failing("the database is full");
+            store_recovered(Duration::from_secs(3));
+            state_damaged(Some("eu/orders"), "the body of page 3 is cut off");
+            errors_retried(&flow, "r2", 3);
+            pruned(1, 2, 0);
+            pruned(0, 0, 0);
+            pruned(1, 2, 3);
+            upkeep_failed("pruning", "no");
+            written_by_hand("errors resolved", 2);
         });
         let shown: Vec<_> =
             lines.iter().map(|l| (l["level"].as_str().unwrap(), l["message"].as_str().unwrap())).collect();
@@ -108,6 +121,8 @@ mod tests {
                 ("info", "schedule due"),
                 ("warn", "schedule skipped"),
                 ("info", "schedule kept"),
+                ("warn", "schedule missed"),
+                ("warn", "schedule mark ignored"),
                 ("debug", "next run"),
                 ("warn", "connection paused"),
                 ("warn", "pause cut"),
@@ -125,13 +140,23 @@ mod tests {
                 ("info", "reload reverted"),
                 ("info", "drain started"),
                 ("warn", "drain finished"),
+                ("error", "state cannot be written"),
+                ("info", "state can be written again"),
+                ("error", "state damaged"),
+                ("info", "retrying error records"),
+                ("info", "old history let go"),
+                ("warn", "open error records dismissed by age"),
+                ("warn", "upkeep failed"),
+                ("info", "state changed by hand"),
             ]
         );
         assert_eq!(lines[2]["flow"], "eu/orders");
         assert_eq!(lines[2]["run"], "r1");
         assert_eq!(lines[5]["cause"], "page 2: no");
-        assert_eq!(lines[10]["status"], 429);
-        assert_eq!(lines[10]["seconds"], 2.0);
-        assert_eq!((&lines[12]["status"], &lines[12]["next_attempt"]), (&503.into(), &2.into()));
+        assert_eq!((&lines[9]["count"], &lines[9]["reason"]), (&7.into(), &"missed".into()));
+        assert_eq!(lines[10]["mark"], "yesterday");
+        assert_eq!(lines[12]["status"], 429);
+        assert_eq!(lines[12]["seconds"], 2.0);
+        assert_eq!((&lines[14]["status"], &lines[14]["next_attempt"]), (&503.into(), &2.into()));
     }
 }

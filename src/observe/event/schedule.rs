@@ -18,11 +18,15 @@ pub fn schedule_skipped(meters: &SchedulerMeters, flow: &FlowId, occurrence: Dat
     tracing::warn!(%flow, occurrence = instant(occurrence), reason = reason.label(), "schedule skipped");
 }
 
-/// Occurrences before this one passed while nobody kept time (a sleeping machine, a clock set forward); this one
-/// stands for all of them.
-pub fn schedule_missed(meters: &SchedulerMeters, flow: &FlowId, occurrence: DateTime<Utc>, missed: u64) {
-    meters.missed(missed);
-    tracing::warn!(%flow, occurrence = instant(occurrence), missed, "schedule missed");
+/// So many occurrences up to `newest` start no run; the newest itself may, in their stead.
+pub fn schedule_passed(meters: &SchedulerMeters, flow: &FlowId, newest: DateTime<Utc>, count: u64, reason: SkipReason) {
+    meters.passed(count, reason);
+    tracing::warn!(%flow, occurrence = instant(newest), count, reason = reason.label(), "schedule missed");
+}
+
+/// What was remembered of a flow's schedule is not believed.
+pub fn schedule_mark_ignored(flow: &FlowId, mark: &str, cause: &str) {
+    tracing::warn!(%flow, mark, cause, "schedule mark ignored");
 }
 
 /// A due occurrence follows the run that is under way (`overlap = "queue"`).

@@ -76,6 +76,8 @@ pub struct FlowMeters {
     run_seconds: Histogram,
     last_success: Gauge,
     next_run: Gauge,
+    /// Only so that they exist from the beginning.
+    _errors: ErrorMeters,
 }
 
 impl FlowMeters {
@@ -95,6 +97,7 @@ impl FlowMeters {
             run_seconds: histogram(&names::FLOW_RUN_SECONDS, &[flow]),
             last_success: gauge(&names::FLOW_LAST_SUCCESS, &[flow]),
             next_run: gauge(&names::FLOW_NEXT_RUN, &[flow]),
+            _errors: ErrorMeters::of(id),
         }
     }
 
@@ -137,5 +140,25 @@ impl FlowMeters {
     /// The next occurrence of the schedule; `None` without one.
     pub fn next_run(&self, at: Option<DateTime<Utc>>) {
         self.next_run.set(at.map_or(0.0, timestamp));
+    }
+}
+
+/// A flow's open error records.
+pub struct ErrorMeters {
+    open: Gauge,
+    oldest: Gauge,
+}
+
+impl ErrorMeters {
+    /// Creates (or finds) the series, at 0 where they are new.
+    pub fn of(id: &FlowId) -> Self {
+        let flow = id.as_str();
+        Self { open: gauge(&names::ERRORS_OPEN, &[flow]), oldest: gauge(&names::ERRORS_OLDEST, &[flow]) }
+    }
+
+    /// How many are open, and for how long the oldest one has been.
+    pub fn show(&self, open: u64, oldest: Duration) {
+        self.open.set(float(open));
+        self.oldest.set(oldest.as_secs_f64());
     }
 }

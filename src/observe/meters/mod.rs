@@ -8,7 +8,7 @@ mod process;
 mod store;
 
 pub use connection::{ConnectionMeters, RequestOutcome};
-pub use flow::{FlowMeters, RecordOutcome, RunOutcome, TriggerKind};
+pub use flow::{ErrorMeters, FlowMeters, RecordOutcome, RunOutcome, TriggerKind};
 pub use process::{ConfigMeters, ProcessMeters, ReloadOutcome, SchedulerMeters, SkipReason};
 pub use store::StoreMeters;
 

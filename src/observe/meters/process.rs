@@ -108,10 +108,10 @@ impl SchedulerMeters {
         self.due.increment(1);
         self.lateness.record(lateness.as_secs_f64());
     }
-    /// So many occurrences went by unhandled.
-    pub fn missed(&self, count: u64) {
+    /// So many occurrences came due and start no run.
+    pub fn passed(&self, count: u64, reason: SkipReason) {
         self.due.increment(count);
-        self.skipped[SkipReason::Missed as usize].increment(count);
+        self.skipped[reason as usize].increment(count);
     }
     /// A due occurrence started no run.
     pub fn skipped(&self, reason: SkipReason) {

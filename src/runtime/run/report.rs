@@ -4,6 +4,7 @@ use super::state::Counts;
 use crate::observe::event::{RecordFailure, RunSummary};
 use crate::observe::meters::{RunOutcome, TriggerKind};
 use crate::value::id::FlowId;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use std::time::Duration;
 pub const KEPT_ERRORS: usize = 1_000;
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// Everything delivered or filtered.
     Succeeded,
@@ -62,7 +64,7 @@ impl Ending {
 }
 
 /// What ended a run early.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
     /// `export page 3`, `import` …
     pub place: String,
@@ -77,7 +79,7 @@ impl std::fmt::Display for RunError {
 }
 
 /// A record that could not be delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordError {
     /// Its number in the store, for `flowgate errors show`; none when it was not stored.
     pub id: Option<u64>,
@@ -109,7 +111,7 @@ impl RecordError {
 }
 
 /// The end of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Which flow.
     pub flow: FlowId,

@@ -2,6 +2,7 @@
 //! read, how far a checkpoint may advance, and what of all that is not stored yet. Knows no clock, task or request.
 
 use crate::store::{Mark, Marks, Tally};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// What became of a record.
@@ -16,7 +17,7 @@ pub enum Resolution {
 }
 
 /// The counting equation of a run: `exported = delivered + filtered + failed + in_flight`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Records that left `records`.
     pub exported: u64,

@@ -1,8 +1,8 @@
 //! How a run is asked for, and what the answer can be.
 
 use crate::runtime::run::report::{Progress, Report};
+use crate::runtime::schedule::Mark;
 use crate::value::id::FlowId;
-use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -15,8 +15,8 @@ pub struct Options {
     pub dry_run: bool,
     /// A run that did not end is given up, not taken up again.
     pub fresh: bool,
-    /// The scheduled instant this run is for.
-    pub occurrence: Option<DateTime<Utc>>,
+    /// The scheduled instant this run is for: the mark that becomes durable with its begin.
+    pub occurrence: Option<Mark>,
 }
 
 /// A run that was started.

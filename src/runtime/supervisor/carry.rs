@@ -10,6 +10,7 @@ use crate::runtime::run::identity::run_json;
 use crate::runtime::run::report::{Ending, Progress, Report, RunError};
 use crate::runtime::run::state::Counts;
 use crate::runtime::run::{Resume, run};
+use crate::runtime::schedule::Mark;
 use crate::runtime::scope::{Scope, Stop, Work};
 use crate::store::{ErrorRow, Phase, Receipt, Refusal, RunKind, RunRow, Space, Store, StoreError, Tally, Write};
 use crate::value::id::FlowId;
@@ -106,8 +107,9 @@ impl Supervisor {
             Task::Retry(errors) => (Work::Retry(errors.clone()), None),
             Task::GoOn(row) => (Work::Export(Some(self.resume(plan, row).await.map_err(fault)?)), row.limit),
         };
-        if !matches!(plan.task, Task::GoOn(_)) {
-            self.begin(plan, &flow).await?;
+        match &plan.task {
+            Task::GoOn(row) => self.go_on(plan, row).await?,
+            Task::Begin | Task::Retry(_) => self.begin(plan, &flow).await?,
         }
         // A reload may drop a connection this run still needs: its lines stay open until the run ends.
         let lanes = &plan.generation.lanes;
@@ -160,6 +162,13 @@ impl Supervisor {
         Ok(Resume { pages, intents, counts, requests, counted })
     }
 
+    /// From here on an unclean exit counts again.
+    async fn go_on(&self, plan: &Plan, row: &RunRow) -> Result<(), Ending> {
+        let (run, at) = (row.id.clone(), self.services.clock.utc());
+        let running = Write::Phase { run, phase: Phase::Running, outcome: None, cause: None, at };
+        self.durable(plan, vec![running]).await.map(drop)
+    }
+
     async fn begin(&self, plan: &Plan, flow: &Flow) -> Result<(), Ending> {
         let kind = if matches!(plan.task, Task::Retry(_)) { RunKind::Retry } else { RunKind::Export };
         let row = RunRow {
@@ -167,7 +176,7 @@ impl Supervisor {
             flow: plan.id.clone(),
             kind,
             trigger: plan.trigger.label().to_owned(),
-            occurrence: plan.options.occurrence,
+            occurrence: plan.options.occurrence.map(|mark| mark.done),
             started: plan.started,
             ended: None,
             phase: Phase::Running,
@@ -185,8 +194,8 @@ impl Supervisor {
             value: json!({ "text": flow.text.as_ref() }).to_string(),
         };
         let mut writes = vec![meaning, Write::Begin(Box::new(row))];
-        if let Some(at) = plan.options.occurrence {
-            writes.push(schedule_mark(&plan.id, at));
+        if let Some(mark) = plan.options.occurrence {
+            writes.push(save_mark(&plan.id, mark));
         }
         self.durable(plan, writes).await.map(drop)
     }
@@ -250,9 +259,8 @@ impl Supervisor {
 }
 
 /// The write that makes an occurrence had, whatever became of it.
-pub fn schedule_mark(flow: &FlowId, at: DateTime<Utc>) -> Write {
-    let value = at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
-    Write::Put { space: Space::Schedule, key: flow.to_string(), value }
+pub fn save_mark(flow: &FlowId, mark: Mark) -> Write {
+    Write::Put { space: Space::Schedule, key: flow.to_string(), value: mark.to_string() }
 }
 
 fn phase(plan: &Plan, report: &Report) -> Phase {

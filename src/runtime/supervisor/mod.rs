@@ -7,7 +7,7 @@ mod carry;
 
 pub use asked::{Options, Refused, Started};
 use before::trigger_of;
-pub use carry::schedule_mark;
+pub use carry::save_mark;
 use carry::{Plan, Task};
 
 use crate::http::client::OfflineView;
@@ -174,6 +174,19 @@ impl Supervisor {
         let (id, task) = (flow.id.clone(), Task::Retry(errors));
         let (trigger, options) = (TriggerKind::Retry, Options::default());
         Ok(self.launch(&mut inner, Launch { generation, id, flow: Some(flow), trigger, options, task }))
+    }
+
+    /// Whether a run of this flow is under way, or waits for its slot.
+    pub fn is_running(&self, flow: &FlowId) -> bool {
+        let mut inner = self.lock();
+        let known = inner.generation.clone().and_then(|generation| {
+            let flow = generation.snapshot.flows.get(flow)?.clone();
+            Some((generation, flow))
+        });
+        match known {
+            Some((generation, flow)) => inner.running(&flow, &generation.snapshot).is_some(),
+            None => inner.active.contains_key(flow),
+        }
     }
 
     /// From here on nothing new is read, started or sent; what is in flight goes on.
@@ -356,6 +369,7 @@ impl Inner {
                 started: active.started,
                 counts: active.progress.counts(),
                 pages: active.progress.pages(),
+                total: active.progress.total(),
             }),
             queued: active.is_some_and(|active| active.queued.is_some()),
             last: history.and_then(|history| history.last.clone()),

@@ -226,6 +226,19 @@ pub async fn an_error_leaves_the_open_state_once(store: Held) {
     balanced(&store).await;
 }
 
+pub async fn only_a_settled_error_can_be_dropped(store: Held) {
+    done(&store, vec![begin("r1", "a"), tally("r1", [2, 0, 0, 2])]).await;
+    let ids = done(&store, vec![failed("r1", "a", "x", 0), failed("r1", "a", "y", 0)]).await.errors;
+    let drop = |id| Write::DropError { id };
+    assert_eq!(done(&store, vec![drop(ids[0]), drop(999)]).await.pruned.errors, 0);
+    let dismissed = Write::ErrorState { id: ids[0], state: ErrorState::Dismissed, by: "hand".to_owned(), at: at(9) };
+    assert_eq!(done(&store, vec![dismissed, drop(ids[0])]).await.pruned.errors, 1);
+    assert_eq!(open_errors(&store).await, [ids[1]]);
+    let tally = store.run("r1").await.unwrap().unwrap().tally;
+    assert_eq!((tally.failed, tally.dismissed), (2, 1), "the run's figures stay");
+    balanced(&store).await;
+}
+
 pub async fn a_later_delivery_overtakes_open_errors_of_its_trace(store: Held) {
     done(&store, vec![begin("r1", "a"), tally("r1", [3, 0, 0, 3]), begin("r2", "b"), tally("r2", [1, 0, 0, 1])]).await;
     let batch = vec![
@@ -303,6 +316,9 @@ pub async fn errors_are_found_by_every_test(store: Held) {
             vec![two],
         ),
         (ErrorFilter { before: Some(at(10)), ..all() }, vec![one]),
+        (ErrorFilter { below: Some(three), ..all() }, vec![two, one]),
+        (ErrorFilter { below: Some(one), ..all() }, vec![]),
+        (ErrorFilter { below: Some(u64::MAX), limit: Some(1), ..all() }, vec![three]),
         (ErrorFilter { open_only: true, ..all() }, vec![three, two]),
         (ErrorFilter { due_by: Some(at(49)), ..all() }, vec![]),
         (ErrorFilter { due_by: Some(at(50)), ..all() }, vec![three]),

@@ -1,7 +1,7 @@
 //! One suite for every backend: what the trait promises, asked from outside.
 
 mod cases;
-mod model;
+pub(super) mod model;
 
 use super::{
     ErrorFilter, ErrorRow, ErrorState, IntentRow, Mark, Marks, MemoryStore, PageWrite, Phase, Receipt, RunFilter,
@@ -63,6 +63,7 @@ suite!(
     unclean_exits_are_counted,
     error_ids_are_never_given_twice,
     an_error_leaves_the_open_state_once,
+    only_a_settled_error_can_be_dropped,
     a_later_delivery_overtakes_open_errors_of_its_trace,
     the_figures_of_a_flow_add_up,
     a_retry_run_counts_no_records,
@@ -171,7 +172,7 @@ fn intent(page: u64, record: u32) -> IntentRow {
     IntentRow { page, record, hash: u64::MAX - page, key: Some(format!("k-{page}-{record}")) }
 }
 
-fn intend(run: &str, records: &[(u64, u32)]) -> Write {
+pub(super) fn intend(run: &str, records: &[(u64, u32)]) -> Write {
     Write::Intend {
         run: run.to_owned(),
         records: records.iter().map(|(page, record)| intent(*page, *record)).collect(),
@@ -194,7 +195,7 @@ async fn open_errors(store: &Arc<dyn Store>) -> Vec<u64> {
     store.errors(filter).await.unwrap().iter().map(|row| row.id).collect()
 }
 
-async fn page_numbers(store: &Arc<dyn Store>, run: &str) -> Vec<u64> {
+pub(super) async fn page_numbers(store: &Arc<dyn Store>, run: &str) -> Vec<u64> {
     store.pages(run).await.unwrap().iter().map(|row| row.number).collect()
 }
 

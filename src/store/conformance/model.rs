@@ -65,6 +65,7 @@ fn of_the_rest() -> impl Strategy<Value = Write> {
             .prop_map(|(flow, traces, run)| Write::Overtaken { flow, traces, run: run.to_owned(), at: at(50) }),
         3 => (space(), key(), 0..5u8)
             .prop_map(|(space, key, value)| Write::Put { space, key: key.to_owned(), value: value.to_string() }),
+        1 => (1..9u64).prop_map(|id| Write::DropError { id }),
         1 => (space(), key()).prop_map(|(space, key)| Write::Delete { space, key: key.to_owned() }),
         1 => (flow_id(), flow_id()).prop_map(|(from, to)| Write::RenameFlow { from, to }),
         1 => (one_of(&FLOWS), one_of(&FLOWS)).prop_map(|(from, to)| Write::RenameConnection {
@@ -78,19 +79,19 @@ fn of_the_rest() -> impl Strategy<Value = Write> {
 
 /// Everything there is to read.
 #[derive(Debug, PartialEq)]
-struct Everything {
-    runs: Vec<RunRow>,
-    errors: Vec<ErrorRow>,
-    pages: Vec<Vec<PageRow>>,
-    bodies: Vec<Option<Vec<u8>>>,
-    intents: Vec<Vec<IntentRow>>,
-    traces: Vec<Vec<String>>,
-    tallies: Vec<FlowTally>,
-    values: Vec<Vec<(String, String)>>,
+pub struct Everything {
+    pub runs: Vec<RunRow>,
+    pub errors: Vec<ErrorRow>,
+    pub pages: Vec<Vec<PageRow>>,
+    pub bodies: Vec<Option<Vec<u8>>>,
+    pub intents: Vec<Vec<IntentRow>>,
+    pub traces: Vec<Vec<String>>,
+    pub tallies: Vec<FlowTally>,
+    pub values: Vec<Vec<(String, String)>>,
     narrow: (Vec<RunRow>, Vec<ErrorRow>),
 }
 
-async fn everything(store: &Arc<dyn Store>) -> Everything {
+pub async fn everything(store: &Arc<dyn Store>) -> Everything {
     let narrow_runs = RunFilter { flow: Some(flow("a")), phases: vec![Phase::Running, Phase::Held], limit: Some(2) };
     let narrow_errors = ErrorFilter {
         flow: Some(flow("a")),

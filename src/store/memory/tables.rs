@@ -208,7 +208,9 @@ impl Tables for Memory {
     fn drop_intents(&mut self, run: &str, page: Option<u64>) -> Result<(), Infallible> {
         let of = |row: &&IntentRow| page.is_none_or(|page| row.page == page);
         let gone: Vec<_> = self.intent_rows(run).filter(of).map(|row| (run.to_owned(), row.page, row.record)).collect();
-        gone.iter().for_each(|key| self.intents.drop(key));
+        for key in &gone {
+            self.intents.drop(key);
+        }
         Ok(())
     }
 

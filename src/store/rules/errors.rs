@@ -67,6 +67,18 @@ pub(super) fn leave<T: Tables>(
     Ok(true)
 }
 
+/// Lets a settled record go. Open ones stay, whatever was asked.
+pub(super) fn let_go<T: Tables>(tables: &mut T, id: u64, receipt: &mut Receipt) -> Ruled<(), T::Fault> {
+    let Some(row) = tables.error(id).map_err(Stop::Fault)? else { return Ok(()) };
+    if row.state == ErrorState::Open {
+        return Ok(());
+    }
+    runs::change_figures(tables, &row.flow, Figures::of_error(&row), Figures::default())?;
+    tables.drop_error(id).map_err(Stop::Fault)?;
+    receipt.pruned.errors += 1;
+    Ok(())
+}
+
 pub(super) fn overtaken<T: Tables>(
     tables: &mut T,
     flow: &FlowId,

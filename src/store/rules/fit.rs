@@ -44,8 +44,8 @@ pub(in crate::store) fn value(space: Space, key: &str, value: &str) -> Result<()
         return unfit(format!("the key `{key}` of a {name} does not begin with an id: {why}"));
     }
     match space {
-        Space::Schedule if DateTime::parse_from_rfc3339(value).is_err() => {
-            unfit(format!("the value of schedule `{key}` is no instant: write it as `2026-01-31T08:00:00Z`"))
+        Space::Schedule if !is_mark(value) => {
+            unfit(format!("the value of schedule `{key}` begins with no instant: write it as `2026-01-31T08:00:00Z`"))
         }
         Space::Meaning | Space::Mark | Space::Token | Space::Offline => match serde_json::from_str::<IgnoredAny>(value)
         {
@@ -56,6 +56,12 @@ pub(in crate::store) fn value(space: Space, key: &str, value: &str) -> Result<()
     }
 }
 
+/// An instant; the line it stands among and `off` may follow.
+fn is_mark(value: &str) -> bool {
+    let mut words = value.split(' ');
+    words.next().is_some_and(|word| DateTime::parse_from_rfc3339(word).is_ok()) && words.count() <= 2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +70,7 @@ mod tests {
     fn values_have_the_shape_of_their_space() {
         for (space, key, fits) in [
             (Space::Schedule, "eu/orders", "2026-01-31T08:00:00Z"),
+            (Space::Schedule, "eu/orders", "2026-01-31T08:00:00.5Z bb4dd4e41f0164f7 off"),
             (Space::Mark, "orders main", "{\"at\":1}"),
             (Space::Token, "shop", "{}"),
             (Space::Meaning, "00ff", "{}"),
@@ -73,6 +80,8 @@ mod tests {
         }
         for (space, key, unfit) in [
             (Space::Schedule, "orders", "yesterday"),
+            (Space::Schedule, "orders", "off 2026-01-31T08:00:00Z"),
+            (Space::Schedule, "orders", "2026-01-31T08:00:00Z and so on"),
             (Space::Schedule, "Not An Id", "2026-01-31T08:00:00Z"),
             (Space::Mark, "orders main", "{"),
             (Space::Offline, "", "{}"),

@@ -38,6 +38,7 @@ fn one<T: Tables>(tables: &mut T, write: &Write, receipt: &mut Receipt) -> Ruled
         }
         Write::Error(row) => errors::error(tables, row, receipt),
         Write::ErrorState { id, state, by, at } => errors::state(tables, *id, *state, by, *at, receipt),
+        Write::DropError { id } => errors::let_go(tables, *id, receipt),
         Write::Overtaken { flow, traces, run, at } => errors::overtaken(tables, flow, traces, run, *at, receipt),
         Write::Put { space, key, value } => {
             fit::value(*space, key, value)?;

@@ -2,8 +2,8 @@
 
 use super::{Ruled, runs};
 use crate::store::batch::{PageWrite, Refusal};
-use crate::store::figures::is_over;
-use crate::store::rows::{IntentRow, Marks, PageRow};
+use crate::store::figures::{Figures, is_over};
+use crate::store::rows::{IntentRow, Marks, PageRow, RunRow};
 use crate::store::tables::{Body, Stop, Tables};
 
 /// Most records of a page: what a body of the largest allowed size could hold.
@@ -19,14 +19,17 @@ pub(super) fn page<T: Tables>(tables: &mut T, write: &PageWrite) -> Ruled<(), T:
         let what = format!("run `{id}`: page {} with {} records cannot be stored", write.number, write.records);
         return Err(Refusal::Unfit(what).into());
     }
-    let crashes = tables.page(id, write.number).map_err(Stop::Fault)?.map_or(0, |old| old.crashes);
+    let old = tables.page(id, write.number).map_err(Stop::Fault)?;
+    if old.is_none() {
+        runs::change_figures(tables, &run.flow, Figures::default(), Figures::of_page())?;
+    }
     let row = PageRow {
         number: write.number,
         marks: Marks::new(write.records),
         cursor: write.cursor.clone(),
         head: write.head.clone(),
         has_body: write.body.is_some(),
-        crashes,
+        crashes: old.map_or(0, |old| old.crashes),
         started: false,
     };
     let body = match &write.body {
@@ -35,12 +38,12 @@ pub(super) fn page<T: Tables>(tables: &mut T, write: &PageWrite) -> Ruled<(), T:
         _ => Body::Drop,
     };
     tables.put_page(id, &row, body).map_err(Stop::Fault)?;
-    sweep(tables, id)
+    sweep(tables, &run)
 }
 
 /// A page that is gone was finished; a late word about it changes nothing.
 pub(super) fn marks<T: Tables>(tables: &mut T, id: &str, number: u64, marks: &Marks) -> Ruled<(), T::Fault> {
-    runs::known(tables, id)?;
+    let run = runs::known(tables, id)?;
     let Some(mut page) = tables.page(id, number).map_err(Stop::Fault)? else { return Ok(()) };
     if page.marks.len() != marks.len() {
         let (has, given) = (page.marks.len(), marks.len());
@@ -53,18 +56,25 @@ pub(super) fn marks<T: Tables>(tables: &mut T, id: &str, number: u64, marks: &Ma
     page.started = false;
     tables.put_page(id, &page, Body::Drop).map_err(Stop::Fault)?;
     tables.drop_intents(id, Some(number)).map_err(Stop::Fault)?;
-    sweep(tables, id)
+    sweep(tables, &run)
 }
 
 /// Lets finished pages go that are not the last.
-fn sweep<T: Tables>(tables: &mut T, id: &str) -> Ruled<(), T::Fault> {
+fn sweep<T: Tables>(tables: &mut T, run: &RunRow) -> Ruled<(), T::Fault> {
+    let id = &run.id;
     let pages = tables.pages(id).map_err(Stop::Fault)?;
     let Some((_, earlier)) = pages.split_last() else { return Ok(()) };
     for page in earlier.iter().filter(|page| page.marks.is_done()) {
-        tables.drop_page(id, page.number).map_err(Stop::Fault)?;
+        release(tables, run, page.number)?;
         tables.drop_intents(id, Some(page.number)).map_err(Stop::Fault)?;
     }
     Ok(())
+}
+
+/// Lets a page go.
+pub(super) fn release<T: Tables>(tables: &mut T, run: &RunRow, number: u64) -> Ruled<(), T::Fault> {
+    runs::change_figures(tables, &run.flow, Figures::of_page(), Figures::default())?;
+    tables.drop_page(&run.id, number).map_err(Stop::Fault)
 }
 
 /// An intent lives with its page: without one it would never be let go.

@@ -20,10 +20,8 @@ pub(super) fn prune<T: Tables>(
     for id in tables.errors_opened_before(errors_before).map_err(Stop::Fault)? {
         if errors::leave(tables, id, ErrorState::Dismissed, AGE, at)? {
             receipt.pruned.dismissed += 1;
-        } else if let Some(row) = tables.error(id).map_err(Stop::Fault)? {
-            runs::change_figures(tables, &row.flow, Figures::of_error(&row), Figures::default())?;
-            tables.drop_error(id).map_err(Stop::Fault)?;
-            receipt.pruned.errors += 1;
+        } else {
+            errors::let_go(tables, id, receipt)?;
         }
     }
     for run in tables.runs_over_before(runs_before).map_err(Stop::Fault)? {

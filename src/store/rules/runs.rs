@@ -1,10 +1,11 @@
 //! Rules of runs: begun once per occurrence, figures that add up, an end that stands.
 
-use super::{Ruled, fit};
+use super::{Ruled, fit, pages};
 use crate::store::batch::Refusal;
 use crate::store::figures::{Figures, is_over, left};
 use crate::store::rows::{Phase, RunKind, RunRow, Tally};
-use crate::store::tables::{Stop, Tables};
+use crate::store::tables::{Body, Stop, Tables};
+use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
 
 /// The run, which a write presumes.
@@ -23,7 +24,7 @@ pub(super) fn save<T: Tables>(tables: &mut T, old: Option<&RunRow>, new: &RunRow
 /// Moves a flow's figures from what something added before to what it adds now.
 pub(super) fn change_figures<T: Tables>(
     tables: &mut T,
-    flow: &crate::value::id::FlowId,
+    flow: &FlowId,
     before: Figures,
     after: Figures,
 ) -> Ruled<(), T::Fault> {
@@ -61,7 +62,7 @@ pub(super) fn interrupted<T: Tables>(tables: &mut T, id: &str, pages: &[u64], ep
         if counted || page.started {
             page.crashes = page.crashes.saturating_add(u32::from(counted));
             page.started = false;
-            tables.put_page(id, &page, crate::store::tables::Body::Keep).map_err(Stop::Fault)?;
+            tables.put_page(id, &page, Body::Keep).map_err(Stop::Fault)?;
         }
     }
     Ok(())
@@ -100,7 +101,7 @@ pub(super) fn phase<T: Tables>(
             run.tally.dismissed = run.tally.dismissed.saturating_add(left(&run));
         }
         for page in tables.pages(id).map_err(Stop::Fault)? {
-            tables.drop_page(id, page.number).map_err(Stop::Fault)?;
+            pages::release(tables, &old, page.number)?;
         }
         tables.drop_intents(id, None).map_err(Stop::Fault)?;
     }

@@ -1,11 +1,14 @@
 //! The owner's socket: other commands ask the running process over it. One JSON line each way.
 //!
-//! `{"format":1,"ask":"status"}` is answered by `{"format":1,"answer":…}` or `{"format":1,"error":"…"}`.
+//! `{"format":1,"ask":"status"}` or `{"format":1,"ask":{"runs":["…"]}}` is answered by `{"format":1,"answer":…}` or
+//! `{"format":1,"error":"…"}`.
 
 mod ask;
+mod asks;
 mod owner;
 
 pub use ask::{AskError, ask};
+pub use asks::{Ask, ErrorAsk, MOST_NAMED, RetryBegun, RunAsk, StartedRun, TokenAsk, ValueAsk};
 pub use owner::{Answers, OwnerSocket};
 
 use super::StateError;
@@ -18,33 +21,16 @@ use std::path::{Path, PathBuf};
 pub const FORMAT: u32 = 1;
 /// Name of the socket in the state directory.
 const NAME: &str = "flowgate.sock";
-/// Longest request line: a renewed credential fits.
-const MOST_REQUEST: usize = 128 * 1024;
+/// Largest record that can be put in the place of another, in bytes.
+pub const MOST_RECORD: usize = 1 << 20;
+/// Longest request line: the largest record, every byte of it escaped, and room for the rest.
+const MOST_REQUEST: usize = 2 * MOST_RECORD + (64 << 10);
 /// Longest answer line.
 const MOST_ANSWER: u64 = 64 << 20;
 /// Longest path the kernel keeps, without the final zero byte: the smaller of Linux (107) and the BSDs (103).
 const MOST_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// What can be asked.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ask {
-    /// Everything `status` shows.
-    Status,
-    /// Look at the files now; the answer says what came of it.
-    Reload,
-    /// Ask a connection's API whether it works.
-    Ping(String),
-    /// Keep a credential somebody has logged in for.
-    Token {
-        /// Which connection.
-        connection: String,
-        /// As the store keeps it.
-        record: String,
-    },
-}
-
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
     format: u32,
@@ -90,9 +76,10 @@ mod tests {
             Box::pin(async move {
                 match ask {
                     Ask::Status => Ok(json!({ "flows": ["a\nb"] })),
-                    Ask::Reload => Err("flows/a.toml:1:1: no".to_owned()),
+                    Ask::Errors(ErrorAsk::Edit { payload, .. }) => Ok(json!(payload.len())),
                     Ask::Ping(connection) => Ok(json!(connection)),
-                    Ask::Token { record, .. } => Ok(json!(record.len())),
+                    Ask::Token(token) => Ok(json!(token.record.len())),
+                    other => Err(format!("flows/a.toml:1:1: no ({other:?})")),
                 }
             })
         }
@@ -132,8 +119,8 @@ mod tests {
     async fn questions_are_answered_on_one_line_each() {
         let (status, reload) = against(|state| (ask(&state, Ask::Status), ask(&state, Ask::Reload))).await;
         assert_eq!(status.unwrap(), json!({ "flows": ["a\nb"] }));
-        assert!(matches!(reload, Err(AskError::Refused(text)) if text == "flows/a.toml:1:1: no"));
-        let token = || Ask::Token { connection: "shop".to_owned(), record: "t".repeat(100_000) };
+        assert!(matches!(reload, Err(AskError::Refused(text)) if text == "flows/a.toml:1:1: no (Reload)"));
+        let token = || Ask::Token(TokenAsk { connection: "shop".to_owned(), record: "t".repeat(100_000) });
         let (ping, token) =
             against(move |state| (ask(&state, Ask::Ping("a/b".to_owned())), ask(&state, token()))).await;
         assert_eq!((ping.unwrap(), token.unwrap()), (json!("a/b"), json!(100_000)));
@@ -158,7 +145,7 @@ mod tests {
             .iter()
             .map(|bytes| raw(&state, bytes))
             .collect();
-            answers.push(raw(&state, &vec![b' '; 2 * MOST_REQUEST]));
+            answers.push(raw(&state, &vec![b' '; MOST_REQUEST + (1 << 16)]));
             (answers, ask(&state, Ask::Status).is_ok())
         })
         .await;
@@ -166,8 +153,33 @@ mod tests {
             assert!(answer.contains("\"error\":"), "{answer:?}");
         }
         assert!(answers.0[1].contains("format 2"), "{}", answers.0[1]);
-        assert!(answers.0[5].contains("131072"), "{}", answers.0[5]);
+        assert!(answers.0[5].contains(&MOST_REQUEST.to_string()), "{}", answers.0[5]);
         assert!(answers.1);
+    }
+
+    #[tokio::test]
+    async fn the_largest_record_fits_however_it_is_escaped() {
+        let payload = "\"".repeat(MOST_RECORD);
+        let edit = ErrorAsk::Edit { id: 1, seen: chrono::DateTime::UNIX_EPOCH, payload };
+        let taken = against(|state| ask(&state, Ask::Errors(edit))).await;
+        assert_eq!(taken.unwrap(), json!(MOST_RECORD));
+    }
+
+    #[test]
+    fn questions_are_read_as_they_are_written() {
+        let filter = crate::store::ErrorFilter { ids: vec![3, 4], open_only: true, ..Default::default() };
+        let flow = crate::value::id::FlowId::parse("eu/orders").unwrap();
+        for ask in [
+            Ask::Status,
+            Ask::Run(RunAsk { flows: vec![flow], limit: Some(3), fresh: true }),
+            Ask::Runs(vec!["r".to_owned()]),
+            Ask::Errors(ErrorAsk::Purge { filter, open: true }),
+            Ask::Set(ValueAsk { space: "mark".to_owned(), key: "k".to_owned(), value: None }),
+        ] {
+            let line = serde_json::to_string(&Request { format: FORMAT, ask: ask.clone() }).unwrap();
+            assert_eq!(serde_json::from_str::<Request>(&line).unwrap().ask, ask, "{line}");
+        }
+        assert!(serde_json::from_str::<Ask>("{\"retry\":{\"idz\":[1]}}").is_err());
     }
 
     #[tokio::test]

@@ -132,14 +132,15 @@ async fn client(mut stream: UnixStream, answers: &dyn Answers, clock: &SharedClo
 
 async fn read_line(stream: &mut UnixStream) -> Result<Vec<u8>, String> {
     let mut line = Vec::with_capacity(64);
-    let mut chunk = [0; 512];
+    let mut chunk = vec![0; 8 << 10];
     loop {
         let read = stream.read(&mut chunk).await.map_err(|error| error.to_string())?;
-        line.extend_from_slice(&chunk[..read]);
-        if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
-            line.truncate(end);
+        let new = &chunk[..read];
+        if let Some(end) = memchr::memchr(b'\n', new) {
+            line.extend_from_slice(&new[..end]);
             return Ok(line);
         }
+        line.extend_from_slice(new);
         if read == 0 {
             return Ok(line);
         }

@@ -41,6 +41,28 @@ impl Fault {
         }
     }
 
+    /// Whether an opening that failed so failed because of what is in the file, and not because of the system.
+    pub fn spoils(&self) -> bool {
+        use ErrorCode as Code;
+        match self {
+            Self::Database(rusqlite::Error::SqliteFailure(error, _)) => !matches!(
+                error.code,
+                Code::CannotOpen
+                    | Code::SystemIoFailure
+                    | Code::DiskFull
+                    | Code::DatabaseBusy
+                    | Code::DatabaseLocked
+                    | Code::FileLockingProtocolFailed
+                    | Code::PermissionDenied
+                    | Code::ReadOnly
+                    | Code::OutOfMemory
+                    | Code::NoLargeFileSupport
+            ),
+            Self::Database(_) | Self::Damaged(_) => true,
+            Self::File { .. } => false,
+        }
+    }
+
     /// Whether the file is not a sound database any more.
     pub fn is_corruption(&self) -> bool {
         match self {

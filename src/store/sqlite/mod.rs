@@ -5,18 +5,29 @@
 mod code;
 mod fault;
 mod files;
+mod gather;
+mod inspect;
 mod open;
+mod quarantine;
 mod read;
 mod reader;
+mod repair;
 mod row;
+mod salvage;
 mod schema;
 mod segments;
 mod tables;
+#[cfg(test)]
+mod tests;
+mod transfer;
 mod trouble;
+mod verify;
 mod witness;
 mod writer;
 
+pub use inspect::{Checked, check_state, repair_state};
 pub use open::{OpenError, open, open_read_only};
+pub use transfer::{TransferError, export_state, import_state};
 
 use super::api::{Damage, ErrorFilter, Health, Pending, RunFilter, Store, StoreError, Usage};
 use super::batch::{Receipt, Refusal, Write};

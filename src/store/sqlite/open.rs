@@ -2,14 +2,15 @@
 
 use super::code::Book;
 use super::fault::Fault;
-use super::files::{Disk, Files, create_private};
+use super::files::{Disk, Files, create_private, open_plain, read_at};
 use super::reader::{self, Slot};
 use super::schema::{self, For, SCHEMA};
 use super::segments::{self, Segments};
 use super::trouble::Trouble;
+use super::verify::{known, walk};
 use super::witness::Witness;
-use super::writer::{Patience, Writer};
-use super::{DATABASE, PAGES_DIR, SqliteStore};
+use super::writer::{Patience, Probe, Writer};
+use super::{DATABASE, PAGES_DIR, SqliteStore, gather, inspect, quarantine, salvage};
 use crate::observe::event;
 use crate::observe::meters::StoreMeters;
 use crate::store::api::{Damage, Health, Store};
@@ -76,16 +77,16 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    fn system(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn system(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |error| Self::System { path, why: error.to_string() }
     }
 
-    fn of(path: &Path) -> impl FnOnce(Fault) -> Self {
+    pub(super) fn of(path: &Path) -> impl FnOnce(Fault) -> Self {
         let path = path.to_path_buf();
         move |fault| {
             let why = fault.to_string();
-            if fault.is_corruption() { Self::Unusable { path, why } } else { Self::System { path, why } }
+            if fault.spoils() { Self::Unusable { path, why } } else { Self::System { path, why } }
         }
     }
 }
@@ -94,11 +95,12 @@ impl OpenError {
 pub(super) struct Options {
     pub files: Arc<dyn Files>,
     pub patience: Patience,
+    pub probe: Probe,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { files: Arc::new(Disk), patience: Patience::default() }
+        Self { files: Arc::new(Disk), patience: Patience::default(), probe: Probe::default() }
     }
 }
 
@@ -112,8 +114,10 @@ pub(super) fn open_with(dir: &Path, clock: SharedClock, options: Options) -> Res
     let path = dir.join(DATABASE);
     let (connection, book, damage) = take(&dir, &path)?;
     let live = parts(&connection).map_err(OpenError::of(&path))?;
-    let segments =
-        Segments::open(options.files, dir.join(PAGES_DIR), &live).map_err(OpenError::of(&dir.join(PAGES_DIR)))?;
+    let pages = dir.join(PAGES_DIR);
+    let mut segments = Segments::open(options.files, pages.clone(), &live).map_err(OpenError::of(&pages))?;
+    // Only saves space: when it does not work now, it will another time.
+    let _ = gather::gather(&connection, &mut segments, &pages);
     for found in &damage {
         event::state_damaged(found.flow.as_ref().map(crate::value::id::FlowId::as_str), &found.text);
     }
@@ -131,6 +135,7 @@ pub(super) fn open_with(dir: &Path, clock: SharedClock, options: Options) -> Res
         witness: Witness::open(&dir),
         trouble: Trouble::none(health, clock, StoreMeters::take()),
         patience: options.patience,
+        probe: options.probe,
         readers: slot.clone(),
         asks: asked,
         nudges: nudged,
@@ -188,7 +193,7 @@ fn start_thread(name: &str, path: &Path, work: impl FnOnce() + Send + 'static) -
 /// Whether the file is there; what is there must be a plain file that only this user may read.
 pub(super) fn is_private(path: &Path) -> Result<bool, OpenError> {
     let mut there = false;
-    for ending in ["-shm", "-wal", ""] {
+    for ending in ["-shm", "-wal", "-journal", ""] {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
         let path = PathBuf::from(name);
@@ -210,32 +215,79 @@ pub(super) fn is_private(path: &Path) -> Result<bool, OpenError> {
 
 /// A reading connection to a database of a version that is known here.
 pub(super) fn look(path: &Path) -> Result<Connection, OpenError> {
+    let unusable = |why: String| OpenError::Unusable { path: path.to_path_buf(), why };
+    // With other numbers in this place the database only seems to be one that must not be written.
+    let head = open_plain(path).and_then(|file| read_at(&file, 18, 2));
+    if head.is_ok_and(|versions| versions.iter().any(|version| *version > 2)) {
+        return Err(unusable("its header is damaged".to_owned()));
+    }
     let connection = schema::connect(path, For::Reading).map_err(OpenError::of(path))?;
     let found = schema::version(&connection).map_err(OpenError::of(path))?;
-    if found > SCHEMA {
-        return Err(OpenError::Newer { path: path.to_path_buf(), found, known: SCHEMA });
+    // A version that the book does not know of is a damaged header.
+    let known = schema::book(&connection).ok().flatten().map_or(found, |book| book.schema);
+    if known > SCHEMA {
+        return Err(OpenError::Newer { path: path.to_path_buf(), found: known, known: SCHEMA });
+    }
+    if known != found {
+        return Err(unusable(format!("its header tells of version {found}, and its book of {known}")));
     }
     Ok(connection)
 }
 
-/// The writing connection to a sound database of this version.
-fn take(dir: &Path, path: &Path) -> Result<(Connection, Book, Vec<Damage>), OpenError> {
+/// Bytes up to which every index is compared with its table at each start.
+const THOROUGH: u64 = 64 << 20;
+
+/// The writing connection to a sound database of this version, and what is known to be damaged.
+pub(super) fn take(dir: &Path, path: &Path) -> Result<(Connection, Book, Vec<Damage>), OpenError> {
+    salvage::finish(dir).map_err(OpenError::of(path))?;
     if !is_private(path)? {
         create_private(path).and_then(|_| Disk.sync_dir(dir)).map_err(OpenError::system(path))?;
     }
-    drop(look(path)?);
+    let (mut connection, earlier) = match sound(path) {
+        Ok(connection) => (connection, Vec::new()),
+        Err(OpenError::Unusable { why, .. }) => {
+            let found = salvage::salvage(dir, &why).map_err(OpenError::of(path))?;
+            (sound(path)?, found)
+        }
+        Err(other) => return Err(other),
+    };
+    let verdict = walk(&connection, &dir.join(PAGES_DIR)).map_err(OpenError::of(path))?;
+    let witness = Witness::open(dir).read();
+    let book = quarantine::set_aside(&mut connection, verdict, witness, earlier).map_err(OpenError::of(path))?;
+    let damage = inspect::told(known(&connection).map_err(OpenError::of(path))?);
+    Ok((connection, book, damage))
+}
+
+/// The writing connection to a database that holds together; `Unusable` when it does not.
+fn sound(path: &Path) -> Result<Connection, OpenError> {
+    let length = std::fs::metadata(path).map_err(OpenError::system(path))?.len();
+    let unusable = |why: &str| OpenError::Unusable { path: path.to_path_buf(), why: why.to_owned() };
+    if length > 0 {
+        drop(look(path)?);
+    }
     let mut connection = schema::connect(path, For::Writing).map_err(OpenError::of(path))?;
     let from = schema::version(&connection).map_err(OpenError::of(path))?;
+    if from == 0 && schema::has_tables(&connection).map_err(OpenError::of(path))? {
+        return Err(unusable("its version is missing"));
+    }
     if from < SCHEMA {
         schema::migrate(&mut connection, from).map_err(OpenError::of(path))?;
     }
-    let book = schema::book(&connection).map_err(OpenError::of(path))?;
-    let book = book.unwrap_or(Book { applied: 0, last_error: 0, schema: SCHEMA });
-    Ok((connection, book, Vec::new()))
+    match unsound(&connection, length <= THOROUGH).map_err(OpenError::of(path))? {
+        Some(why) => Err(unusable(&why)),
+        None => Ok(connection),
+    }
+}
+
+/// What does not hold together in the structure of a database.
+pub(super) fn unsound(connection: &Connection, thorough: bool) -> Result<Option<String>, Fault> {
+    let pragma = if thorough { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
+    let verdict: String = connection.query_row(pragma, [], |row| row.get(0))?;
+    Ok((verdict != "ok").then_some(verdict))
 }
 
 /// How many pages have bodies in which part.
-fn parts(connection: &Connection) -> Result<BTreeMap<u64, i64>, Fault> {
+pub(super) fn parts(connection: &Connection) -> Result<BTreeMap<u64, i64>, Fault> {
     let mut statement = connection.prepare("SELECT part, count(*) FROM pages WHERE part IS NOT NULL GROUP BY part")?;
     let pairs = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?)))?;
     Ok(pairs.collect::<Result<_, _>>()?)

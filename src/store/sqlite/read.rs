@@ -70,6 +70,9 @@ pub(super) fn errors(connection: &Connection, filter: &ErrorFilter) -> Result<Ve
     if let Some(before) = filter.before {
         narrow.by("opened < ?", Some(Value::Integer(code::instant(before))));
     }
+    if let Some(below) = filter.below {
+        narrow.by("id < ?", Some(Value::Integer(i64::try_from(below).unwrap_or(i64::MAX))));
+    }
     if !filter.ids.is_empty() {
         // Numbers only: as JSON they need no parameter each.
         let ids: Vec<_> = filter.ids.iter().map(u64::to_string).collect();

@@ -55,8 +55,15 @@ pub(super) enum For {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages of the log after which it is copied into the database: 4 MiB.
 const LOG_PAGES: i64 = 1000;
+/// The same on a disk so small that such a log would fill it.
+const FEWEST_LOG_PAGES: i64 = 16;
+/// Bytes of a page of the log.
+const PAGE: u64 = 4096;
 /// The log's file is cut to this size when it has been copied.
 const LOG_BYTES: i64 = 4 << 20;
+
+/// Whatever it is opened for.
+const PLAIN: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
 /// Opens an existing file; the caller has made sure of what it is.
 pub(super) fn connect(path: &Path, purpose: For) -> Result<Connection, Fault> {
@@ -65,20 +72,45 @@ pub(super) fn connect(path: &Path, purpose: For) -> Result<Connection, Fault> {
         For::Writing => OpenFlags::SQLITE_OPEN_READ_WRITE,
         For::Reading => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
-    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW | mode;
-    let connection = Connection::open_with_flags(path, flags)?;
+    if purpose == For::Reading {
+        undo_half_a_start(path)?;
+    }
+    let connection = Connection::open_with_flags(path, PLAIN | mode)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
     let settings = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings)?;
     match purpose {
         For::Reading => connection.execute_batch("PRAGMA cache_size = -2048;")?,
-        For::Writing => prepare_for_writing(&connection)?,
+        For::Writing => prepare_for_writing(&connection, log_pages(size_of_disk(path)))?,
     }
     Ok(connection)
 }
 
-fn prepare_for_writing(connection: &Connection) -> Result<(), Fault> {
+/// A process that ended while it made the file leaves a rollback journal, and only a connection that may write can undo
+/// what that says: to one that reads, the database seems to be read-only for good. Later there is no such journal.
+fn undo_half_a_start(path: &Path) -> Result<(), Fault> {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    if !Path::new(&journal).exists() {
+        return Ok(());
+    }
+    let connection = Connection::open_with_flags(path, PLAIN | OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(PATIENCE)?;
+    version(&connection).map(drop)
+}
+
+/// Size of the disk a file is on; unknown is large.
+fn size_of_disk(path: &Path) -> u64 {
+    rustix::fs::statvfs(path).map_or(u64::MAX, |disk| disk.f_blocks.saturating_mul(disk.f_frsize))
+}
+
+/// The log takes a sixteenth of the disk at most: a full log that leaves no room to be copied would stay full for good.
+fn log_pages(disk: u64) -> i64 {
+    i64::try_from(disk / 16 / PAGE).map_or(LOG_PAGES, |pages| pages.clamp(FEWEST_LOG_PAGES, LOG_PAGES))
+}
+
+fn prepare_for_writing(connection: &Connection, log_pages: i64) -> Result<(), Fault> {
     // Takes effect in an empty file only.
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -86,7 +118,7 @@ fn prepare_for_writing(connection: &Connection) -> Result<(), Fault> {
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
          PRAGMA secure_delete = FAST; PRAGMA cache_size = -8192;",
     )?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", log_pages, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
     Ok(())
 }
@@ -95,6 +127,12 @@ fn prepare_for_writing(connection: &Connection) -> Result<(), Fault> {
 pub(super) fn version(connection: &Connection) -> Result<u64, Fault> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     Ok(u64::from(u32::from_ne_bytes(i32::try_from(version).unwrap_or(0).to_ne_bytes())))
+}
+
+/// Whether there are tables at all.
+pub(super) fn has_tables(connection: &Connection) -> Result<bool, Fault> {
+    let count: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(count > 0)
 }
 
 /// The book; none when there is no such row, and damaged when it is not sound.
@@ -114,4 +152,43 @@ pub(super) fn migrate(connection: &mut Connection, from: u64) -> Result<(), Faul
     BOOK.put(&transaction, code::book(Book { schema: SCHEMA, ..book }))?;
     transaction.pragma_update(None, "user_version", SCHEMA.cast_signed())?;
     Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database and its journal as a process leaves them that ends in the middle of its first transaction.
+    fn half_a_start(dir: &Path) -> std::path::PathBuf {
+        let (made, left) = (dir.join("made.db"), dir.join("state.db"));
+        let connection = Connection::open(&made).unwrap();
+        // Without a cache to speak of, what is not committed reaches the file.
+        connection
+            .execute_batch(
+                "PRAGMA cache_size = 1; CREATE TABLE t (x); BEGIN; INSERT INTO t WITH RECURSIVE n (i) AS
+                 (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT hex(randomblob(40)) FROM n;",
+            )
+            .unwrap();
+        for ending in ["", "-journal"] {
+            let of = |path: &Path| path.with_file_name(format!("{}{ending}", path.file_name().unwrap().display()));
+            std::fs::copy(of(&made), of(&left)).unwrap();
+        }
+        left
+    }
+
+    #[test]
+    fn the_log_stays_small_on_a_small_disk() {
+        for (disk, pages) in [(1 << 20, 16), (16 << 20, 256), (1 << 40, LOG_PAGES), (u64::MAX, LOG_PAGES), (0, 16)] {
+            assert_eq!(log_pages(disk), pages, "{disk}");
+        }
+    }
+
+    #[test]
+    fn a_start_that_was_cut_off_half_way_does_not_stop_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = half_a_start(dir.path());
+        let connection = connect(&left, For::Reading).unwrap();
+        let rows: i64 = connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0, "nothing was committed");
+    }
 }

@@ -74,7 +74,7 @@ pub(super) fn list(dir: &Path) -> io::Result<BTreeMap<u64, u64>> {
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(ENDING)).and_then(|number| number.parse().ok());
         if let Some(number) = number {
-            let length = entry.metadata().map(|found| found.len()).unwrap_or(0);
+            let length = entry.metadata().map_or(0, |found| found.len());
             parts.insert(number, length);
         }
     }
@@ -109,7 +109,7 @@ pub(super) fn read(dir: &Path, run: &str, page: u64, place: Place) -> Result<Vec
 fn frame(file: &File, place: Place) -> io::Result<Option<(u32, Vec<u8>)>> {
     // Lengths are checked against the file before memory is taken.
     let end = place.at.checked_add(FRAME).and_then(|at| at.checked_add(place.length));
-    if end.is_none_or(|end| end > file.metadata().map(|found| found.len()).unwrap_or(0)) {
+    if end.is_none_or(|end| end > file.metadata().map_or(0, |found| found.len())) {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
     }
     if read_at(file, 0, HEAD.len())? != HEAD {

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use crate::observe::event;
 use crate::observe::meters::StoreMeters;
-use crate::store::api::Health;
+use crate::store::api::{Health, Usage};
 use crate::value::time::{Mono, SharedClock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -69,7 +69,8 @@ impl Trouble {
     }
 
     /// A group of batches became durable.
-    pub fn committed(&self, began: Mono, batches: usize) {
+    pub fn committed(&self, began: Mono, batches: usize, usage: Usage) {
+        self.meters.bytes(usage.database, usage.pages);
         self.meters.committed(self.clock.mono().since(began), batches);
     }
 }

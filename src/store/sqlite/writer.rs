@@ -13,12 +13,15 @@ use super::segments::Segments;
 use super::tables::Transaction;
 use super::trouble::Trouble;
 use super::witness::Witness;
-use crate::store::api::StoreError;
+use crate::store::api::{StoreError, Usage};
 use crate::store::batch::{Receipt, Write};
 use crate::store::rules;
 use crate::store::tables::Stop;
 use rusqlite::Connection;
 use std::path::PathBuf;
+#[cfg(test)]
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -54,6 +57,37 @@ impl Default for Patience {
     }
 }
 
+/// Where tests can look in, or let something fail; nowhere in production.
+#[derive(Clone, Default)]
+pub(super) struct Probe {
+    #[cfg(test)]
+    pub on: Option<Arc<Look>>,
+}
+
+#[cfg(test)]
+type Look = dyn Fn(Point, &Connection) -> Result<(), Fault> + Send + Sync;
+
+/// Points of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Point {
+    Beginning,
+    Committing,
+    Committed,
+}
+
+impl Probe {
+    #[cfg(test)]
+    fn at(&self, point: Point, connection: &Connection) -> Result<(), Fault> {
+        self.on.as_ref().map_or(Ok(()), |on| on(point, connection))
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "does something in tests only")]
+    fn at(&self, _: Point, _: &Connection) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
 pub(super) struct Writer {
     pub path: PathBuf,
     /// None after trouble, until it is opened anew.
@@ -65,6 +99,7 @@ pub(super) struct Writer {
     pub witness: Witness,
     pub trouble: Trouble,
     pub patience: Patience,
+    pub probe: Probe,
     /// The readers' connection, which is closed with the writer's.
     pub readers: Slot,
     pub asks: Receiver<Ask>,
@@ -129,13 +164,20 @@ impl Writer {
         };
         self.witness.write(self.book.applied);
         self.trouble.good();
-        self.trouble.committed(began, batches.len());
+        self.trouble.committed(began, batches.len(), self.usage());
         for (answer, waiting) in answers.into_iter().zip(waiting) {
             // Whoever asked may have gone away; it is written all the same.
             let _ = waiting.send(answer);
         }
         if self.book.applied.is_multiple_of(VACUUM_EVERY) {
             self.give_space_back();
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            database: self.path.parent().map_or(0, super::database_bytes),
+            pages: self.segments.total().load(Ordering::Relaxed),
         }
     }
 
@@ -165,8 +207,12 @@ impl Writer {
             self.segments.go_back(0);
         }
         let mut book = Book { applied: self.book.applied + 1, ..self.book };
-        match apply(&connection, &mut self.segments, &mut book, batches) {
-            Ok(answers) => match connection.execute_batch("COMMIT") {
+        let applied = self
+            .probe
+            .at(Point::Beginning, &connection)
+            .and_then(|()| apply(&connection, &mut self.segments, &mut book, batches));
+        match applied {
+            Ok(answers) => match self.commit(&connection) {
                 Ok(()) => {
                     self.book = book;
                     self.segments.settle();
@@ -177,7 +223,7 @@ impl Writer {
                     self.unclear = Some(Unclear { book, answers });
                     drop(connection);
                     self.readers.close();
-                    Err(error.into())
+                    Err(error)
                 }
             },
             Err(fault) => {
@@ -191,6 +237,12 @@ impl Writer {
                 Err(fault)
             }
         }
+    }
+
+    fn commit(&self, connection: &Connection) -> Result<(), Fault> {
+        self.probe.at(Point::Committing, connection)?;
+        connection.execute_batch("COMMIT")?;
+        self.probe.at(Point::Committed, connection)
     }
 
     /// After trouble: what the log holds is copied into the database and flushed anew before anything is added to it.

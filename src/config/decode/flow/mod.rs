@@ -63,7 +63,7 @@ pub(in crate::config) fn decode(
     let weight = weight.and_then(|weight| u32::try_from(weight).ok()).and_then(NonZeroU32::new);
     let durability = root.take("durability").and_then(|value| value.word(DURABILITIES, &[])).unwrap_or_default();
     let max_errors = root.take("max_errors").and_then(|value| value.number(1..=u64::MAX, &plain));
-    let schedule = root.given("schedule", schedule::decode);
+    let schedule = root.given("schedule", |value| schedule::decode(value, &plain));
     let (export, source) = export(root, &facts, connections);
     // Outside requests `connection` is the export's.
     let scope = Scope::of_flow(&facts, source);
