@@ -56,7 +56,7 @@ use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::secret::Secret;
 use crate::value::template::Template;
-use crate::value::time::Rng;
+use crate::value::time::{Rng, SeededRng};
 use chrono::{DateTime, Utc};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
@@ -225,7 +225,10 @@ impl Auth {
             }
             Self::Jwt(jwt) if jwt.refresh.is_some() => {
                 // Everything but the signature, which may be another one each time.
-                let text = jwt.assertion(ctx, DateTime::UNIX_EPOCH)?;
+                // The same moment and the same chance each time.
+                let rng = SeededRng::seeded(0);
+                let moment = Moment { utc: DateTime::UNIX_EPOCH, rng: rng.as_ref() };
+                let text = jwt.assertion(ctx, &moment)?;
                 first.asked.extend(text.rsplit_once('.').map(|(signed, _)| signed.to_owned()));
             }
             _ => {}
