@@ -5,6 +5,7 @@ use super::*;
 use crate::store::conformance::model::{Everything, everything};
 use crate::store::conformance::{at, balanced, flow};
 use crate::store::sqlite::inspect::{check_state, repair_state};
+use crate::store::sqlite::schema;
 use crate::store::{Damage, OpenError, StateDir, StoreError};
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -149,7 +150,9 @@ async fn flip(crashed: bool, count: usize) {
     for file in sample.files() {
         for offset in offsets(length(&sample.whole.join(&file)), count) {
             let what = format!("{} flipped at {offset}", file.display());
-            let flip = |dir: &Path| overwrite(&dir.join(&file), offset, |bytes| bytes[0] ^= 0xff, 1);
+            let flip = |dir: &Path| {
+                overwrite(&dir.join(&file), offset, |bytes| bytes[0] ^= if offset % 2 == 0 { 0xff } else { 1 }, 1);
+            };
             found += u32::from(!sample.judge(&what, flip).await.is_empty());
         }
     }
@@ -187,6 +190,34 @@ async fn cut_and_zeroed_files_are_harmless_or_found() {
             }
         }
         assert!(found > 10, "only {found} were found");
+    }
+}
+
+#[tokio::test]
+async fn rows_changed_or_deleted_behind_our_back_are_noticed() {
+    let mut sample = Sample::new(false).await;
+    for (sql, of) in [
+        ("UPDATE runs SET row = replace(row, 'manual', 'menual') WHERE id = 'r1'", Some("a")),
+        ("UPDATE pages SET cursor = '{}' WHERE run = 'r2'", Some("eu/b")),
+        ("UPDATE intents SET key = 'k-1-9' WHERE record = 1", Some("a")),
+        ("UPDATE errors SET row = replace(row, '422', '423') WHERE flow = 'eu/b'", Some("eu/b")),
+        ("UPDATE vals SET value = '{\"at\":8}' WHERE space = 'mark'", Some("a")),
+        ("UPDATE vals SET value = 'w' WHERE space = 'meta' AND key = 'k'", None),
+        ("UPDATE figures SET row = replace(row, '\"exported\":5', '\"exported\":4') WHERE flow = 'a'", Some("a")),
+        ("UPDATE book SET last_error = 0", None),
+        ("UPDATE runs SET v = 2 WHERE id = 'r2'", Some("eu/b")),
+        ("DELETE FROM runs WHERE id = 'r1'", Some("a")),
+        ("DELETE FROM pages WHERE run = 'r2'", Some("eu/b")),
+        ("DELETE FROM errors WHERE flow = 'a'", Some("a")),
+        ("DELETE FROM figures WHERE flow = 'eu/b'", Some("eu/b")),
+        ("DELETE FROM book", None),
+    ] {
+        let change = |dir: &Path| {
+            let connection = schema::connect(&dir.join("state.db"), schema::For::Writing).unwrap();
+            assert!(connection.execute(sql, []).unwrap() > 0, "{sql}");
+        };
+        let damage = sample.judge(sql, change).await;
+        assert!(damage.iter().any(|found| found.flow == of.map(flow)), "{sql}: {damage:?}");
     }
 }
 
