@@ -228,7 +228,8 @@ fn a_rotated_grant_outlives_the_process_and_a_changed_source_wins() {
     // Refused: renewed with the grant that was kept, not with the spent one in the environment.
     state.lock().unwrap().uses = 1000;
     go("grant-number-1").expect_code(0);
-    assert_eq!((state.lock().unwrap().newest, state.lock().unwrap().revoked), (3, false));
+    let now = |state: &Rotating| (state.newest, state.revoked);
+    assert_eq!(now(&state.lock().unwrap()), (3, false));
     state.lock().unwrap().newest = 77;
     go("grant-number-77").expect_code(0);
     let asked = api.requests_to("/token");
@@ -656,7 +657,10 @@ fn a_signed_assertion_is_traded_for_a_token() {
         (1, "urn:ietf:params:oauth:grant-type:jwt-bearer")
     );
     assert_eq!(field(&asked[0], "assertion").split('.').count(), 3);
+    go(&project).expect_code(0);
+    assert_eq!(api.requests_to("/token").len(), 1, "kept");
     let body = "media_type = \"json\"\nbody = { jwt = \"{{auth.assertion}}\" }\n";
+    let keys = keys.replace("\"them\"", "\"others\"");
     project.connection("api", &api.base(), &format!("{keys}{body}"));
     go(&project).expect_code(0);
     assert_eq!(api.requests_to("/token")[1].json()["jwt"].as_str().unwrap().split('.').count(), 3);

@@ -215,6 +215,18 @@ impl Auth {
                 first.tokens.refresh_token = text(oauth2.refresh_token.as_ref(), "auth.oauth2.refresh_token")?.into();
                 first.client_id = text(Some(&oauth2.client_id), "auth.oauth2.client_id")?;
                 first.username = text(oauth2.username.as_ref(), "auth.oauth2.username")?;
+                // What can be asked for anew at any time is, as soon as it would be asked for in another way. Where a
+                // grant exists once, it is kept.
+                if oauth2.grant.is_own() {
+                    first.asked.extend(oauth2.scope());
+                    first.asked.push(text(oauth2.client_secret.as_ref(), "auth.oauth2.client_secret")?);
+                    first.asked.push(text(oauth2.password.as_ref(), "auth.oauth2.password")?);
+                }
+            }
+            Self::Jwt(jwt) if jwt.refresh.is_some() => {
+                // Everything but the signature, which may be another one each time.
+                let text = jwt.assertion(ctx, DateTime::UNIX_EPOCH)?;
+                first.asked.extend(text.rsplit_once('.').map(|(signed, _)| signed.to_owned()));
             }
             _ => {}
         }
@@ -272,6 +284,8 @@ pub(super) struct First {
     pub tokens: HeldTokens,
     pub client_id: String,
     pub username: String,
+    /// How a token is asked for that can be had anew at any time.
+    pub asked: Vec<String>,
 }
 
 impl First {
@@ -280,7 +294,7 @@ impl First {
         let parts =
             [method, self.tokens.token.text(), self.tokens.refresh_token.text(), &self.client_id, &self.username];
         let mut hash = Sha256::new();
-        for part in parts {
+        for part in parts.into_iter().chain(self.asked.iter().map(String::as_str)) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }

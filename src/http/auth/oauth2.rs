@@ -29,6 +29,13 @@ pub enum Grant {
     AuthorizationCode,
 }
 
+impl Grant {
+    /// Whether a token can be had at any time with what the configuration holds.
+    pub(in crate::http) fn is_own(self) -> bool {
+        matches!(self, Self::ClientCredentials | Self::Password)
+    }
+}
+
 /// `credentials_in`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CredentialsIn {

@@ -217,7 +217,7 @@ impl Client {
 
     /// With a refresh token where there is one; where that is refused, with what the grant itself begins with.
     async fn ask_endpoint(&self, oauth2: &OAuth2, sent: &mut bool) -> Result<Granted, Failed> {
-        let own = matches!(oauth2.grant, Grant::ClientCredentials | Grant::Password);
+        let own = oauth2.grant.is_own();
         let refresh_token = self.session.lock().tokens.refresh_token.get().cloned();
         if let Some(token) = refresh_token.filter(|_| oauth2.grant != Grant::ClientCredentials) {
             match self.token_request(oauth2, Asking::With(&token), sent).await {
