@@ -272,6 +272,9 @@ fn dry_runs_checks_and_pings_show_no_secret() {
     for id in &planted.ids {
         searched(&planted, &["run", id, "--dry-run"]).expect_code(0);
     }
+    for args in [&["ping"][..], &["ping", "--json"]] {
+        searched(&planted, args);
+    }
     for format in ["text", "json", "github"] {
         searched(&planted, &["check", "--format", format]).expect_code(0);
     }

@@ -10,6 +10,7 @@ mod bodies;
 mod borrowing;
 mod canary;
 mod config_hostile;
+mod connector;
 mod dry_run;
 mod engine;
 mod exit_codes;

@@ -1,0 +1,63 @@
+//! `docs/CONNECTOR.md` is whole: each field of the form has its key and a test that is there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Rows that may have no test before part two: the agent, TLS, XPath.
+const PART_TWO: &[u32] = &[3, 21, 84, 85, 86, 87, 88, 89, 93];
+/// Rows of the form.
+const ROWS: u32 = 93;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Names of all functions of the project.
+fn functions(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            functions(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let names = text.match_indices("fn ").map(|(at, _)| &text[at + 3..]);
+            found.extend(names.filter_map(|rest| Some(rest.split_once('(')?.0.to_owned())));
+        }
+    }
+}
+
+fn named(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn each_field_of_the_form_has_a_key_and_a_test_that_exists() {
+    let mut tests = BTreeSet::new();
+    functions(&root().join("src"), &mut tests);
+    functions(&root().join("tests"), &mut tests);
+    assert!(tests.len() > 500, "only {} functions seen", tests.len());
+    let document = std::fs::read_to_string(root().join("docs/CONNECTOR.md")).unwrap();
+    let rows: Vec<Vec<&str>> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+        .map(|line| line.split(" | ").map(str::trim).collect())
+        .filter(|cells: &Vec<&str>| cells[0].parse::<u32>().is_ok())
+        .collect();
+    let numbers: Vec<u32> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
+    assert_eq!(numbers, (1..=ROWS).collect::<Vec<_>>());
+    let mut later = Vec::new();
+    for (number, row) in numbers.iter().zip(&rows) {
+        let &[_, field, keys, shown] = &row[..] else { panic!("row {number} has {} cells", row.len()) };
+        assert!(!field.is_empty() && !keys.is_empty() && !shown.is_empty(), "row {number} is not filled in");
+        let names = named(shown);
+        for name in &names {
+            let case = root().join("tests/config").join(name);
+            let there = if name.contains('/') { case.is_dir() } else { tests.contains(*name) };
+            assert!(there, "row {number}: there is no `{name}`");
+        }
+        if names.is_empty() {
+            later.push(*number);
+        }
+    }
+    assert_eq!(later, PART_TWO, "rows without a test");
+}
