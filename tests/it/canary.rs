@@ -72,6 +72,13 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
              [secrets]\nkey = { env = \"CANARY\" }\n"
                 .to_owned(),
         ),
+        (
+            "jwt",
+            "jwt-assertion",
+            "[auth.jwt]\nalgorithm = \"HS256\"\nkey = { env = \"CANARY\" }\nas = \"assertion\"\n\
+             [auth.jwt.refresh]\nrelative_uri = \"/token\"\n"
+                .to_owned(),
+        ),
         ("jwt", "jwt-key", "[auth.jwt]\nalgorithm = \"RS256\"\nkey = { file = \"key.pem\" }\n".to_owned()),
         (
             "aws_sigv4",

@@ -1,6 +1,6 @@
 //! `[auth.jwt]`: a token signed here, sent as a bearer until it is about to run out.
 
-use super::crypto::{PrivateKey, base64url, fixed_width, mac};
+use super::crypto::{PrivateKey, base64url, fixed_width, hex, mac};
 use super::refresh::Refresh;
 use super::{Moment, render, sensitive};
 use crate::http::transport::WireRequest;
@@ -117,8 +117,10 @@ enum Key {
 
 impl Jwt {
     /// A token to be traded for another one.
-    pub(super) fn assertion(&self, ctx: &Context<'_>, now: DateTime<Utc>) -> Result<String, EvalError> {
-        self.ready(ctx)?.0.mint(now).map_err(EvalError::Refused)
+    pub(super) fn assertion(&self, ctx: &Context<'_>, moment: &Moment<'_>) -> Result<String, EvalError> {
+        let (signer, _) = self.ready(ctx)?;
+        let made = moment.nonce().and_then(|nonce| signer.mint(moment.utc, Some(hex(&nonce))));
+        made.map_err(EvalError::Refused)
     }
 
     pub(super) fn ready(&self, ctx: &Context<'_>) -> Result<(JwtSigner, Vec<Secret>), EvalError> {
@@ -183,15 +185,18 @@ impl JwtSigner {
         {
             return Ok(token.clone());
         }
-        let token = Secret::new(self.mint(now)?);
+        let token = Secret::new(self.mint(now, None)?);
         let margin = MARGIN.min(self.ttl / 5);
         *last = Some((now + self.ttl.saturating_sub(margin), token.clone()));
         Ok(token)
     }
 
-    /// A token issued now.
-    pub(super) fn mint(&self, now: DateTime<Utc>) -> Result<String, String> {
+    /// A token issued now; `id` becomes its `jti`, for receivers that take a token once only.
+    fn mint(&self, now: DateTime<Utc>, id: Option<String>) -> Result<String, String> {
         let mut claims = self.claims.clone();
+        if let Some(id) = id {
+            claims.entry("jti").or_insert_with(|| id.into());
+        }
         let end = now + self.ttl;
         for (name, at) in [("iat", now), ("exp", end)] {
             claims.entry(name).or_insert_with(|| at.timestamp().into());
@@ -264,12 +269,27 @@ mod tests {
             let decode = |part: &str| base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, part).unwrap();
             token.split('.').take(2).map(|part| serde_json::from_slice(&decode(part)).unwrap()).collect()
         };
-        let found = parts(signer(&settings).mint(at(0)).unwrap());
+        let found = parts(signer(&settings).mint(at(0), None).unwrap());
         assert_eq!(found[0].to_string(), r#"{"alg":"HS512","typ":"at+jwt","kid":"1"}"#);
         let claims = r#"{"iss":"me","n":9007199254740993,"iat":1767225600,"exp":1767225900}"#;
         assert_eq!(found[1].to_string(), claims);
         settings.claims = Some(tree(r#"{"iat":1,"exp":2}"#));
-        assert_eq!(parts(signer(&settings).mint(at(0)).unwrap())[1].to_string(), r#"{"iat":1,"exp":2}"#);
+        assert_eq!(parts(signer(&settings).mint(at(0), None).unwrap())[1].to_string(), r#"{"iat":1,"exp":2}"#);
+    }
+
+    #[test]
+    fn an_assertion_has_an_id_of_its_own_unless_one_is_given() {
+        let mut settings = jwt(JwtAlgorithm::Hs256, "key");
+        let claims = |settings: &Jwt| {
+            let assertion = settings.assertion(&context(), &moment(NOW, &Fixed([9; 16]))).unwrap();
+            let part = assertion.split('.').nth(1).unwrap();
+            let text = base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, part).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let times = "\"iat\":1767225600,\"exp\":1767225900}";
+        assert_eq!(claims(&settings), format!("{{\"jti\":\"{}\",{times}", "09".repeat(16)));
+        settings.claims = Some(tree(r#"{"jti":"mine"}"#));
+        assert_eq!(claims(&settings), format!("{{\"jti\":\"mine\",{times}"));
     }
 
     #[test]
@@ -296,7 +316,7 @@ mod tests {
     }
 
     fn verify(algorithm: JwtAlgorithm, pem: &str, with: &'static dyn VerificationAlgorithm, public: &[u8]) {
-        let token = signer(&jwt(algorithm, pem)).mint(at(0)).unwrap();
+        let token = signer(&jwt(algorithm, pem)).mint(at(0), None).unwrap();
         let (text, signature) = token.rsplit_once('.').unwrap();
         let signature = base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, signature).unwrap();
         let key = UnparsedPublicKey::new(with, public);

@@ -165,9 +165,9 @@ impl Auth {
     }
 
     /// What is traded for a token, where the configuration signs it itself.
-    pub(super) fn assertion(&self, ctx: &Context<'_>, now: DateTime<Utc>) -> Result<Option<String>, EvalError> {
+    pub(super) fn assertion(&self, ctx: &Context<'_>, moment: &Moment<'_>) -> Result<Option<String>, EvalError> {
         match self {
-            Self::Jwt(jwt) if jwt.refresh.is_some() => jwt.assertion(ctx, now).map(Some),
+            Self::Jwt(jwt) if jwt.refresh.is_some() => jwt.assertion(ctx, moment).map(Some),
             _ => Ok(None),
         }
     }

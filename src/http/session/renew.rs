@@ -4,7 +4,7 @@
 use super::answer::{Answered, Denied, Granted};
 use super::offline::wait;
 use super::{Bearing, HeldTokens, Renewing, Trouble};
-use crate::http::auth::{Asking, Grant, OAuth2, Renewal};
+use crate::http::auth::{Asking, Grant, Moment, OAuth2, Renewal};
 use crate::http::body::{self, BodyError};
 use crate::http::client::Client;
 use crate::http::retry_after;
@@ -213,7 +213,8 @@ impl Client {
                 let tokens = self.session.lock().tokens.clone();
                 let base = &self.settings.base_uri;
                 let wire = self.with_auth(&tokens, |ctx| {
-                    let assertion = self.settings.auth.assertion(ctx, self.clock.utc())?;
+                    let moment = Moment { utc: self.clock.utc(), rng: self.rng.as_ref() };
+                    let assertion = self.settings.auth.assertion(ctx, &moment)?;
                     let pairs = match (&assertion, tokens.refresh_token.get()) {
                         (Some(assertion), _) => Some([("grant_type", JWT_BEARER), ("assertion", assertion)]),
                         (None, Some(token)) => {

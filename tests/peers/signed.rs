@@ -1,0 +1,138 @@
+//! OAuth 1, JWT, SigV4 and WSSE, judged by `verifier.py`.
+
+use crate::{Project, SECRET, key, peer};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+struct Verifier {
+    child: Child,
+    base: String,
+    _keys: tempfile::TempDir,
+}
+
+impl Verifier {
+    /// None where there is no Python for it.
+    fn start() -> Option<Self> {
+        let python = peer::python()?;
+        let keys = tempfile::tempdir().unwrap();
+        let public = |name: &str| {
+            let script = "import sys; from cryptography.hazmat.primitives import serialization as s; \
+                 k = s.load_pem_private_key(sys.stdin.buffer.read(), None).public_key(); \
+                 print(k.public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo).decode())";
+            let path = keys.path().join(name);
+            let mut child = Command::new(&python)
+                .args(["-c", script])
+                .stdin(Stdio::piped())
+                .stdout(std::fs::File::create(&path).unwrap())
+                .spawn()
+                .unwrap();
+            std::io::Write::write_all(&mut child.stdin.take().unwrap(), key(name).as_bytes()).unwrap();
+            assert!(child.wait().unwrap().success());
+            path
+        };
+        let mut child = Command::new(&python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/verifier.py"))
+            .env("PEER_SECRET", SECRET)
+            .env("PEER_RSA", public("rsa.pem"))
+            .env("PEER_EC", public("p256.pem"))
+            .env("PEER_EC384", public("p384.pem"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        Some(Self { child, base: format!("http://127.0.0.1:{}", port.trim()), _keys: keys })
+    }
+
+    /// A flow that reads and then writes what it read, with queries and bodies that are hard to sign.
+    #[track_caller]
+    fn judge(&self, path: &str, keys: &str) {
+        let flow = "relative_uri = \"/records\"\nquery = { q = \"a b+c/ü&=\", list = [\"z\", \"a\"], empty = \"\" }\n\
+                    [import]\nconnection = \"api\"\nrelative_uri = \"/taken/{{record.id}}/x%20y\"\nmethod = \"PUT\"\n";
+        let project = Project::new(&format!("{}/{path}", self.base), keys, flow);
+        for name in ["rsa.pem", "p256.pem", "p384.pem"] {
+            project.write(name, &key(name));
+        }
+        project.expect(SECRET, 0);
+        if keys.contains("SECRET") {
+            project.expect("another secret", 69);
+        }
+    }
+}
+
+impl Drop for Verifier {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn oauthlib_accepts_every_oauth1_method_and_no_other_secret() {
+    let Some(verifier) = Verifier::start() else { return };
+    let secrets =
+        "consumer_secret = { env = \"SECRET\" }\ntoken = { env = \"ACCESS\" }\ntoken_secret = { env = \"SECRET\" }\n";
+    for method in ["HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512", "PLAINTEXT"] {
+        let keys =
+            format!("[auth.oauth1]\nconsumer_key = \"app\"\n{secrets}signature_method = \"{method}\"\nrealm = \"r\"\n");
+        verifier.judge("oauth1", &keys);
+    }
+    for method in ["RSA-SHA256", "RSA-SHA512"] {
+        let keys = "private_key = { file = \"rsa.pem\" }\ntoken = { env = \"ACCESS\" }";
+        verifier.judge(
+            "oauth1",
+            &format!("[auth.oauth1]\nconsumer_key = \"app\"\n{keys}\nsignature_method = \"{method}\"\n"),
+        );
+    }
+}
+
+#[test]
+fn pyjwt_accepts_every_algorithm_and_no_other_secret() {
+    let Some(verifier) = Verifier::start() else { return };
+    for (algorithm, key) in [
+        ("HS256", "{ env = \"SECRET\" }"),
+        ("HS384", "{ env = \"SECRET\" }"),
+        ("HS512", "{ env = \"SECRET\" }"),
+        ("RS256", "{ file = \"rsa.pem\" }"),
+        ("RS384", "{ file = \"rsa.pem\" }"),
+        ("RS512", "{ file = \"rsa.pem\" }"),
+        ("PS256", "{ file = \"rsa.pem\" }"),
+        ("PS384", "{ file = \"rsa.pem\" }"),
+        ("PS512", "{ file = \"rsa.pem\" }"),
+        ("ES256", "{ file = \"p256.pem\" }"),
+        ("ES384", "{ file = \"p384.pem\" }"),
+    ] {
+        let claims = "claims = { iss = \"me\", list = [1, \"two\"] }";
+        let keys =
+            format!("[auth.jwt]\nalgorithm = \"{algorithm}\"\nkey = {key}\n{claims}\nheaders = {{ kid = \"1\" }}\n");
+        let flow = "relative_uri = \"/records\"\n";
+        let project = Project::new(&format!("{}/jwt/{algorithm}", verifier.base), &keys, flow);
+        for name in ["rsa.pem", "p256.pem", "p384.pem"] {
+            project.write(name, &crate::key(name));
+        }
+        project.expect(SECRET, 0);
+        if key.contains("SECRET") {
+            project.expect("another secret", 69);
+        }
+    }
+}
+
+#[test]
+fn botocore_signs_the_same_requests_alike() {
+    let Some(verifier) = Verifier::start() else { return };
+    for service in ["execute-api", "s3"] {
+        let keys = format!(
+            "[auth.aws_sigv4]\naccess_key = {{ env = \"ACCESS\" }}\nsecret_key = {{ env = \"SECRET\" }}\n\
+             session_token = {{ env = \"SESSION\" }}\nregion = \"eu-west-1\"\nservice = \"{service}\"\n"
+        );
+        verifier.judge("sigv4", &keys);
+    }
+}
+
+#[test]
+fn the_wsse_profile_holds_in_both_encodings() {
+    let Some(verifier) = Verifier::start() else { return };
+    let keys = "[auth.wsse]\nusername = \"me\"\npassword = { env = \"SECRET\" }\n";
+    verifier.judge("wsse", keys);
+    verifier.judge("wsse/hex", &format!("{keys}nonce_encoding = \"hex\"\ndigest_encoding = \"hex_base64\"\n"));
+}

@@ -1,0 +1,129 @@
+"""Judges signed requests with well-known libraries: oauthlib, PyJWT, botocore. For WSSE there is no such package left:
+its check is the few lines of the profile itself. Prints its port, then answers until it is ended."""
+
+import base64
+import datetime
+import hashlib
+import http.server
+import json
+import os
+import re
+import sys
+
+import botocore.auth
+import jwt
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from oauthlib.oauth1 import RequestValidator, SignatureOnlyEndpoint
+
+SECRET = os.environ["PEER_SECRET"]
+PUBLIC = {name: open(os.environ["PEER_" + name]).read() for name in ("RSA", "EC", "EC384")}
+
+
+class Validator(RequestValidator):
+    enforce_ssl = False
+    client_key_length = (1, 30)
+    nonce_length = (20, 40)
+    access_token_length = (1, 30)
+    used = set()
+
+    @property
+    def allowed_signature_methods(self):
+        return ("HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512", "RSA-SHA256", "RSA-SHA512", "PLAINTEXT")
+
+    dummy_client = "dummy"
+
+    def validate_client_key(self, client_key, request):
+        return client_key == "app"
+
+    def validate_timestamp_and_nonce(self, client_key, timestamp, nonce, request, **_):
+        fresh = nonce not in self.used
+        self.used.add(nonce)
+        return fresh
+
+    def get_client_secret(self, client_key, request):
+        return SECRET
+
+    def get_access_token_secret(self, client_key, token, request):
+        return SECRET
+
+    def get_rsa_key(self, client_key, request):
+        return PUBLIC["RSA"]
+
+
+OAUTH1 = SignatureOnlyEndpoint(Validator())
+
+
+def oauth1(handler, body, headers, url):
+    good, request = OAUTH1.validate_request(url, handler.command, body or None, headers)
+    return good or f"oauthlib refuses it: {request and request.validator_log}"
+
+
+def bearer(handler, body, headers, url):
+    algorithm = url.split("?")[0].split("/")[-2]
+    key = {"H": SECRET, "R": PUBLIC["RSA"], "P": PUBLIC["RSA"], "E": PUBLIC["EC384" if algorithm == "ES384" else "EC"]}
+    claims = jwt.decode(
+        headers["authorization"].removeprefix("Bearer "), key[algorithm[0]], algorithms=[algorithm], issuer="me",
+        options={"require": ["exp", "iat"]},
+    )
+    return claims["list"] == [1, "two"] or f"other claims: {claims}"
+
+
+def sigv4(handler, body, headers, url):
+    found = re.fullmatch(
+        r"AWS4-HMAC-SHA256 Credential=AKID/(\d+)/eu-west-1/(\S+)/aws4_request, SignedHeaders=(\S+), Signature=(\w+)",
+        headers["authorization"],
+    )
+    day, service, names, signature = found.groups()
+    kept = {name: headers[name] for name in names.split(";") if not name.startswith("x-amz-") and name != "host"}
+    at = datetime.datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ")
+    skew = abs((datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) - at).total_seconds())
+    botocore.auth.get_current_datetime = lambda *_, **__: at
+    request = AWSRequest(method=handler.command, url=url, headers=kept, data=body)
+    signer = botocore.auth.S3SigV4Auth if service == "s3" else botocore.auth.SigV4Auth
+    signer(Credentials("AKID", SECRET, "session+token=="), service, "eu-west-1").add_auth(request)
+    theirs = request.headers["Authorization"]
+    return (skew < 60 and theirs == headers["authorization"]) or f"botocore signs {theirs}, not {headers['authorization']}"
+
+
+def wsse(handler, body, headers, url):
+    fields = dict(re.findall(r'(\w+)="([^"]*)"', headers["x-wsse"]))
+    as_hex = "/hex/" in url
+    nonce = fields["Nonce"].encode() if as_hex else base64.b64decode(fields["Nonce"])
+    made = hashlib.sha1(nonce + fields["Created"].encode() + SECRET.encode())
+    digest = base64.b64encode(made.hexdigest().encode() if as_hex else made.digest()).decode()
+    return (fields["Username"], fields["PasswordDigest"]) == ("me", digest) or f"another digest: {digest}"
+
+
+JUDGES = {"oauth1": oauth1, "jwt": bearer, "sigv4": sigv4, "wsse": wsse}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def judge(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {name.lower(): value.encode("latin-1").decode() for name, value in self.headers.items()}
+        url = f"http://{self.headers['host']}{self.path}"
+        try:
+            verdict = JUDGES[self.path.split("/")[1]](self, body, headers, url)
+        except Exception as error:  # whatever a library throws is a refusal
+            verdict = f"{type(error).__name__}: {error}"
+        good = verdict is True
+        answer = json.dumps([{"id": 1, "a b": "x&y"}] if good else {"error": str(verdict)}).encode()
+        self.send_response(200 if good else 403)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_POST = do_PUT = do_DELETE = judge
+
+    def log_message(self, *_):
+        pass
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+sys.stdout.close()
+server.serve_forever()
