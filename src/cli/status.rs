@@ -118,7 +118,11 @@ fn state(flow: &Value) -> Cell {
 }
 
 fn lines(document: &Value) -> Table {
-    let mut table = Table::new(&[
+    let lines = |pool: &Value| pool["lines"].as_array().cloned().unwrap_or_default();
+    let pools = document["pools"].as_array().cloned().unwrap_or_default();
+    // A column of its own only where a server has said something.
+    let told = pools.iter().flat_map(lines).any(|line| !line["rate_limit"].is_null());
+    let mut heads = vec![
         ("connection", Align::Left),
         ("pool", Align::Left),
         ("in flight", Align::Right),
@@ -126,12 +130,13 @@ fn lines(document: &Value) -> Table {
         ("waiting", Align::Right),
         ("oldest", Align::Right),
         ("paused for", Align::Right),
-        ("server allows", Align::Left),
-    ]);
-    for pool in document["pools"].as_array().into_iter().flatten() {
-        for line in pool["lines"].as_array().into_iter().flatten() {
+    ];
+    heads.extend(told.then_some(("server allows", Align::Left)));
+    let mut table = Table::new(&heads);
+    for pool in &pools {
+        for line in &lines(pool) {
             let borrowed = line["connection"] != pool["pool"];
-            table.row(vec![
+            let mut row: Vec<Cell> = vec![
                 connection(line).into(),
                 if borrowed { Cell::from(word(&pool["pool"])) } else { Cell::from("") },
                 word(&line["in_flight"]).into(),
@@ -139,8 +144,11 @@ fn lines(document: &Value) -> Table {
                 word(&line["queued"]).into(),
                 seconds(&line["oldest_seconds"]).into(),
                 seconds(longer(&pool["paused_seconds"], &line["paused_seconds"])).into(),
-                allowance(&line["rate_limit"]).into(),
-            ]);
+            ];
+            if told {
+                row.push(allowance(&line["rate_limit"]).into());
+            }
+            table.row(row);
         }
     }
     table
