@@ -7,6 +7,7 @@
 mod answer;
 mod cookies;
 mod offline;
+mod refresh;
 mod renew;
 
 pub use offline::OfflineView;

@@ -4,7 +4,7 @@
 use super::answer::{Answered, Denied, Granted};
 use super::offline::wait;
 use super::{Bearing, HeldTokens, Renewing, Trouble};
-use crate::http::auth::{Asking, Grant, Moment, OAuth2, Renewal};
+use crate::http::auth::{Asking, Grant, OAuth2, Renewal};
 use crate::http::body::{self, BodyError};
 use crate::http::client::Client;
 use crate::http::retry_after;
@@ -25,9 +25,6 @@ use tokio::task::JoinHandle;
 const MOST: u64 = 1024 * 1024;
 /// A token is renewed so much before its end, or a tenth of its life before, whichever is shorter.
 const AHEAD: Duration = Duration::from_secs(30);
-
-/// RFC 7523.
-const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// What is left of a renewal's permit.
 pub(in crate::http) struct Returned {
@@ -197,7 +194,11 @@ impl Client {
         then(&self.context(Context::new()).with(Root::Auth, Slot::Map(&auth)))
     }
 
-    fn auth_slots<'a>(&'a self, tokens: &'a HeldTokens, assertion: &'a str) -> [(&'static str, Slot<'a>); 4] {
+    pub(super) fn auth_slots<'a>(
+        &'a self,
+        tokens: &'a HeldTokens,
+        assertion: &'a str,
+    ) -> [(&'static str, Slot<'a>); 4] {
         [
             ("token", Slot::Text(tokens.token.text())),
             ("refresh_token", Slot::Text(tokens.refresh_token.text())),
@@ -209,33 +210,7 @@ impl Client {
     async fn ask(&self, renewal: Renewal<'_>, sent: &mut bool) -> Result<Granted, Failed> {
         match renewal {
             Renewal::OAuth2(oauth2) => self.ask_endpoint(oauth2, sent).await,
-            Renewal::Refresh(refresh) => {
-                let tokens = self.session.lock().tokens.clone();
-                let base = &self.settings.base_uri;
-                let wire = self.with_auth(&tokens, |ctx| {
-                    let moment = Moment { utc: self.clock.utc(), rng: self.rng.as_ref() };
-                    let assertion = self.settings.auth.assertion(ctx, &moment)?;
-                    let pairs = match (&assertion, tokens.refresh_token.get()) {
-                        (Some(assertion), _) => Some([("grant_type", JWT_BEARER), ("assertion", assertion)]),
-                        (None, Some(token)) => {
-                            Some([("grant_type", "refresh_token"), ("refresh_token", token.reveal())])
-                        }
-                        (None, None) => None,
-                    };
-                    let owned =
-                        |pairs: [(&str, &str); 2]| pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-                    let usual = pairs.map(|pairs| refresh.errand.media.pairs(&owned(pairs)));
-                    let slots = assertion.as_deref().map(|text| self.auth_slots(&tokens, text));
-                    self.session.hide(assertion.as_deref().map(Secret::new));
-                    match &slots {
-                        Some(slots) => refresh.errand.render(&ctx.with(Root::Auth, Slot::Map(slots)), base, usual),
-                        None => refresh.errand.render(ctx, base, usual),
-                    }
-                });
-                let wire = wire.map_err(|error| unusable(&error))?;
-                let answered = self.errand(wire, refresh.errand.timeout, sent).await?;
-                self.read(&answered, &refresh.answer)
-            }
+            Renewal::Refresh(refresh) => self.ask_again(refresh, sent).await,
             Renewal::Login(_) => Err(denied("a login gives no token", true)),
         }
     }
@@ -303,7 +278,7 @@ impl Client {
         }
     }
 
-    fn read(&self, answered: &Answered, paths: &crate::http::auth::TokenPaths) -> Result<Granted, Failed> {
+    pub(super) fn read(&self, answered: &Answered, paths: &crate::http::auth::TokenPaths) -> Result<Granted, Failed> {
         let ctx = self.context(Context::new());
         answered.read(paths, &ctx).map_err(|denied| {
             let asked = retry_after::asked(&answered.headers, &self.settings.rate_limit, self.clock.utc());

@@ -120,7 +120,7 @@ fn jwt(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     let refresh = table.given("refresh", |value| errand::refresh(value, origin));
     match (&sent, table.peek("refresh")) {
         (Ok(Some(true)), None) => {
-            table.missing("refresh", Some("an assertion is traded for a token: say where".to_owned()))
+            table.missing("refresh", Some("an assertion is traded for a token: say where".to_owned()));
         }
         (Ok(Some(false) | None), Some(value)) => {
             let finding =
