@@ -225,7 +225,7 @@ impl Auth {
             }
             Self::Jwt(jwt) if jwt.refresh.is_some() => {
                 // Everything but the signature, which may be another one each time.
-                let text = jwt.assertion(ctx, DateTime::UNIX_EPOCH)?;
+                let text = jwt.timeless(ctx)?;
                 first.asked.extend(text.rsplit_once('.').map(|(signed, _)| signed.to_owned()));
             }
             _ => {}

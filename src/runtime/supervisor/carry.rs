@@ -3,6 +3,7 @@
 
 use super::{Options, Supervisor};
 use crate::model::flow::Flow;
+use crate::model::import::UnknownOutcome;
 use crate::observe::event;
 use crate::observe::meters::{RecordOutcome, TriggerKind};
 use crate::runtime::engine::Generation;
@@ -220,6 +221,12 @@ impl Supervisor {
             let open = pages.iter().filter(|page| !page.marks.is_done() && (page.crashes == 0 || page.started));
             let pages = open.map(|page| page.number).collect();
             writes.push(Write::Interrupted { run: run.clone(), pages, epoch: self.services.epoch });
+        }
+        // Ended in order, every answer is known: what is left was refused or never sent. Only what was cut off is unknown.
+        let known = !panicked && !scope.stop.abort.is_cancelled();
+        let asks = scope.flow.import.as_ref().is_some_and(|import| !matches!(import.unknown, UnknownOutcome::Retry));
+        if phase == Phase::Held && known && asks {
+            writes.push(Write::Withdraw { run: run.clone() });
         }
         writes.push(Write::Phase { run, phase, outcome, cause, at });
         let done = plan.store.commit(writes);
