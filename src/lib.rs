@@ -18,6 +18,8 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "torture")]
+pub mod fuzz;
 pub mod http;
 pub mod model;
 pub mod observe;

@@ -29,3 +29,9 @@ mod tests;
 pub mod tokens;
 pub mod transport;
 pub mod verdict;
+
+/// Reads a `Retry-After` of any bytes in every unit, for fuzzing.
+#[cfg(feature = "torture")]
+pub(crate) fn fuzz_retry_after(data: &[u8]) {
+    retry_after::fuzz(data);
+}

@@ -72,6 +72,19 @@ pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
         .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc()))
 }
 
+/// Reads any bytes in every unit: no pause is longer than a year.
+#[cfg(feature = "torture")]
+pub(super) fn fuzz(data: &[u8]) {
+    use RetryAfterUnit::{EpochMillis, EpochSeconds, Millis, Seconds};
+    let Ok(value) = reqwest::header::HeaderValue::from_bytes(data) else { return };
+    let headers: HeaderMap = [(RETRY_AFTER, value)].into_iter().collect();
+    let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap_or_default();
+    for unit in [Seconds, Millis, EpochSeconds, EpochMillis] {
+        let pause = longest(&headers, RETRY_AFTER.as_str(), unit, now);
+        assert!(pause.is_none_or(|pause| pause <= FOREVER), "{pause:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use super::report::{Destination, Report};
 use super::settings::Settings;
 use super::tally::Tally;
 use super::traffic::{Answered, Traffic, TrafficReport};
+use super::watch::{self, Carried, Watch, Watched};
 use crate::value::time::Mono;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,15 @@ pub(super) enum Side {
     Sink(usize),
 }
 
+impl Side {
+    fn destination(self) -> Option<usize> {
+        match self {
+            Self::Source => None,
+            Self::Sink(at) => Some(at),
+        }
+    }
+}
+
 /// A request that has arrived, to be ended with the same ledger.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrived {
@@ -29,6 +39,8 @@ pub(super) struct Arrived {
     pub(super) number: u64,
     /// Whether it found the destinations above their limit.
     pub(super) over_limit: bool,
+    /// Requests in flight on its side, itself included.
+    pub(super) in_flight: u64,
     epoch: u64,
 }
 
@@ -49,6 +61,7 @@ struct Book {
     all: Traffic,
     over_limit: u64,
     accounts: Vec<Account>,
+    watch: Option<Watch>,
     orders: Feed,
     customers: Feed,
 }
@@ -100,20 +113,27 @@ impl Ledger {
         let mut book = self.book();
         let epoch = book.epoch;
         book.all.arrive(now);
-        let (number, over_limit) = match side {
-            Side::Source => (book.sources.arrive(now).0, false),
+        let (number, in_flight, over_limit) = match side {
+            Side::Source => {
+                let (number, in_flight) = book.sources.arrive(now);
+                (number, in_flight, false)
+            }
             Side::Sink(at) => {
                 let (number, in_flight) = book.sinks.arrive(now);
                 if let Some(account) = book.accounts.get_mut(at) {
                     account.traffic.arrive(now);
                 }
-                (number, book.settings.limit.is_some_and(|limit| in_flight > limit))
+                (number, in_flight, book.settings.limit.is_some_and(|limit| in_flight > limit))
             }
         };
         book.over_limit += u64::from(over_limit);
+        let arrived = Arrived { side, number, over_limit, in_flight, epoch };
+        if let Some(watch) = &mut book.watch {
+            watch.arrive(arrived, side.destination(), now);
+        }
         drop(book);
         self.changed.notify_all();
-        Arrived { side, number, over_limit, epoch }
+        arrived
     }
 
     /// Notes that a request has been answered, or given up by its sender.
@@ -123,6 +143,9 @@ impl Ledger {
             return;
         }
         book.all.end(now, answered);
+        if let Some(watch) = &mut book.watch {
+            watch.end(arrived.number, arrived.side != Side::Source, now);
+        }
         match arrived.side {
             Side::Source => book.sources.end(now, answered),
             Side::Sink(at) => {
@@ -136,15 +159,41 @@ impl Ledger {
         self.changed.notify_all();
     }
 
-    /// Runs `change` on the tally a request belongs to, with the highest id the source has shown.
-    pub(super) fn tally<T>(&self, arrived: Arrived, change: impl FnOnce(&mut Tally, u64) -> T) -> Option<T> {
+    /// Enters what a write carried: `take` is given the tally it belongs to and the highest id the source has shown,
+    /// unless the write is recognised by its key. None when the ledger was reset under the request.
+    pub(super) fn take(
+        &self,
+        arrived: Arrived,
+        carried: Carried<'_>,
+        take: impl FnOnce(&mut Tally, u64) -> watch::Answered,
+    ) -> Option<watch::Answered> {
         let mut book = self.book();
-        let Side::Sink(at) = arrived.side else { return None };
+        let at = arrived.side.destination()?;
         if book.epoch != arrived.epoch {
             return None;
         }
         let known = book.accounts.get(at).map(|a| book.known(a))?;
-        book.accounts.get_mut(at).map(|account| change(&mut account.tally, known))
+        let Book { accounts, watch, .. } = &mut *book;
+        let tally = &mut accounts.get_mut(at)?.tally;
+        Some(match watch {
+            Some(watch) => watch.take(arrived, carried, || take(tally, known)),
+            None => take(tally, known),
+        })
+    }
+
+    /// Notes what a page showed.
+    pub(super) fn show(&self, arrived: Arrived, ids: &[u64]) {
+        let mut book = self.book();
+        if book.epoch == arrived.epoch
+            && let Some(watch) = &mut book.watch
+        {
+            watch.show(arrived.number, ids);
+        }
+    }
+
+    /// The account of each request, when it is kept.
+    pub(super) fn watched(&self) -> Watched {
+        self.book().watch.as_ref().map(Watch::seen).unwrap_or_default()
     }
 
     /// The open records of the shop from `from` on, at most `most`; a first page looks anew, and when all
@@ -184,9 +233,11 @@ impl Book {
     fn new(settings: Settings, epoch: u64) -> Self {
         let orders = Feed { known: settings.records, open: Vec::new() };
         let customers = Feed { known: settings.customers, open: Vec::new() };
+        let watch = settings.watch.then(Watch::default);
         Self {
             epoch,
             settings,
+            watch,
             sources: Traffic::default(),
             sinks: Traffic::default(),
             all: Traffic::default(),

@@ -12,11 +12,13 @@ mod sink;
 mod source;
 mod tally;
 mod traffic;
+mod watch;
 
 pub use record::{Customer, Kind, Order};
 pub use report::{Delivered, Destination, Report, Verdict};
 pub use settings::{Auth, Faults, LARGEST_RECORD, MOST_RECORDS, Settings, Verify};
 pub use traffic::TrafficReport;
+pub use watch::{Effect, MARK, MOST_WATCHED, Page, Watched, Write};
 
 use crate::value::time::SystemClock;
 use serve::Shared;
@@ -91,6 +93,16 @@ impl Playground {
     /// The ledger as it stands.
     pub fn ledger(&self) -> Report {
         self.shared.ledger.report()
+    }
+
+    /// Every request so far, when [`Settings::watch`] is on.
+    pub fn watched(&self) -> Watched {
+        self.shared.ledger.watched()
+    }
+
+    /// Time since its start, by the clock the accounts use.
+    pub fn now(&self) -> Duration {
+        self.shared.clock.mono().0
     }
 
     /// Blocks until `found` is true of the ledger; looks after each arrival and answer, for at most `patience`.

@@ -6,11 +6,12 @@ use super::settings::{Faults, Settings};
 use super::sink;
 use super::source::{self, Shelf, Style};
 use super::traffic::Answered;
+use super::watch::{Carried, MARK};
 use crate::value::time::{Mono, SharedClock};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -24,6 +25,9 @@ use tokio::task::JoinSet;
 const LARGEST_BODY: usize = 16 << 20;
 /// The most connections at once; more are closed at once.
 const MOST_CONNECTIONS: usize = 4_096;
+
+/// By what a repeated write is recognised.
+const KEY: &str = "idempotency-key";
 
 type Answer = Response<Full<Bytes>>;
 
@@ -225,6 +229,7 @@ async fn from_source(
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
     let answer = match source::page(&shelf, style, path, query, host(&head.headers)) {
         Ok(page) => {
+            shared.ledger.show(flight.arrived, &page.ids);
             let mut answer = reply(StatusCode::OK, page.body);
             if let Some(link) = page.link.and_then(|link| HeaderValue::try_from(link).ok()) {
                 answer.headers_mut().insert(LINK, link);
@@ -250,12 +255,23 @@ async fn to_sink(shared: &Shared, side: Side, kind: Kind, headers: &HeaderMap, b
     if let Some((answered, answer)) = flight.obstacle(&settings, &settings.sink, headers) {
         return flight.land(obstacle_latency(answered, settings.sink.latency), answered, answer).await;
     }
-    let taken = shared.ledger.tally(flight.arrived, |tally, known| sink::take(&settings, kind, &body, tally, known));
+    let carried = Carried { key: headers.get(KEY).map(HeaderValue::as_bytes), marks: marks(headers), body: &body };
+    let taken =
+        shared.ledger.take(flight.arrived, carried, |tally, known| sink::take(&settings, kind, &body, tally, known));
     let answer = match taken {
-        Some((status, answer)) => reply(status, answer),
+        Some(answered) => reply(answered.status, answered.body),
         None => refuse(StatusCode::CONFLICT, "the playground was reset under this request"),
     };
     flight.land(settings.sink.latency, Answered::Normally, answer).await
+}
+
+/// The headers a judge wants to see.
+fn marks(headers: &HeaderMap) -> Vec<(String, String)> {
+    let marked = |(name, value): (&HeaderName, &HeaderValue)| {
+        let name = name.as_str().strip_prefix(MARK)?;
+        Some((name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    };
+    headers.iter().filter_map(marked).collect()
 }
 
 /// Who is turned away at the door is turned away at once; what breaks has taken its time.

@@ -37,6 +37,8 @@ pub struct Settings {
     pub limit: Option<u64>,
     /// Answer 429 above `limit` instead of only noting it.
     pub refuse_over_limit: bool,
+    /// Keep an account of each request, and recognise idempotency keys: a repeated one has no effect.
+    pub watch: bool,
 }
 
 /// How one side misbehaves. Requests are counted from 1; a refused one counts too.
@@ -110,6 +112,7 @@ impl Default for Settings {
             reject_whole_batch: false,
             limit: None,
             refuse_over_limit: false,
+            watch: false,
         }
     }
 }

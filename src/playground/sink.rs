@@ -3,6 +3,7 @@
 use super::record::{Given, Kind};
 use super::settings::Settings;
 use super::tally::Tally;
+use super::watch::Answered;
 use hyper::StatusCode;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -22,28 +23,31 @@ pub(super) fn take(
     body: &[u8],
     tally: &mut Tally,
     known: u64,
-) -> (StatusCode, Vec<u8>) {
+) -> Answered {
+    let refused = |status, body| Answered { status, body, ids: Vec::new() };
     let refuses = |given: &Given| settings.reject_every > 0 && given.id.is_multiple_of(settings.reject_every);
     match read(settings, kind, body) {
         Body::Neither(why) => {
             tally.unreadable(&why);
-            (StatusCode::BAD_REQUEST, refusal(&why))
+            refused(StatusCode::BAD_REQUEST, refusal(&why))
         }
         Body::One(given) => {
             if refuses(&given) {
                 tally.refuse(given.id, known);
-                return (StatusCode::UNPROCESSABLE_ENTITY, refusal(&not_wanted(given.id)));
+                return refused(StatusCode::UNPROCESSABLE_ENTITY, refusal(&not_wanted(given.id)));
             }
-            let answer = format!("{{\"id\":\"E-{}\"}}", given.id).into_bytes();
+            let body = format!("{{\"id\":\"E-{}\"}}", given.id).into_bytes();
+            let ids = vec![given.id];
             tally.take(given, known);
-            (StatusCode::CREATED, answer)
+            Answered { status: StatusCode::CREATED, body, ids }
         }
         Body::Many(items) => {
-            let refused = items.iter().flatten().find(|given| refuses(given)).map(|given| given.id);
-            if let (Some(id), true) = (refused, settings.reject_whole_batch) {
-                return (StatusCode::UNPROCESSABLE_ENTITY, refusal(&not_wanted(id)));
+            let unwanted = items.iter().flatten().find(|given| refuses(given)).map(|given| given.id);
+            if let (Some(id), true) = (unwanted, settings.reject_whole_batch) {
+                return refused(StatusCode::UNPROCESSABLE_ENTITY, refusal(&not_wanted(id)));
             }
-            (StatusCode::OK, take_each(items, refuses, tally, known))
+            let ids = items.iter().flatten().filter(|given| !refuses(given)).map(|given| given.id).collect();
+            Answered { status: StatusCode::OK, body: take_each(items, refuses, tally, known), ids }
         }
     }
 }
@@ -124,8 +128,8 @@ mod tests {
 
     fn give(settings: &Settings, body: &str) -> (u16, String, crate::playground::report::Delivered) {
         let mut tally = Tally::new();
-        let (status, answer) = take(settings, Kind::Order, body.as_bytes(), &mut tally, 10);
-        (status.as_u16(), String::from_utf8(answer).unwrap(), tally.report(10))
+        let answer = take(settings, Kind::Order, body.as_bytes(), &mut tally, 10);
+        (answer.status.as_u16(), String::from_utf8(answer.body).unwrap(), tally.report(10))
     }
 
     #[test]

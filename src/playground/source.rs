@@ -28,6 +28,7 @@ pub(super) enum Style {
 pub(super) struct Page {
     pub(super) body: Vec<u8>,
     pub(super) link: Option<String>,
+    pub(super) ids: Vec<u64>,
 }
 
 /// What a source request asks for.
@@ -77,7 +78,7 @@ pub(super) fn page(shelf: &Shelf<'_>, style: Style, path: &str, query: &str, hos
         .then(|| format!("http://{host}{path}?page={}&per_page={}", number + 1, asked.most));
     if style == Style::Link {
         let link = next.map(|url| format!("<{url}>; rel=\"next\""));
-        return Ok(Page { body, link });
+        return Ok(Page { body, link, ids });
     }
     let pages = total.div_ceil(asked.most);
     // Writing to a Vec cannot fail.
@@ -90,7 +91,7 @@ pub(super) fn page(shelf: &Shelf<'_>, style: Style, path: &str, query: &str, hos
         _ => write!(body, ",\"page\":{number}"),
     };
     let _ = write!(body, ",\"pages\":{pages},\"total\":{total}}}");
-    Ok(Page { body, link: None })
+    Ok(Page { body, link: None, ids })
 }
 
 impl Asked {
