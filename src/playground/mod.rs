@@ -116,6 +116,11 @@ impl Playground {
         self.shared.reset(settings);
     }
 
+    /// Behaves by these settings from now on and forgets nothing; the number of records stays as it was.
+    pub fn behave(&self, settings: Settings) {
+        self.shared.behave(settings);
+    }
+
     /// Stops serving, cuts off what is in flight, and gives the final ledger.
     pub fn stop(mut self) -> Report {
         self.end();

@@ -46,10 +46,15 @@ impl Shared {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Goes on with these settings and the same ledger.
+    pub(super) fn behave(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
     /// Empties the ledger and goes on with these settings.
     pub(super) fn reset(&self, settings: Settings) {
         self.ledger.reset(settings.clone());
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.behave(settings);
     }
 }
 

@@ -17,13 +17,7 @@ enum Body {
 }
 
 /// Reads a body, enters it in the tally, and gives the answer.
-pub(super) fn take(
-    settings: &Settings,
-    kind: Kind,
-    body: &[u8],
-    tally: &mut Tally,
-    known: u64,
-) -> Answered {
+pub(super) fn take(settings: &Settings, kind: Kind, body: &[u8], tally: &mut Tally, known: u64) -> Answered {
     let refused = |status, body| Answered { status, body, ids: Vec::new() };
     let refuses = |given: &Given| settings.reject_every > 0 && given.id.is_multiple_of(settings.reject_every);
     match read(settings, kind, body) {

@@ -14,6 +14,7 @@ mod conserve;
 mod crash;
 mod disk;
 mod drain;
+mod field;
 mod figures;
 mod hostile;
 mod judge;
