@@ -148,7 +148,9 @@ mod tests {
             let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
             let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
             assert!(files.len() >= 5, "{name} has {} seeds", files.len());
-            files.iter().for_each(|file| target(&std::fs::read(file).unwrap()));
+            for file in &files {
+                target(&std::fs::read(file).unwrap());
+            }
         }
     }
 }

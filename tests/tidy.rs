@@ -46,6 +46,9 @@ const RULES: &[Rule] = &[
             ("src/app.rs", "use crate::cli::exit;"),
             ("src/server/mod.rs", "use crate::store::Store;\nuse crate::http::client;"),
             ("src/newlayer/mod.rs", "use crate::value::id;"),
+            ("src/bin/torture/judge.rs", "use flowgate::observe::names;"),
+            ("src/bin/other/a.rs", "use crate::b;"),
+            ("src/http/client.rs", "use crate::fuzz::TARGETS;"),
         ],
         good: &[
             ("src/http/client.rs", "use crate::queue::{Permit, limits::Limits};\nuse super::body;"),
@@ -53,6 +56,7 @@ const RULES: &[Rule] = &[
             ("src/value/path.rs", "// as crate::config does\nuse super::id;\nuse crate::value::json;"),
             ("src/value/path.rs", "#[cfg(test)]\nmod tests {\n    use crate::playground::ledger;\n}"),
             ("src/lib.rs", "pub use crate::config::load;"),
+            ("src/bin/torture/judge.rs", "use crate::shape::Shape;\nuse flowgate::playground::Watched;"),
         ],
     },
     Rule {
@@ -179,8 +183,12 @@ const LAYERS: &[(&str, &[&str])] = &[
             "convert",
         ],
     ),
+    ("fuzz", &["value", "config", "http", "model", PAGING]),
     ("cli", &["app", "config", "model", "store", "observe", "value", "convert", "playground"]),
 ];
+
+/// Programs beside `flowgate`, and what of the crate each may name: what judges the runner knows nothing of it.
+const PROGRAMS: &[(&str, &[&str])] = &[("bin/torture/", &["playground", "value"])];
 
 /// Settings types live with the behaviour they set.
 const HTTP: &[&str] = &["http::auth", "http::client", "http::request", "http::retry", "http::verdict"];
@@ -192,6 +200,9 @@ fn layers(source: &Source) -> Vec<String> {
     let layer = inside.split(['/', '.']).next().unwrap_or_default();
     if source.test || ["lib", "main"].contains(&layer) {
         return Vec::new();
+    }
+    if layer == "bin" {
+        return program(source, inside);
     }
     let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
         return vec![format!("`{layer}` is not in the layer table")];
@@ -206,6 +217,23 @@ fn layers(source: &Source) -> Vec<String> {
                 found.push(format!("{line}: {layer} may not use {path}"));
             }
         }
+    }
+    found
+}
+
+/// A program beside `flowgate` uses its own modules, and of the crate what the table names.
+fn program(source: &Source, inside: &str) -> Vec<String> {
+    static USED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bflowgate::(\w+)").unwrap());
+    let Some((program, allowed)) = PROGRAMS.iter().find(|(program, _)| inside.starts_with(program)) else {
+        return vec![format!("`{inside}` is not in the table of programs")];
+    };
+    let mut found = Vec::new();
+    for (line, text) in code(source) {
+        let used = USED.captures_iter(&text).map(|used| used[1].to_owned());
+        found.extend(
+            used.filter(|name| !allowed.contains(&name.as_str()))
+                .map(|name| format!("{line}: {program} may not use {name}")),
+        );
     }
     found
 }
@@ -414,7 +442,7 @@ fn unknown_metrics(path: &str, text: &str, table: &str) -> Vec<String> {
 
 /// Corpora that a test walks over must hold something, or that test says nothing.
 fn thin_corpora(count: impl Fn(&str) -> Option<usize>) -> Vec<String> {
-    [("tests/config/invalid", 60), ("tests/config/valid", 5), ("examples", 1), ("docs/adr", 1)]
+    [("tests/config/invalid", 60), ("tests/config/valid", 5), ("examples", 1), ("docs/adr", 1), ("fuzz/corpus", 7)]
         .into_iter()
         .filter_map(|(folder, least)| {
             let found = count(folder)?;
@@ -430,7 +458,7 @@ fn project() -> PathBuf {
 /// Path and text of every Rust file.
 fn rust_files() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    let mut folders = ["src", "tests", "benches"].map(|name| project().join(name)).to_vec();
+    let mut folders = ["src", "tests", "benches", "fuzz"].map(|name| project().join(name)).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten() {
             let path = entry.unwrap().path();
@@ -519,7 +547,7 @@ fn planted_metrics_and_thin_corpora_are_found() {
     let table = r#"name: "flowgate_known_total","#;
     assert!(unknown_metrics("src/a.rs", r#"f("flowgate_known_total")"#, table).is_empty());
     assert_eq!(unknown_metrics("src/a.rs", r#"f("flowgate_new_total")"#, table).len(), 1);
-    assert_eq!(thin_corpora(|_| Some(0)).len(), 4);
+    assert_eq!(thin_corpora(|_| Some(0)).len(), 5);
     assert_eq!(thin_corpora(|folder| (folder == "tests/config/invalid").then_some(59)).len(), 1);
     assert!(thin_corpora(|_| None).is_empty(), "a corpus that is not there yet is no finding");
     assert!(thin_corpora(|_| Some(60)).is_empty());

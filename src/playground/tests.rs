@@ -149,6 +149,53 @@ fn the_shop_shows_open_orders_and_new_ones_once_all_are_delivered() {
     assert_eq!(playground.ledger().destination("orders").records.missing, 2);
 }
 
+/// Delivers with a key and a mark.
+fn deliver_as(at: &Playground, id: u64, key: &str) -> (u16, String) {
+    let headers = format!("idempotency-key: {key}\r\nx-mark-run: r{id}\r\n");
+    let (status, _, body) = call(at, "POST", "/orders", &headers, &format!("{{\"ext_id\":{id}}}"));
+    (status, body)
+}
+
+#[test]
+fn a_known_key_is_answered_as_before_and_has_no_effect() {
+    let playground = Playground::start(Settings { watch: true, ..ids_only() }).unwrap();
+    let first = deliver_as(&playground, 1, "a");
+    assert_eq!(first, deliver_as(&playground, 1, "a"));
+    assert_eq!(playground.ledger().destination("orders").records.duplicates, 0);
+    assert_eq!(playground.watched().keys_reused, 0);
+    deliver_as(&playground, 2, "a");
+    assert_eq!(playground.watched().keys_reused, 1, "another body under the same key");
+    deliver_as(&playground, 1, "b");
+    assert_eq!(playground.ledger().destination("orders").records.duplicates, 1, "another key is another write");
+    let effects: Vec<_> = playground.watched().writes.iter().map(|write| write.effect).collect();
+    assert_eq!(effects, [Effect::Taken, Effect::Recognised, Effect::Recognised, Effect::Taken]);
+}
+
+#[test]
+fn each_request_is_accounted_for_with_what_it_carried() {
+    let playground = Playground::start(Settings { watch: true, reject_every: 3, ..ids_only() }).unwrap();
+    call(&playground, "GET", "/page?per_page=3", "", "");
+    deliver_as(&playground, 1, "a");
+    deliver_as(&playground, 3, "c");
+    let watched = playground.watched();
+    assert_eq!(watched.pages[0].ids, [1, 2, 3]);
+    let [taken, refused] = &watched.writes[..] else { panic!("{watched:?}") };
+    assert_eq!((taken.ids.as_slice(), taken.key.as_deref(), taken.in_flight), ([1].as_slice(), Some(&b"a"[..]), 1));
+    assert_eq!(taken.marks, [("run".to_owned(), "r1".to_owned())]);
+    assert!(taken.at <= taken.ended.unwrap() && taken.ended.unwrap() <= playground.now());
+    assert_eq!((refused.effect, refused.ids.len()), (Effect::None, 0));
+    assert_eq!(deliver_as(&playground, 3, "c").0, 422, "a refusal is not remembered");
+}
+
+#[test]
+fn behaviour_changes_without_forgetting() {
+    let playground = Playground::start(ids_only()).unwrap();
+    deliver(&playground, 1);
+    playground.behave(Settings { sink: Faults { fail_every: 1, ..Faults::default() }, ..ids_only() });
+    assert_eq!(deliver(&playground, 2), 500);
+    assert_eq!(playground.ledger().destination("orders").records.once, 1);
+}
+
 #[test]
 fn a_reset_forgets_and_takes_new_settings() {
     let playground = Playground::start(ids_only()).unwrap();

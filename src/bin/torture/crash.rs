@@ -64,7 +64,7 @@ pub fn torture(rig: &Rig, asked: &args::Crash, figures: &mut Figures) -> io::Res
     let begun = rig.now();
     rig.rounds(|number| {
         let is_over =
-            |f: &Figures| f.get("points") >= asked.points || rig.now() - begun > Duration::from_secs(asked.budget);
+            |f: &Figures| f.get("points") >= asked.points || rig.since(begun) > Duration::from_secs(asked.budget);
         if is_over(&lock(&totals)) {
             return false;
         }
@@ -189,23 +189,20 @@ impl<'a> Round<'a> {
     ) -> io::Result<(Child, Duration, &'static str)> {
         let command = self.next_command();
         let arguments: &[&str] = if command == "run" { &["run", "copy"] } else { &["serve"] };
-        let drawn = calls.filter(|_| self.chance.u8(..) % 3 > 0).and_then(|calls| {
+        let drawn = calls.filter(|_| self.chance.u8(0..3) > 0).and_then(|calls| {
             let (call, most) = self.chance.choice(calls.iter().collect::<Vec<_>>())?;
             // A resumed process has less to do, and threads share the calls anew each time.
             let most = if restarted { most / 4 } else { most * 3 / 4 };
             Some((call.clone(), self.chance.u64(1..=most.max(1))))
         });
-        let (launch, until) = match &drawn {
-            Some((call, nth)) => {
-                self.story.push(format!("kill at {call} {nth}"));
-                (Launch { before: Inject::Kill(call, *nth).words(), ..Launch::default() }, STRACED)
-            }
-            None => {
-                let most = if restarted { 500 } else { 900 };
-                let after = Duration::from_millis(self.chance.u64(1..=most));
-                self.story.push(format!("kill after {after:?}"));
-                (Launch::default(), after)
-            }
+        let (launch, until) = if let Some((call, nth)) = &drawn {
+            self.story.push(format!("kill at {call} {nth}"));
+            (Launch { before: Inject::Kill(call, *nth).words(), ..Launch::default() }, STRACED)
+        } else {
+            let most = if restarted { 500 } else { 900 };
+            let after = Duration::from_millis(self.chance.u64(1..=most));
+            self.story.push(format!("kill after {after:?}"));
+            (Launch::default(), after)
         };
         Ok((launch.start(self.rig, &self.stage, arguments)?, until, command))
     }
@@ -277,7 +274,7 @@ impl<'a> Round<'a> {
                 return None;
             }
             let since = *idle_since.get_or_insert(rig.now());
-            (self.is_at_rest() || rig.now() - since > IDLE).then_some(true)
+            (self.is_at_rest() || rig.since(since) > IDLE).then_some(true)
         });
         rest == Some(true)
     }

@@ -35,7 +35,7 @@ pub fn torture(rig: &Rig, asked: &args::Disk, figures: &mut Figures) -> io::Resu
         Some(why) => figures.lacks(format!("mounting a small tmpfs ({why}): a full disk was not tried")),
     }
     let begun = rig.now();
-    let over = || rig.now() - begun > Duration::from_secs(asked.budget);
+    let over = || rig.since(begun) > Duration::from_secs(asked.budget);
     let totals = Mutex::new(&mut *figures);
     match strace::missing() {
         Some(what) => lock(&totals).lacks(format!("{what}: no failing calls")),
@@ -127,7 +127,7 @@ fn full(rig: &Rig, figures: &mut Figures) -> io::Result<()> {
     // Whoever goes on to fill what little is left must not be hindered by that.
     std::fs::remove_file(&filler)?;
     let freed = rig.now();
-    let complete = rig.wait(RESUMES * 3, || (count() >= records).then_some(rig.now() - freed));
+    let complete = rig.wait(RESUMES * 3, || (count() >= records).then_some(rig.since(freed)));
     figures.set("full_stopped_taking_pages", stopped).set("full_said_so", names).set("full_not_ready", told.is_some());
     figures.set("full_lines", words.len()).set("full_resumed_ms", complete.map(millis));
     figures.demand(alive, || format!("full disk: it ended: {}", child.last_words()));
@@ -232,18 +232,15 @@ fn damaged(rig: &Rig, seed: u64, totals: &Mutex<&mut Figures>) -> io::Result<()>
     }
     let verdict = !(check.said() + &check.printed()).trim().is_empty();
     figures.demand(verdict, || format!("{what}: state check says nothing"));
-    match ended {
-        Some(End::Code(0)) => {
-            figures.add("damages_survived", 1);
-            let lost = findings.lost.len();
-            figures.add("lost", lost as u64);
-            figures.demand(lost == 0, || format!("{what}: {lost} records lost in silence"));
-        }
-        _ => {
-            figures.add("damages_refused", 1);
-            let named = run.said().to_lowercase().contains("state");
-            figures.demand(named, || format!("{what}: refused without a word about the state: {}", run.last_words()));
-        }
+    if ended == Some(End::Code(0)) {
+        figures.add("damages_survived", 1);
+        let lost = findings.lost.len();
+        figures.add("lost", lost as u64);
+        figures.demand(lost == 0, || format!("{what}: {lost} records lost in silence"));
+    } else {
+        figures.add("damages_refused", 1);
+        let named = run.said().to_lowercase().contains("state");
+        figures.demand(named, || format!("{what}: refused without a word about the state: {}", run.last_words()));
     }
     figures.demand(findings.twice == 0, || format!("{what}: {} effects twice", findings.twice));
     Ok(())

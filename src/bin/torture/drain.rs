@@ -37,7 +37,7 @@ pub fn torture(rig: &Rig, asked: &args::Crash, figures: &mut Figures) -> io::Res
     let begun = rig.now();
     rig.rounds(|number| {
         let mut figures = totals.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_over = rig.now() - begun > Duration::from_secs(asked.budget);
+        let is_over = rig.since(begun) > Duration::from_secs(asked.budget);
         if number >= asked.points || is_over {
             return false;
         }
@@ -74,7 +74,7 @@ fn drain(mut round: Round<'_>) -> io::Result<(Round<'_>, Duration, bool)> {
     let (finished, told) = (child.end(), rig.now());
     child.signal(Signal::TERM);
     let end = child.wait(rig, NEVER);
-    let took = rig.now() - told;
+    let took = rig.since(told);
     round.story.push(format!("SIGTERM after {after:?} amid {amid:?}: {end:?} in {took:?}"));
     if took > TIMEOUT + GRACE {
         round.broken.push(format!("it took {took:?} to end"));

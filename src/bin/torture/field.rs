@@ -40,7 +40,7 @@ pub struct Field<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Level {
     from: Duration,
-    level: u64,
+    most: u64,
     in_force: Option<Duration>,
 }
 
@@ -150,7 +150,7 @@ impl<'a> Field<'a> {
         symlink(&tree, &beside)?;
         std::fs::rename(&beside, self.stage.path("..data"))?;
         if broken.is_none() {
-            self.levels.push(Level { from: at, level, in_force: None });
+            self.levels.push(Level { from: at, most: level, in_force: None });
             self.valid += 1;
         } else {
             self.invalid += 1;
@@ -159,16 +159,6 @@ impl<'a> Field<'a> {
             std::fs::remove_dir_all(self.stage.path(&format!("..rev-{}", revision - 8)))?;
         }
         Ok(())
-    }
-
-    /// The level that may hold at an instant: the greatest of all that may be in force then.
-    fn allowed(&self, at: Duration) -> u64 {
-        let until = |number: usize| self.levels.get(number + 1..).unwrap_or_default().iter().find_map(|l| l.in_force);
-        let may_hold = |(number, level): (usize, &Level)| {
-            let over = until(number).is_some_and(|end| at > end + ON_ITS_WAY);
-            (level.from <= at && !over).then_some(level.level)
-        };
-        self.levels.iter().enumerate().filter_map(may_hold).max().unwrap_or(MOST)
     }
 
     /// Everything shown to flow `orders` so far.
@@ -185,7 +175,7 @@ impl<'a> Field<'a> {
         let mut taken = BTreeSet::new();
         let mut runs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for write in &watched.writes {
-            verdict.excess += u64::from(write.in_flight > self.allowed(write.at));
+            verdict.excess += u64::from(write.in_flight > allowed(&self.levels, write.at));
             let mark = |name: &str| write.marks.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str());
             let (connection, flow) = (mark("connection"), mark("flow"));
             verdict.halves += u64::from(!write.marks.is_empty() && connection != flow);
@@ -216,4 +206,31 @@ fn flow(from: &str, to: &str, mark: &str, body: &str) -> String {
          headers = {{ X-Mark-Flow = \"{mark}\", X-Mark-Run = \"{{{{run.id}}}}\" }}\n{body}"
     );
     text
+}
+
+/// The level that may hold at an instant: the greatest of all that may be in force then.
+fn allowed(levels: &[Level], at: Duration) -> u64 {
+    let until = |number: usize| levels.get(number + 1..).unwrap_or_default().iter().find_map(|level| level.in_force);
+    let may_hold = |(number, level): (usize, &Level)| {
+        let over = until(number).is_some_and(|end| at > end + ON_ITS_WAY);
+        (level.from <= at && !over).then_some(level.most)
+    };
+    levels.iter().enumerate().filter_map(may_hold).max().unwrap_or(MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_level_binds_once_it_is_known_to_be_in_force() {
+        let second = Duration::from_secs;
+        let level =
+            |from, most, in_force: Option<u64>| Level { from: second(from), most, in_force: in_force.map(second) };
+        let levels = [level(0, 4, Some(1)), level(10, 1, None), level(20, 2, Some(21))];
+        assert_eq!(allowed(&levels, second(9)), 4);
+        assert_eq!(allowed(&levels, second(11)), 4, "nobody knows yet");
+        assert_eq!(allowed(&levels, second(21)), 4, "some may be on their way");
+        assert_eq!(allowed(&levels, second(22)), 2);
+    }
 }

@@ -37,7 +37,7 @@ pub fn torture(rig: &Rig, asked: &args::Mem, figures: &mut Figures) -> io::Resul
         peak = peak.max(child.memory("VmRSS").unwrap_or(0));
         child.end()
     });
-    let took = rig.now() - child.started;
+    let took = rig.since(child.started);
     child.kill();
     let seen = playground.stop();
     let orders = seen.destination("orders").records;

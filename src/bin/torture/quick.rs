@@ -4,7 +4,6 @@
 use crate::figures::Figures;
 use crate::rig::Rig;
 use serde_json::Value;
-use std::io;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
@@ -36,7 +35,7 @@ pub const FULL: &[&[&str]] = &[
 const SIDE_BY_SIDE: usize = 2;
 
 /// `torture quick` and `torture full`
-pub fn torture(rig: &Rig, commands: &[&[&str]], figures: &mut Figures) -> io::Result<()> {
+pub fn torture(rig: &Rig, commands: &[&[&str]], figures: &mut Figures) {
     let (next, lines) = (Mutex::new(commands.iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE {
@@ -46,7 +45,7 @@ pub fn torture(rig: &Rig, commands: &[&[&str]], figures: &mut Figures) -> io::Re
                     let Some(arguments) = taken else { break };
                     let began = rig.now();
                     let line = one(rig, arguments);
-                    eprintln!("{line}  ({:.0} s)", (rig.now() - began).as_secs_f64());
+                    eprintln!("{line}  ({:.0} s)", rig.since(began).as_secs_f64());
                     lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((arguments[0], line));
                 }
             });
@@ -58,7 +57,6 @@ pub fn torture(rig: &Rig, commands: &[&[&str]], figures: &mut Figures) -> io::Re
         figures.demand(passed, || format!("{name} did not pass"));
     }
     figures.set("commands", lines.len());
-    Ok(())
 }
 
 fn one(rig: &Rig, arguments: &[&str]) -> String {

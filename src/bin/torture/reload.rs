@@ -87,7 +87,7 @@ fn edits(field: &mut Field<'_>, child: &mut Child, asked: &args::Reload) -> io::
     let mut done = Edits { latencies: Vec::new(), memory: Vec::new() };
     let begun = rig.now();
     let mut number = 0;
-    while number < asked.edits && rig.now() - begun < Duration::from_secs(asked.budget) {
+    while number < asked.edits && rig.since(begun) < Duration::from_secs(asked.budget) {
         let storm = field.chance.u64(0..4);
         for _ in 0..storm {
             field.edit()?;
@@ -100,7 +100,7 @@ fn edits(field: &mut Field<'_>, child: &mut Child, asked: &args::Reload) -> io::
         if !rig.wait(PATIENCE, || judged(field, valid)).unwrap_or(false) {
             return Err(io::Error::other(format!("edit {number} was never judged: {}", child.last_words())));
         }
-        done.latencies.push(millis(rig.now() - edited));
+        done.latencies.push(millis(rig.since(edited)));
         if valid {
             field.is_in_force();
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long anything that should happen soon may take before it counts as never.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The rig.
 pub struct Rig {
@@ -46,6 +46,11 @@ impl Rig {
     /// Time since the start.
     pub fn now(&self) -> Duration {
         self.clock.mono().0
+    }
+
+    /// Time since an earlier instant.
+    pub fn since(&self, earlier: Duration) -> Duration {
+        self.now().saturating_sub(earlier)
     }
 
     /// Lets time pass.

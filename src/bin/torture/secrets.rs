@@ -93,7 +93,7 @@ fn write(stage: &Stage, name: &str, auth: &str, number: usize, base: &str) -> io
 fn echo(asked: &Asked) -> Vec<Act> {
     let told = serde_json::Value::from(asked.head.as_str()).to_string();
     let headers = format!("content-type: application/json\r\nx-echo: {}\r\n", asked.head.replace(['\r', '\n'], " "));
-    if asked.method == "GET" && asked.number % 7 != 0 {
+    if asked.method == "GET" && !asked.number.is_multiple_of(7) {
         let records: Vec<String> = (0..6).map(|id| format!("{{\"id\":{id},\"seen\":{told}}}")).collect();
         let body = format!("{{\"data\":[{}]}}", records.join(","));
         return vec![Act::Send(answer(200, &headers, body.as_bytes()))];
@@ -118,6 +118,7 @@ fn forms(secret: &str) -> Vec<String> {
     let percent = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let json = serde_json::Value::from(secret).to_string();
     let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let hex = secret.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     // The letters alone: whatever was done to what stands around them.
     let letters = secret.trim_start_matches("cnry+").chars().take(20).collect();
     vec![
@@ -127,7 +128,7 @@ fn forms(secret: &str) -> Vec<String> {
         json.trim_matches('"').to_owned(),
         base64(secret),
         base64(&format!("ann:{secret}")),
-        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        hex,
     ]
 }
 

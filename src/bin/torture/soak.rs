@@ -73,7 +73,7 @@ pub fn torture(rig: &Rig, asked: &args::Soak, figures: &mut Figures) -> io::Resu
 fn mixture(field: &mut Field<'_>, child: &mut Child, time: Duration) -> io::Result<Vec<Look>> {
     let rig = field.rig;
     let (begun, mut looks) = (rig.now(), Vec::new());
-    while rig.now() - begun < time {
+    while rig.since(begun) < time {
         match field.chance.u8(0..12) {
             0..4 => {
                 field.edit()?;

@@ -36,8 +36,11 @@ pub struct Villain {
     shared: Arc<Shared>,
 }
 
+/// What it answers a request with.
+type Behave = dyn Fn(&Asked) -> Vec<Act> + Send + Sync;
+
 struct Shared {
-    behave: Box<dyn Fn(&Asked) -> Vec<Act> + Send + Sync>,
+    behave: Box<Behave>,
     requests: AtomicU64,
     over: Mutex<bool>,
     ended: Condvar,
@@ -101,7 +104,7 @@ impl Shared {
     }
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(2)))?;
         while let Some(asked) = self.read(&mut stream)? {
             for act in (self.behave)(&asked) {
                 match act {
@@ -117,7 +120,7 @@ impl Shared {
                             stream.write_all(&bytes)?;
                         }
                     }
-                    Act::Hang => self.wait(Duration::from_secs(600)),
+                    Act::Hang => self.wait(Duration::from_mins(10)),
                 }
             }
             // What was sent may be anything but a whole answer.
