@@ -105,26 +105,24 @@ impl Shared {
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_read_timeout(Some(Duration::from_mins(2)))?;
-        while let Some(asked) = self.read(&mut stream)? {
-            for act in (self.behave)(&asked) {
-                match act {
-                    Act::Send(bytes) => stream.write_all(&bytes)?,
-                    Act::Trickle(bytes, every) => {
-                        for byte in bytes {
-                            stream.write_all(&[byte])?;
-                            self.wait(every);
-                        }
+        // One answer a connection: what was sent may be anything but a whole one.
+        let Some(asked) = self.read(&mut stream)? else { return Ok(()) };
+        for act in (self.behave)(&asked) {
+            match act {
+                Act::Send(bytes) => stream.write_all(&bytes)?,
+                Act::Trickle(bytes, every) => {
+                    for byte in bytes {
+                        stream.write_all(&[byte])?;
+                        self.wait(every);
                     }
-                    Act::Endless(bytes) => {
-                        while !self.is_over() {
-                            stream.write_all(&bytes)?;
-                        }
-                    }
-                    Act::Hang => self.wait(Duration::from_mins(10)),
                 }
+                Act::Endless(bytes) => {
+                    while !self.is_over() {
+                        stream.write_all(&bytes)?;
+                    }
+                }
+                Act::Hang => self.wait(Duration::from_mins(10)),
             }
-            // What was sent may be anything but a whole answer.
-            break;
         }
         Ok(())
     }
