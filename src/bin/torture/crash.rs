@@ -37,6 +37,8 @@ pub struct Round<'a> {
     pub chance: fastrand::Rng,
     /// Instants by the playground's clock.
     pub kills: Vec<Duration>,
+    /// How many of them at a call.
+    pub at_calls: u64,
     pub recoveries: Vec<Duration>,
     pub balance: Balance,
     /// What broke outside the ledger.
@@ -121,12 +123,21 @@ fn round<'a>(
         round.story.push(format!("{command}: {:?}", child.end()));
         match end {
             // It came to its end before the point, or the point never came.
-            Some(End::Code(0)) if !killed || is_serve => break,
+            Some(End::Code(0)) if !killed => break,
+            // Nothing more to do: killed at rest.
+            Some(End::Code(0)) => {
+                round.kills.push(round.playground.now());
+                break;
+            }
             Some(End::Code(code)) => {
                 round.broken.push(format!("it ended with {code}: {}", child.last_words()));
                 break;
             }
-            _ => round.kills.push(round.playground.now()),
+            // By strace before the time was up, or by hand.
+            _ => {
+                round.at_calls += u64::from(end == Some(End::Signal(9)));
+                round.kills.push(round.playground.now());
+            }
         }
     }
     round.finish()?;
@@ -150,6 +161,7 @@ impl<'a> Round<'a> {
             playground,
             chance: fastrand::Rng::with_seed(seed),
             kills: Vec::new(),
+            at_calls: 0,
             recoveries: Vec::new(),
             balance: Balance::default(),
             broken: Vec::new(),
@@ -297,6 +309,7 @@ pub fn report(mut round: Round<'_>, seed: u64, figures: &mut Figures) {
     };
     promise(findings.lost.len() as u64, "records lost");
     promise(findings.beyond, "records repeated that were not in flight");
+    promise(findings.beyond_intents, "records repeated beyond the window of intents");
     promise(findings.unwanted, "filtered records arrived");
     promise(if round.shape.keyed { findings.twice } else { 0 }, "effects twice in spite of a key");
     promise(findings.keys_changed + findings.keys_shared + findings.keyless, "keys not the same bytes");
@@ -306,6 +319,7 @@ pub fn report(mut round: Round<'_>, seed: u64, figures: &mut Figures) {
     promise(slow as u64, "recoveries slower than two seconds");
 
     figures.add("points", round.kills.len() as u64);
+    figures.add("points_at_calls", round.at_calls);
     figures.add("rounds", 1);
     figures.add(&format!("points_{shape}"), round.kills.len() as u64);
     figures.add("lost", findings.lost.len() as u64);

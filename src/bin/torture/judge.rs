@@ -24,6 +24,9 @@ pub struct Findings {
     pub bound: u64,
     /// Records repeated beyond the pages in flight at a kill, or without any kill.
     pub beyond: u64,
+    /// Records repeated for one kill beyond the writes that may be under way at once by their intents: four windows of
+    /// the level.
+    pub beyond_intents: u64,
     /// Records that took effect more than once.
     pub twice: u64,
     /// Records that came with different keys.
@@ -98,6 +101,7 @@ fn repeats(
         let open = in_flight(shape, watched, kill, first);
         let bound = open.len() as u64;
         findings.beyond += ids.iter().filter(|id| !open.contains(id)).count() as u64;
+        findings.beyond_intents += (ids.len() as u64).saturating_sub(4 * shape.level * shape.batch);
         let forgot = ids.iter().filter_map(|id| kill.checked_sub(*first.get(id)?)).max();
         findings.forgot = findings.forgot.max(forgot.unwrap_or_default());
         if ids.len() as u64 >= findings.most_repeated {

@@ -8,6 +8,7 @@ use crate::rig::{PATIENCE, Rig};
 use crate::stage::Stage;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
 /// Calls at which a process is killed: what writes to disk, and what goes over the wire.
@@ -47,24 +48,23 @@ impl Inject<'_> {
             Self::Kill(call, nth) => (call, format!("signal=KILL:when={nth}")),
             Self::Fail(call, error, when) => (call, format!("error={error}:when={when}")),
         };
-        let words = ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e"];
+        let words = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e"];
         let mut words: Vec<OsString> = words.iter().map(OsString::from).collect();
         words.extend([format!("trace={call}").into(), "-e".into(), format!("inject={call}:{what}").into()]);
         words
     }
 }
 
-/// Whether strace works here; else what is missing.
+/// Whether strace works here; else what is missing. Tried for good: a child must be killed at its second call.
 pub fn missing() -> Option<&'static str> {
-    let tried = Command::new("strace")
-        .args(["-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=getppid", "true"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match tried {
-        Ok(status) if status.success() => None,
-        Ok(_) => Some("ptrace (strace could not trace a child)"),
+    let words = Inject::Kill("getppid", 1).words();
+    let mut command = Command::new(&words[0]);
+    // A shell asks for its parent once at its start.
+    command.args(&words[1..]).args(["sh", "-c", "exit 0"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    match command.status() {
+        Ok(status) if status.signal() == Some(9) => None,
+        Ok(_) => Some("ptrace (strace could not kill a child at a call)"),
         Err(_) => Some("strace (not installed)"),
     }
 }
@@ -72,7 +72,7 @@ pub fn missing() -> Option<&'static str> {
 /// How many calls of each kind the busiest thread of one undisturbed `run copy` makes: that is how strace counts.
 pub fn count(rig: &Rig, stage: &Stage, calls: &[&str]) -> std::io::Result<BTreeMap<String, u64>> {
     let list = stage.path("calls");
-    let words = ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-e", "signal=none", "-s", "0", "-o"];
+    let words = ["strace", "-D", "-f", "-qq", "-e", "signal=none", "-s", "0", "-o"];
     let mut before: Vec<OsString> = words.iter().map(OsString::from).collect();
     before.extend([list.clone().into(), "-e".into(), format!("trace={}", calls.join(",")).into()]);
     let mut child = Launch { before, ..Launch::default() }.start(rig, stage, &["run", "copy"])?;

@@ -193,7 +193,7 @@ fn start_thread(name: &str, path: &Path, work: impl FnOnce() + Send + 'static) -
 /// Whether the file is there; what is there must be a plain file that only this user may read.
 pub(super) fn is_private(path: &Path) -> Result<bool, OpenError> {
     let mut there = false;
-    for ending in ["-shm", "-wal", ""] {
+    for ending in ["-shm", "-wal", "-journal", ""] {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
         let path = PathBuf::from(name);

@@ -58,6 +58,9 @@ const LOG_PAGES: i64 = 1000;
 /// The log's file is cut to this size when it has been copied.
 const LOG_BYTES: i64 = 4 << 20;
 
+/// Whatever it is opened for.
+const PLAIN: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
+
 /// Opens an existing file; the caller has made sure of what it is.
 pub(super) fn connect(path: &Path, purpose: For) -> Result<Connection, Fault> {
     // The path was made free of links before; a link put there since is refused.
@@ -65,8 +68,10 @@ pub(super) fn connect(path: &Path, purpose: For) -> Result<Connection, Fault> {
         For::Writing => OpenFlags::SQLITE_OPEN_READ_WRITE,
         For::Reading => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
-    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW | mode;
-    let connection = Connection::open_with_flags(path, flags)?;
+    if purpose == For::Reading {
+        undo_half_a_start(path)?;
+    }
+    let connection = Connection::open_with_flags(path, PLAIN | mode)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
     let settings = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;";
@@ -76,6 +81,19 @@ pub(super) fn connect(path: &Path, purpose: For) -> Result<Connection, Fault> {
         For::Writing => prepare_for_writing(&connection)?,
     }
     Ok(connection)
+}
+
+/// A process that ended while it made the file leaves a rollback journal, and only a connection that may write can undo
+/// what that says: to one that reads, the database seems to be read-only for good. Later there is no such journal.
+fn undo_half_a_start(path: &Path) -> Result<(), Fault> {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    if !Path::new(&journal).exists() {
+        return Ok(());
+    }
+    let connection = Connection::open_with_flags(path, PLAIN | OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(PATIENCE)?;
+    version(&connection).map(drop)
 }
 
 fn prepare_for_writing(connection: &Connection) -> Result<(), Fault> {
@@ -120,4 +138,36 @@ pub(super) fn migrate(connection: &mut Connection, from: u64) -> Result<(), Faul
     BOOK.put(&transaction, code::book(Book { schema: SCHEMA, ..book }))?;
     transaction.pragma_update(None, "user_version", SCHEMA.cast_signed())?;
     Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database and its journal as a process leaves them that ends in the middle of its first transaction.
+    fn half_a_start(dir: &Path) -> std::path::PathBuf {
+        let (made, left) = (dir.join("made.db"), dir.join("state.db"));
+        let connection = Connection::open(&made).unwrap();
+        // Without a cache to speak of, what is not committed reaches the file.
+        connection
+            .execute_batch(
+                "PRAGMA cache_size = 1; CREATE TABLE t (x); BEGIN; INSERT INTO t WITH RECURSIVE n (i) AS
+                 (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT hex(randomblob(40)) FROM n;",
+            )
+            .unwrap();
+        for ending in ["", "-journal"] {
+            let of = |path: &Path| path.with_file_name(format!("{}{ending}", path.file_name().unwrap().display()));
+            std::fs::copy(of(&made), of(&left)).unwrap();
+        }
+        left
+    }
+
+    #[test]
+    fn a_start_that_was_cut_off_half_way_does_not_stop_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = half_a_start(dir.path());
+        let connection = connect(&left, For::Reading).unwrap();
+        let rows: i64 = connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0, "nothing was committed");
+    }
 }
