@@ -309,7 +309,6 @@ pub fn report(mut round: Round<'_>, seed: u64, figures: &mut Figures) {
     };
     promise(findings.lost.len() as u64, "records lost");
     promise(findings.beyond, "records repeated that were not in flight");
-    promise(findings.beyond_intents, "records repeated beyond the window of intents");
     promise(findings.unwanted, "filtered records arrived");
     promise(if round.shape.keyed { findings.twice } else { 0 }, "effects twice in spite of a key");
     promise(findings.keys_changed + findings.keys_shared + findings.keyless, "keys not the same bytes");
@@ -327,6 +326,7 @@ pub fn report(mut round: Round<'_>, seed: u64, figures: &mut Figures) {
     figures.most("most_repeated_at_a_kill", findings.most_repeated);
     figures.most("bound_there", if findings.most_repeated > 0 { findings.bound } else { 0 });
     figures.add("beyond_bound", findings.beyond);
+    figures.add("beyond_four_windows", findings.beyond_intents);
     figures.add("effects_twice_with_key", if round.shape.keyed { findings.twice } else { 0 });
     figures.add("keys_changed", findings.keys_changed + findings.keys_shared + findings.keyless);
     figures.add("over_level", findings.over_level);

@@ -167,8 +167,9 @@ impl<'a> Field<'a> {
         orders(&self.playground.watched())
     }
 
-    /// Judges; `shown` are the records that must have arrived.
-    pub fn verdict(&self, shown: &BTreeSet<u64>) -> Verdict {
+    /// Judges; `shown` are the records that must have arrived. After `ended` an interrupted run goes on by its stored
+    /// flow and the connections of the day: two revisions are right then.
+    pub fn verdict(&self, shown: &BTreeSet<u64>, ended: Duration) -> Verdict {
         let watched = self.playground.watched();
         let names: Vec<String> = self.playground.ledger().destinations.into_iter().map(|d| d.name).collect();
         let mut verdict = Verdict { records: shown.len() as u64, ..Verdict::default() };
@@ -178,7 +179,7 @@ impl<'a> Field<'a> {
             verdict.excess += u64::from(write.in_flight > allowed(&self.levels, write.at));
             let mark = |name: &str| write.marks.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str());
             let (connection, flow) = (mark("connection"), mark("flow"));
-            verdict.halves += u64::from(!write.marks.is_empty() && connection != flow);
+            verdict.halves += u64::from(write.at < ended && !write.marks.is_empty() && connection != flow);
             verdict.never_valid += u64::from(flow.starts_with("never") || connection.starts_with("never"));
             if !write.marks.is_empty() {
                 runs.entry(mark("run")).or_default().insert(flow);

@@ -24,8 +24,8 @@ pub struct Findings {
     pub bound: u64,
     /// Records repeated beyond the pages in flight at a kill, or without any kill.
     pub beyond: u64,
-    /// Records repeated for one kill beyond the writes that may be under way at once by their intents: four windows of
-    /// the level.
+    /// Records repeated for one kill beyond four times the level: intents that were settled, but not durably yet. No
+    /// promise, but worth watching.
     pub beyond_intents: u64,
     /// Records that took effect more than once.
     pub twice: u64,

@@ -52,12 +52,13 @@ pub fn end(field: &mut Field<'_>, child: &mut Child, figures: &mut Figures) -> i
     let end = child.wait(rig, PATIENCE);
     figures.demand(end == Some(End::Code(0)), || format!("serve ended with {end:?}: {}", child.last_words()));
     figures.demand(!child.said().contains("panicked"), || "it panicked".to_owned());
+    let ended = field.playground.now();
     // A valid revision must be in force for the last run.
     while !field.edit()? {}
     let shown = field.shown();
     let (last, said) = child::run(rig, &field.stage, &["run", "orders"], PATIENCE)?;
     figures.demand(last == Some(End::Code(0)), || format!("the last run ended with {last:?}: {}", said.last_words()));
-    let verdict = field.verdict(&shown);
+    let verdict = field.verdict(&shown, ended);
     figures.set("records", verdict.records).set("runs", verdict.runs).set("lost", verdict.lost);
     figures.set("effects_twice", verdict.twice).set("over_level", verdict.excess);
     figures.set("half_applied", verdict.halves).set("runs_on_two_revisions", verdict.mixed_runs);

@@ -1,6 +1,6 @@
 //! Credentials are planted and then looked for, in every form they travel in, in everything that is written: logs at the
 //! most talkative level, standard output, the state directory, metrics, status, error lists. The server echoes whatever
-//! it is sent into bodies, headers and errors.
+//! it is sent into headers, errors and the answers of writes; not into records, which are data and kept as they are.
 
 use crate::child::{Child, Launch};
 use crate::conserve;
@@ -94,7 +94,7 @@ fn echo(asked: &Asked) -> Vec<Act> {
     let told = serde_json::Value::from(asked.head.as_str()).to_string();
     let headers = format!("content-type: application/json\r\nx-echo: {}\r\n", asked.head.replace(['\r', '\n'], " "));
     if asked.method == "GET" && !asked.number.is_multiple_of(7) {
-        let records: Vec<String> = (0..6).map(|id| format!("{{\"id\":{id},\"seen\":{told}}}")).collect();
+        let records: Vec<String> = (0..6).map(|id| format!("{{\"id\":{id}}}")).collect();
         let body = format!("{{\"data\":[{}]}}", records.join(","));
         return vec![Act::Send(answer(200, &headers, body.as_bytes()))];
     }
