@@ -40,12 +40,15 @@ pub struct Kept {
     body: Option<String>,
 }
 
+/// Names and values.
+pub type Headers = Vec<(String, String)>;
+
 /// What is stored of an answer beside its body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// Status.
     pub status: u16,
-    /// Response headers, names in lower case.
+    /// Response headers that the next request may read, names in lower case, secrets masked.
     pub headers: Vec<(String, String)>,
     /// Where it came from.
     pub url: String,
@@ -80,10 +83,10 @@ impl Cursor {
 
     /// Takes a page along for the next request. One that is too large is left out: the request then misses it and
     /// says so.
-    pub fn carry(&mut self, page: &Page) {
+    pub fn carry(&mut self, page: &Page, headers: Headers) {
         if page.bytes <= MOST_PREVIOUS {
             let body = page.body.as_ref().map(|body| body.text().to_owned());
-            self.previous = Some(Box::new(Kept { number: page.number, head: Head::of(page), body }));
+            self.previous = Some(Box::new(Kept { number: page.number, head: Head::of(page, headers), body }));
         }
     }
 }
@@ -96,13 +99,13 @@ impl Kept {
 }
 
 impl Head {
-    fn of(page: &Page) -> Self {
-        Self { status: page.status, headers: page.headers.clone(), url: page.url.to_string(), before: None, hash: None }
+    fn of(page: &Page, headers: Headers) -> Self {
+        Self { status: page.status, headers, url: page.url.to_string(), before: None, hash: None }
     }
 
     /// What is stored with a page that was just read.
-    pub fn text(page: &Page, before: Option<Cursor>, hash: Option<u64>) -> String {
-        serde_json::to_string(&Self { before, hash, ..Self::of(page) }).unwrap_or_default()
+    pub fn text(page: &Page, headers: Headers, before: Option<Cursor>, hash: Option<u64>) -> String {
+        serde_json::to_string(&Self { before, hash, ..Self::of(page, headers) }).unwrap_or_default()
     }
 
     /// Reads what was stored.

@@ -13,7 +13,7 @@ use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::json::Json;
 use crate::value::record::Record;
-use cursor::{Cursor, Head, lasting_hash};
+use cursor::{Cursor, Head, Headers, lasting_hash};
 use page::Page;
 use paging::{Ask, In, Landed, Next, Pager, PagingError, Received};
 
@@ -114,9 +114,19 @@ impl<'r> Reader<'r> {
         if self.scope.flow.export.reads_previous
             && let Some(previous) = &self.previous
         {
-            cursor.carry(previous);
+            cursor.carry(previous, self.lasting_headers(previous));
         }
         cursor
+    }
+
+    /// The headers of a page as they are stored: none unless a request reads them, and a server that echoes a credential
+    /// does not get it written down.
+    fn lasting_headers(&self, page: &Page) -> Headers {
+        if !self.scope.flow.export.reads_previous {
+            return Headers::new();
+        }
+        let masked = |(name, value): &(String, String)| (name.clone(), self.lane.client.redact(value).into_owned());
+        page.headers.iter().map(masked).collect()
     }
 
     /// The next page; none when the export ended by itself.
@@ -151,7 +161,7 @@ impl<'r> Reader<'r> {
         let page = self.take(&ask, answer)?;
         let hash = (flow.durability == Durability::Checkpoint)
             .then(|| lasting_hash(page.body.as_ref().map_or(&[][..], |body| body.text().as_bytes())));
-        let head = Head::text(&page, Some(before), hash);
+        let head = Head::text(&page, self.lasting_headers(&page), Some(before), hash);
         Ok(Some(Arrived { page, cursor: self.cursor().text(), head }))
     }
 
