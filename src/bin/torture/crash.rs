@@ -37,6 +37,8 @@ pub struct Round<'a> {
     pub chance: fastrand::Rng,
     /// Instants by the playground's clock.
     pub kills: Vec<Duration>,
+    /// Answers younger than this at a kill may be forgotten.
+    pub within: Duration,
     /// How many of them at a call.
     pub at_calls: u64,
     pub recoveries: Vec<Duration>,
@@ -161,6 +163,7 @@ impl<'a> Round<'a> {
             playground,
             chance: fastrand::Rng::with_seed(seed),
             kills: Vec::new(),
+            within: judge::DURABLE_WITHIN,
             at_calls: 0,
             recoveries: Vec::new(),
             balance: Balance::default(),
@@ -293,7 +296,7 @@ impl<'a> Round<'a> {
 
     /// What the ledger says.
     pub fn findings(&self) -> Findings {
-        judge::judge(self.shape, &self.playground.watched(), &self.kills)
+        judge::judge(self.shape, &self.playground.watched(), &self.kills, self.within)
     }
 }
 

@@ -110,13 +110,22 @@ fn full(rig: &Rig, figures: &mut Figures) -> io::Result<()> {
     // The mount is seen through the process.
     let inside = PathBuf::from(format!("/proc/{}/root{}", child.pid(), small.display()));
     let filler = inside.join("filler");
-    fill(&filler)?;
+    let mut filling = File::create(&filler)?;
+    fill(&mut filling);
     let (lines, ready) =
         (child.said().lines().count(), || conserve::ask(stage.listen, "/readyz").map(|(status, _)| status));
-    let told = rig.wait(FULL, || (ready() != Some(200)).then_some(()));
-    rig.pause(FULL);
+    // Whatever it gives back is taken from it at once.
+    let mut told = false;
+    rig.wait::<()>(FULL, || {
+        fill(&mut filling);
+        told |= ready() != Some(200);
+        None
+    });
     let pages = playground.ledger().sources.requests;
-    rig.pause(Duration::from_secs(1));
+    rig.wait::<()>(Duration::from_secs(1), || {
+        fill(&mut filling);
+        None
+    });
     let stopped = playground.ledger().sources.requests == pages;
     let (alive, done) = (child.end().is_none(), count() >= records);
     let said = child.said();
@@ -124,16 +133,16 @@ fn full(rig: &Rig, figures: &mut Figures) -> io::Result<()> {
     let words: Vec<&str> = said.lines().skip(lines).filter(|line| !line.contains("\"schedule ")).collect();
     let names =
         words.iter().any(|line| ["space", "disk", "storage"].iter().any(|word| line.to_lowercase().contains(word)));
-    // Whoever goes on to fill what little is left must not be hindered by that.
+    drop(filling);
     std::fs::remove_file(&filler)?;
     let freed = rig.now();
     let complete = rig.wait(RESUMES * 3, || (count() >= records).then_some(rig.since(freed)));
-    figures.set("full_stopped_taking_pages", stopped).set("full_said_so", names).set("full_not_ready", told.is_some());
+    figures.set("full_stopped_taking_pages", stopped).set("full_said_so", names).set("full_not_ready", told);
     figures.set("full_lines", words.len()).set("full_resumed_ms", complete.map(millis));
     figures.demand(alive, || format!("full disk: it ended: {}", child.last_words()));
     figures.demand(!done, || "full disk: it was through before the disk was full".to_owned());
     figures.demand(stopped, || "full disk: it went on taking pages".to_owned());
-    figures.demand(names && told.is_some(), || format!("full disk: it does not say so: {}", words.join(" | ")));
+    figures.demand(names && told, || format!("full disk: it does not say so: {}", words.join(" | ")));
     figures.demand(words.len() <= MOST_LINES, || format!("full disk: {} lines in {FULL:?}", words.len()));
     let in_time = complete.is_some_and(|took| took <= RESUMES);
     figures.demand(in_time, || {
@@ -150,12 +159,10 @@ fn full(rig: &Rig, figures: &mut Figures) -> io::Result<()> {
 }
 
 /// Writes until nothing fits any more.
-fn fill(path: &Path) -> io::Result<()> {
-    let mut file = File::create(path)?;
+fn fill(file: &mut File) {
     for size in [4_096, 1] {
         while file.write_all(&vec![b'x'; size]).is_ok() {}
     }
-    Ok(())
 }
 
 /// A run whose state writes fail at a drawn call, once or from then on; afterwards the disk is well again.
@@ -184,6 +191,10 @@ fn failing(rig: &Rig, seed: u64, totals: &Mutex<&mut Figures>) -> io::Result<()>
     }
     child.kill();
     round.kills.push(round.playground.now());
+    if forever {
+        // Nothing that was answered since can be on disk, and since when is not seen from outside.
+        round.within = rig.since(child.started);
+    }
     round.finish()?;
     let mut figures = lock(totals);
     figures.add("faults", 1);

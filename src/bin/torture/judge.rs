@@ -6,8 +6,8 @@ use flowgate::playground::{Effect, MOST_WATCHED, Watched};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// An answer that was given so long before a kill must have been made durable.
-const DURABLE_WITHIN: Duration = Duration::from_millis(500);
+/// An answer that was given so long before a kill must have been made durable, while the disk takes writes.
+pub const DURABLE_WITHIN: Duration = Duration::from_millis(500);
 
 /// The judge's findings.
 #[derive(Debug, Default, Clone)]
@@ -43,15 +43,15 @@ pub struct Findings {
     pub forgot: Duration,
 }
 
-/// Judges a round; `kills` are the instants, in order.
-pub fn judge(shape: &Shape, watched: &Watched, kills: &[Duration]) -> Findings {
+/// Judges a round; `kills` are the instants, in order; answers younger than `within` at a kill may be forgotten.
+pub fn judge(shape: &Shape, watched: &Watched, kills: &[Duration], within: Duration) -> Findings {
     let mut findings = Findings { keys_shared: watched.keys_reused, ..Findings::default() };
     if watched.writes.len() >= MOST_WATCHED {
         findings.lost.push(0);
     }
     let first = effects(shape, watched, &mut findings);
     findings.lost.extend((1..=shape.records).filter(|id| shape.wants(*id) && !first.contains_key(id)));
-    repeats(shape, watched, kills, &first, &mut findings);
+    repeats(shape, watched, (kills, within), &first, &mut findings);
     keys(shape, watched, &mut findings);
     findings.over_level = watched.writes.iter().filter(|write| write.in_flight > shape.level).count() as u64;
     findings
@@ -79,7 +79,7 @@ fn effects(shape: &Shape, watched: &Watched, findings: &mut Findings) -> BTreeMa
 fn repeats(
     shape: &Shape,
     watched: &Watched,
-    kills: &[Duration],
+    (kills, within): (&[Duration], Duration),
     first: &BTreeMap<u64, Duration>,
     findings: &mut Findings,
 ) {
@@ -98,7 +98,7 @@ fn repeats(
     }
     for (number, ids) in &repeated {
         let kill = kills[*number];
-        let open = in_flight(shape, watched, kill, first);
+        let open = in_flight(shape, watched, (kill, within), first);
         let bound = open.len() as u64;
         findings.beyond += ids.iter().filter(|id| !open.contains(id)).count() as u64;
         findings.beyond_intents += (ids.len() as u64).saturating_sub(4 * shape.level * shape.batch);
@@ -114,8 +114,13 @@ fn repeats(
 }
 
 /// Records of pages that were read but not settled at that instant, as far as can be seen from outside.
-fn in_flight(shape: &Shape, watched: &Watched, kill: Duration, first: &BTreeMap<u64, Duration>) -> BTreeSet<u64> {
-    let durable = kill.saturating_sub(DURABLE_WITHIN);
+fn in_flight(
+    shape: &Shape,
+    watched: &Watched,
+    (kill, within): (Duration, Duration),
+    first: &BTreeMap<u64, Duration>,
+) -> BTreeSet<u64> {
+    let durable = kill.saturating_sub(within);
     let settled = |id: &u64| !shape.wants(*id) || first.get(id).is_some_and(|ended| *ended <= durable);
     let read = watched.pages.iter().filter(|page| page.at <= kill);
     let open = read.filter(|page| !page.ids.iter().all(settled));
@@ -184,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_faultless_round_has_no_findings() {
-        let findings = judge(&SHAPE, &good(), &[]);
+        let findings = judge(&SHAPE, &good(), &[], DURABLE_WITHIN);
         assert!(findings.lost.is_empty());
         let Findings { repeated, beyond, twice, keys_changed, keys_shared, keyless, over_level, pages_again, .. } =
             findings;
@@ -197,19 +202,19 @@ mod tests {
         let mut watched = good();
         watched.writes[2].effect = Effect::None;
         watched.writes[2].ids.clear();
-        assert_eq!(judge(&SHAPE, &watched, &[]).lost, [3]);
+        assert_eq!(judge(&SHAPE, &watched, &[], DURABLE_WITHIN).lost, [3]);
     }
 
     #[test]
     fn what_is_repeated_after_a_kill_must_have_been_in_flight() {
         let mut watched = good();
         watched.writes.push(write(9_000, 4, Effect::Recognised));
-        let findings = judge(&SHAPE, &watched, &[at(4_200)]);
+        let findings = judge(&SHAPE, &watched, &[at(4_200)], DURABLE_WITHIN);
         assert_eq!((findings.repeated, findings.beyond, findings.bound, findings.twice), (1, 0, 2, 0));
         assert_eq!(findings.forgot, at(199));
         watched.writes.push(write(9_001, 1, Effect::Recognised));
-        assert_eq!(judge(&SHAPE, &watched, &[at(4_200)]).beyond, 1, "page one was settled long before");
-        assert_eq!(judge(&SHAPE, &watched, &[]).beyond, 2, "nothing was killed");
+        assert_eq!(judge(&SHAPE, &watched, &[at(4_200)], DURABLE_WITHIN).beyond, 1, "page one was settled long before");
+        assert_eq!(judge(&SHAPE, &watched, &[], DURABLE_WITHIN).beyond, 2, "nothing was killed");
     }
 
     #[test]
@@ -219,7 +224,7 @@ mod tests {
         watched.writes.push(Write { key: Some(b"k1".to_vec()), ..write(9_001, 2, Effect::Taken) });
         watched.writes.push(Write { key: None, ..write(9_002, 3, Effect::Taken) });
         watched.pages.push(page(8_000, &[3, 4]));
-        let findings = judge(&SHAPE, &watched, &[at(7_000)]);
+        let findings = judge(&SHAPE, &watched, &[at(7_000)], DURABLE_WITHIN);
         assert_eq!((findings.twice, findings.keys_changed, findings.keys_shared, findings.keyless), (3, 2, 1, 1));
         assert_eq!((findings.over_level, findings.pages_again), (1, 1));
     }

@@ -55,6 +55,10 @@ pub(super) enum For {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages of the log after which it is copied into the database: 4 MiB.
 const LOG_PAGES: i64 = 1000;
+/// The same on a disk so small that such a log would fill it.
+const FEWEST_LOG_PAGES: i64 = 16;
+/// Bytes of a page of the log.
+const PAGE: u64 = 4096;
 /// The log's file is cut to this size when it has been copied.
 const LOG_BYTES: i64 = 4 << 20;
 
@@ -78,7 +82,7 @@ pub(super) fn connect(path: &Path, purpose: For) -> Result<Connection, Fault> {
     connection.execute_batch(settings)?;
     match purpose {
         For::Reading => connection.execute_batch("PRAGMA cache_size = -2048;")?,
-        For::Writing => prepare_for_writing(&connection)?,
+        For::Writing => prepare_for_writing(&connection, log_pages(size_of_disk(path)))?,
     }
     Ok(connection)
 }
@@ -96,7 +100,17 @@ fn undo_half_a_start(path: &Path) -> Result<(), Fault> {
     version(&connection).map(drop)
 }
 
-fn prepare_for_writing(connection: &Connection) -> Result<(), Fault> {
+/// Size of the disk a file is on; unknown is large.
+fn size_of_disk(path: &Path) -> u64 {
+    rustix::fs::statvfs(path).map_or(u64::MAX, |disk| disk.f_blocks.saturating_mul(disk.f_frsize))
+}
+
+/// The log takes a sixteenth of the disk at most: a full log that leaves no room to be copied would stay full for good.
+fn log_pages(disk: u64) -> i64 {
+    i64::try_from(disk / 16 / PAGE).map_or(LOG_PAGES, |pages| pages.clamp(FEWEST_LOG_PAGES, LOG_PAGES))
+}
+
+fn prepare_for_writing(connection: &Connection, log_pages: i64) -> Result<(), Fault> {
     // Takes effect in an empty file only.
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -104,7 +118,7 @@ fn prepare_for_writing(connection: &Connection) -> Result<(), Fault> {
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
          PRAGMA secure_delete = FAST; PRAGMA cache_size = -8192;",
     )?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", log_pages, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
     Ok(())
 }
@@ -160,6 +174,13 @@ mod tests {
             std::fs::copy(of(&made), of(&left)).unwrap();
         }
         left
+    }
+
+    #[test]
+    fn the_log_stays_small_on_a_small_disk() {
+        for (disk, pages) in [(1 << 20, 16), (16 << 20, 256), (1 << 40, LOG_PAGES), (u64::MAX, LOG_PAGES), (0, 16)] {
+            assert_eq!(log_pages(disk), pages, "{disk}");
+        }
     }
 
     #[test]
