@@ -47,6 +47,7 @@ const RULES: &[Rule] = &[
             ("src/server/mod.rs", "use crate::store::Store;\nuse crate::http::client;"),
             ("src/newlayer/mod.rs", "use crate::value::id;"),
             ("src/bin/torture/judge.rs", "use flowgate::observe::names;"),
+            ("src/bin/torture/sim.rs", "use flowgate::runtime::{run, schedule};"),
             ("src/bin/other/a.rs", "use crate::b;"),
             ("src/http/client.rs", "use crate::fuzz::TARGETS;"),
         ],
@@ -57,6 +58,7 @@ const RULES: &[Rule] = &[
             ("src/value/path.rs", "#[cfg(test)]\nmod tests {\n    use crate::playground::ledger;\n}"),
             ("src/lib.rs", "pub use crate::config::load;"),
             ("src/bin/torture/judge.rs", "use crate::shape::Shape;\nuse flowgate::playground::Watched;"),
+            ("src/bin/torture/sim.rs", "use flowgate::runtime::schedule::simulation::{Plan, simulate};"),
         ],
     },
     Rule {
@@ -188,7 +190,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Programs beside `flowgate`, and what of the crate each may name: what judges the runner knows nothing of it.
-const PROGRAMS: &[(&str, &[&str])] = &[("bin/torture/", &["playground", "value"])];
+const PROGRAMS: &[(&str, &[&str])] = &[("bin/torture/", &["playground", "value", "runtime::schedule::simulation"])];
 
 /// Settings types live with the behaviour they set.
 const HTTP: &[&str] = &["http::auth", "http::client", "http::request", "http::retry", "http::verdict"];
@@ -223,17 +225,16 @@ fn layers(source: &Source) -> Vec<String> {
 
 /// A program beside `flowgate` uses its own modules, and of the crate what the table names.
 fn program(source: &Source, inside: &str) -> Vec<String> {
-    static USED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bflowgate::(\w+)").unwrap());
+    static USED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bflowgate::([\w:]+)").unwrap());
     let Some((program, allowed)) = PROGRAMS.iter().find(|(program, _)| inside.starts_with(program)) else {
         return vec![format!("`{inside}` is not in the table of programs")];
     };
     let mut found = Vec::new();
     for (line, text) in code(source) {
-        let used = USED.captures_iter(&text).map(|used| used[1].to_owned());
-        found.extend(
-            used.filter(|name| !allowed.contains(&name.as_str()))
-                .map(|name| format!("{line}: {program} may not use {name}")),
-        );
+        let used = USED.captures_iter(&text).map(|used| used[1].trim_end_matches(':').to_owned());
+        let known =
+            |path: &str| allowed.iter().any(|prefix| path == *prefix || path.starts_with(&format!("{prefix}::")));
+        found.extend(used.filter(|path| !known(path)).map(|path| format!("{line}: {program} may not use {path}")));
     }
     found
 }

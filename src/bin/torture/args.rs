@@ -35,6 +35,8 @@ pub enum Command {
     Disk(Disk),
     /// A large export through a small memory limit
     Mem(Mem),
+    /// Weeks of schedules in seconds, against an oracle
+    Sim(Sim),
     /// Looks for planted credentials in everything that is written
     Secrets,
     /// Servers that mean harm
@@ -56,6 +58,7 @@ impl Command {
             Self::Reload(_) => "reload",
             Self::Disk(_) => "disk",
             Self::Mem(_) => "mem",
+            Self::Sim(_) => "sim",
             Self::Secrets => "secrets",
             Self::Hostile => "hostile",
             Self::Soak(_) => "soak",
@@ -116,6 +119,20 @@ pub struct Mem {
     /// The limit in megabytes
     #[arg(long, default_value_t = 64)]
     pub limit: u64,
+}
+
+/// `sim`
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Sim {
+    /// Simulated hours
+    #[arg(long, default_value_t = 240)]
+    pub hours: u32,
+    /// Flows with schedules
+    #[arg(long, default_value_t = 200)]
+    pub flows: u32,
+    /// How many histories, each from its own seed
+    #[arg(long, default_value_t = 2)]
+    pub seeds: u64,
 }
 
 /// `soak`

@@ -24,6 +24,7 @@ mod reload;
 mod rig;
 mod secrets;
 mod shape;
+mod sim;
 mod soak;
 mod stage;
 mod strace;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Reload(asked) => reload::torture(&rig, asked, &mut figures),
         Command::Disk(asked) => disk::torture(&rig, asked, &mut figures),
         Command::Mem(asked) => mem::torture(&rig, asked, &mut figures),
+        Command::Sim(asked) => sim::torture(&rig, asked, &mut figures),
         Command::Secrets => secrets::torture(&rig, &mut figures),
         Command::Hostile => {
             hostile::torture(&rig, &mut figures);
