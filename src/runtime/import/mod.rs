@@ -15,6 +15,7 @@ use crate::value::record::Record;
 use crate::value::template::Template;
 use body::Body;
 use smallvec::SmallVec;
+use tokio_util::sync::CancellationToken;
 
 /// A record on its way into a batch.
 #[derive(Clone)]
@@ -162,10 +163,20 @@ fn carries_body(method: Method) -> bool {
 }
 
 /// Sends one batch through the queue; the permit is given back when the answer is judged.
-pub async fn deliver(scope: &Scope, lane: &Lane, import: &Import, batch: &Batch) -> Result<(), Failure> {
+///
+/// With `halt` it is not sent when it has no permit yet.
+pub async fn deliver(
+    scope: &Scope,
+    lane: &Lane,
+    import: &Import,
+    batch: &Batch,
+    halt: &CancellationToken,
+) -> Result<(), Failure> {
     let flow = &scope.flow;
-    let Ok(permit) = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await else {
-        return Err(Failure::cancelled());
+    let permit = tokio::select! {
+        biased;
+        () = halt.cancelled() => return Err(Failure::cancelled()),
+        permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight) => permit.map_err(|_| Failure::cancelled())?,
     };
     lane.client.exchange(permit, &batch.request, import.request.response.as_ref(), false).await.map(|_| ())
 }

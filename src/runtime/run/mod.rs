@@ -33,6 +33,7 @@ use journal::{Journal, Stored};
 use report::{Ending, Report, RunError};
 use state::{Counts, ReadAhead, RunState};
 use std::collections::VecDeque;
+use tokio_util::sync::CancellationToken;
 use supply::{Supplied, Supply};
 
 pub use supply::Resume;
@@ -138,6 +139,8 @@ struct Run<'r> {
     /// What was about to be sent before a restart.
     intents: Vec<IntentRow>,
     failed: Option<Ending>,
+    /// Requests that still wait for their permit are not sent any more.
+    halt: CancellationToken,
 }
 
 impl<'r> Run<'r> {
@@ -171,6 +174,7 @@ impl<'r> Run<'r> {
             waiting_bytes: 0,
             intents,
             failed: None,
+            halt: CancellationToken::new(),
         }
     }
 
