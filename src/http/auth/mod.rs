@@ -56,7 +56,7 @@ use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::secret::Secret;
 use crate::value::template::Template;
-use crate::value::time::Rng;
+use crate::value::time::{Rng, SeededRng};
 use chrono::{DateTime, Utc};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};

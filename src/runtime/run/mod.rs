@@ -33,8 +33,8 @@ use journal::{Journal, Stored};
 use report::{Ending, Report, RunError};
 use state::{Counts, ReadAhead, RunState};
 use std::collections::VecDeque;
-use tokio_util::sync::CancellationToken;
 use supply::{Supplied, Supply};
+use tokio_util::sync::CancellationToken;
 
 pub use supply::Resume;
 
