@@ -122,7 +122,7 @@ mod tests {
             open,
             dismissed: 0,
             in_flight: 0,
-            oldest_open: (open > 0).then(|| DateTime::UNIX_EPOCH),
+            oldest_open: (open > 0).then_some(DateTime::UNIX_EPOCH),
         }
     }
 

@@ -59,6 +59,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table: each event and its line")]
     fn every_event_is_one_line_with_its_level_and_its_keys_as_fields() {
         let flow = FlowId::parse("eu/orders").unwrap();
         let shop = ConnectionId::parse("shop").unwrap();

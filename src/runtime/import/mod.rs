@@ -116,6 +116,7 @@ impl<'r> Batcher<'r> {
     }
 
     /// Closes the batch. A request that cannot be rendered gives its records back with the reason.
+    #[expect(clippy::result_large_err, reason = "the items go back to whoever settles them")]
     pub fn take(&mut self, ctx: &Context<'_>) -> Result<Batch, (Items, EvalError)> {
         let items = std::mem::take(&mut self.items);
         let body = self.body.take();

@@ -106,7 +106,9 @@ impl Supervisor {
         let (work, limit) = match &plan.task {
             Task::Begin => (Work::Export(None), plan.options.limit),
             Task::Retry(errors) => (Work::Retry(errors.clone()), None),
-            Task::GoOn(row) => (Work::Export(Some(self.resume(plan, row).await.map_err(fault)?)), row.limit),
+            Task::GoOn(row) => {
+                (Work::Export(Some(self.resume(plan, row).await.map_err(|error| fault(&error))?)), row.limit)
+            }
         };
         match &plan.task {
             Task::GoOn(row) => self.go_on(plan, row).await?,
@@ -204,7 +206,7 @@ impl Supervisor {
     /// Waits for a write; a stop does not wait.
     async fn durable(&self, plan: &Plan, writes: Vec<Write>) -> Result<Receipt, Ending> {
         tokio::select! {
-            receipt = plan.store.commit(writes) => receipt.map_err(fault),
+            receipt = plan.store.commit(writes) => receipt.map_err(|error| fault(&error)),
             () = plan.stop.drain.cancelled() => Err(Ending::Cancelled),
         }
     }
@@ -280,7 +282,7 @@ fn phase(plan: &Plan, report: &Report) -> Phase {
     if held && !matches!(plan.task, Task::Retry(_)) { Phase::Held } else { Phase::Ended }
 }
 
-fn fault(error: StoreError) -> Ending {
+fn fault(error: &StoreError) -> Ending {
     match error {
         StoreError::Refused(Refusal::SeenOccurrence { .. }) => {
             Ending::ExportFailed(RunError { place: "start".to_owned(), text: error.to_string() })
