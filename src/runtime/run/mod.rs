@@ -83,6 +83,12 @@ impl<'r> Roads<'r> {
 pub async fn run(scope: &Scope) -> Report {
     let started = scope.clock.mono();
     event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger);
+    if scope.work.is_taken_up() {
+        // Records of an earlier process may hold its tokens: known before anything of them is shown.
+        for lane in scope.flow.connections().filter_map(|id| scope.lane(id)) {
+            lane.client.recall().await;
+        }
+    }
     let mut run = Run::new(scope, open_traces(scope).await);
     let stopped = match Roads::of(scope) {
         _ if !scope.flow.unresolved.is_empty() => Some(Ending::Offline(no_value(&scope.flow.unresolved))),
