@@ -98,7 +98,8 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     event::serving(&setup.host.root.display().to_string(), &dir.path().display().to_string());
     let timeout = setup.snapshot.settings.shutdown_timeout;
     let process = Process::start(setup, &state, &clock).await?;
-    let upkeep = recorder::keep(recorder, clock.clone());
+    let face = process.face.clone();
+    let upkeep = recorder::keep(recorder, clock.clone(), move || face.live());
     let server = door.start(process.face.clone(), clock.clone());
     // Outlives the drain: `status` tells how that goes.
     let silence = CancellationToken::new();

@@ -53,8 +53,12 @@ impl Tallies {
             let meters = before.remove(&id).map_or_else(|| ErrorMeters::of(&id), |kept| kept.meters);
             kept.insert(id, Kept { tally, meters });
         }
-        before.values().for_each(|gone| gone.meters.show(0, Duration::ZERO));
-        kept.values().for_each(|kept| kept.show(now));
+        for gone in before.values() {
+            gone.meters.show(0, Duration::ZERO);
+        }
+        for kept in kept.values() {
+            kept.show(now);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<FlowId, Kept>> {
@@ -118,7 +122,7 @@ mod tests {
             open,
             dismissed: 0,
             in_flight: 0,
-            oldest_open: (open > 0).then(|| DateTime::UNIX_EPOCH),
+            oldest_open: (open > 0).then_some(DateTime::UNIX_EPOCH),
         }
     }
 

@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_read_is_an_error_not_a_new_beginning() {
         let (store, shop) = (MemoryStore::new(), ConnectionId::parse("shop").unwrap());
-        for value in ["{", "{}", "{\"format\":2}"] {
+        for value in ["[]", "{}", "{\"format\":2}"] {
             let write = Write::Put { space: Space::Token, key: "shop".to_owned(), value: value.to_owned() };
             store.commit(vec![write]).await.unwrap();
             let error = StoredTokens(store.clone()).load(&shop).await.unwrap_err();

@@ -248,13 +248,17 @@ pub fn exit(finished: &Finished, reader_left: bool) -> Exit {
         return stopped(how);
     }
     let any = |test: fn(&Ending) -> bool| finished.reports.iter().any(|report| test(&report.ending));
+    // What was refused has no run.
+    let ran = |test: fn(&Ending) -> bool| {
+        finished.reports.iter().any(|report| !report.run.is_empty() && test(&report.ending))
+    };
     if any(|ending| matches!(ending, Ending::Fault(_))) {
         Exit::Internal
     } else if any(|ending| matches!(ending, Ending::Offline(_))) {
         Exit::Auth
     } else if finished.refused {
         Exit::Config
-    } else if any(|ending| matches!(ending, Ending::ExportFailed(_))) {
+    } else if ran(|ending| matches!(ending, Ending::ExportFailed(_))) {
         Exit::Unavailable
     } else if finished.later || (!reader_left && any(|ending| matches!(ending, Ending::Cancelled))) {
         Exit::Temporary
@@ -268,13 +272,13 @@ pub fn exit(finished: &Finished, reader_left: bool) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::run::{Counts, Report, RunError};
+    use crate::app::run::{Counts, Report, RunError, refusal};
     use std::time::Duration;
 
     fn finished(endings: impl IntoIterator<Item = Ending>) -> Finished {
         let report = |ending| Report {
             flow: FlowId::parse("orders").unwrap(),
-            run: String::new(),
+            run: "r".to_owned(),
             ending,
             counts: Counts::default(),
             pages: 0,
@@ -303,7 +307,11 @@ mod tests {
 
     #[test]
     fn what_may_start_later_is_worth_another_try_unless_something_graver_happened() {
-        let later = |endings: Vec<Ending>| Finished { later: true, ..finished(endings) };
+        let later = |endings: Vec<Ending>| {
+            let mut finished = Finished { later: true, ..finished(endings) };
+            finished.reports.push(refusal(&FlowId::parse("other").unwrap(), "still running".to_owned()));
+            finished
+        };
         assert_eq!(exit(&later(vec![Ending::Succeeded]), false), Exit::Temporary);
         assert_eq!(exit(&later(vec![Ending::ExportFailed(cause())]), false), Exit::Unavailable);
     }

@@ -178,7 +178,7 @@ impl<'a> Load<'a> {
                 match &mut flow {
                     Some(flow) => {
                         flow.hash = hash;
-                        flow.text = source.text.clone().into();
+                        flow.text = source.text.clone();
                     }
                     None => not_silent(&file),
                 }

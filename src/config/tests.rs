@@ -64,7 +64,7 @@ fn missed_is_a_word_or_a_table_and_has_defaults() {
         let flow = loaded.snapshot.unwrap().flows.into_values().next().unwrap();
         flow.schedule.as_ref().unwrap().missed
     };
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     let one = Missed { run: MakeUp::One, window: day, jitter: Duration::ZERO, max: 1_440 };
     assert_eq!(read(""), one);
     assert_eq!(read(", missed = 'none'"), Missed { run: MakeUp::None, ..one });

@@ -1,13 +1,14 @@
 //! The Prometheus recorder: installed once, rendered on demand, upkeep without scrapers.
 //!
-//! Series of removed flows and connections stay in the registry and are left out when rendering.
+//! Series of removed flows and connections are left out when rendering, and let go a while later.
 
-use super::meters::{ProcessMeters, between_changes};
+use super::meters::{Owner, ProcessMeters, between_changes, touch};
 use super::names::{self, Kind, Unit};
 use super::task;
 use crate::value::id::{ConnectionId, FlowId};
 use crate::value::time::SharedClock;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_util::MetricKindMask;
 use std::collections::HashSet;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -15,6 +16,11 @@ use tokio::task::JoinHandle;
 
 /// Samples of histograms pile up between two of these when nobody scrapes.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// So many upkeeps later series nobody wants are looked for, also where nobody scrapes.
+const UPKEEPS_A_SWEEP: u32 = 24;
+/// Series of what was removed are let go when nothing has touched them for so long.
+const LET_GO_AFTER: Duration = Duration::from_mins(1);
 
 static INSTALLED: OnceLock<Recorder> = OnceLock::new();
 
@@ -34,6 +40,14 @@ impl Live {
         Self {
             flows: flows.into_iter().map(ToString::to_string).collect(),
             connections: connections.into_iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn has(&self, owner: &Owner) -> bool {
+        match owner {
+            Owner::Process => true,
+            Owner::Flow(id) => self.flows.contains(id),
+            Owner::Connection(id) => self.connections.contains(id),
         }
     }
 
@@ -66,12 +80,20 @@ pub fn installed() -> Option<&'static Recorder> {
     INSTALLED.get()
 }
 
-/// Drains histogram samples on a timer, for as long as the task lives.
-pub fn keep(recorder: &'static Recorder, clock: SharedClock) -> JoinHandle<()> {
+/// Drains histogram samples on a timer, and lets go the series of what is not live any more, for as long as the task
+/// lives.
+pub fn keep(
+    recorder: &'static Recorder,
+    clock: SharedClock,
+    live: impl Fn() -> Live + Send + 'static,
+) -> JoinHandle<()> {
     task::spawn("metrics-upkeep", async move {
-        loop {
+        for round in 1_u32.. {
             clock.sleep_until(clock.mono().plus(UPKEEP_EVERY)).await;
             recorder.upkeep();
+            if round % UPKEEPS_A_SWEEP == 0 {
+                recorder.sweep(&live());
+            }
         }
     })
 }
@@ -79,7 +101,14 @@ pub fn keep(recorder: &'static Recorder, clock: SharedClock) -> JoinHandle<()> {
 impl Recorder {
     /// The exposition text, without series of flows and connections that are not live.
     pub fn render(&self, live: &Live) -> String {
+        touch(|owner| live.has(owner));
         show(&between_changes(|| self.handle.render()), live)
+    }
+
+    /// Lets go what nobody has touched for long enough: the exporter looks for it while it renders.
+    fn sweep(&self, live: &Live) {
+        touch(|owner| live.has(owner));
+        drop(self.handle.render());
     }
 
     /// Folds waiting histogram samples into their buckets.
@@ -89,7 +118,13 @@ impl Recorder {
 }
 
 fn build() -> (PrometheusRecorder, Recorder) {
-    let mut builder = PrometheusBuilder::new();
+    build_with(LET_GO_AFTER)
+}
+
+fn build_with(let_go_after: Duration) -> (PrometheusRecorder, Recorder) {
+    // Histograms cannot be touched without a sample: they stay, and a flow takes its own only when a run of it ends.
+    let mask = MetricKindMask::COUNTER | MetricKindMask::GAUGE;
+    let mut builder = PrometheusBuilder::new().idle_timeout(mask, Some(let_go_after));
     for metric in names::ALL {
         if let Kind::Histogram(buckets) = metric.kind {
             // A summary would come out for a histogram without buckets; the table's test refuses such a one.
@@ -181,6 +216,34 @@ mod tests {
 
     fn connection(id: &str) -> ConnectionId {
         ConnectionId::parse(id).unwrap()
+    }
+
+    #[test]
+    fn series_of_what_was_removed_are_let_go_and_those_that_stay_are_not() {
+        let (inner, recorder) = build_with(Duration::ZERO);
+        metrics::with_local_recorder(&inner, || {
+            let (kept, gone) = (FlowMeters::of(&flow("let-go-kept")), FlowMeters::of(&flow("let-go-gone")));
+            kept.records(RecordOutcome::Exported, 5);
+            kept.run_finished(RunOutcome::Succeeded, TriggerKind::Manual, Duration::from_secs(2), DateTime::UNIX_EPOCH);
+            gone.records(RecordOutcome::Exported, 5);
+            let live = Live::of([&flow("let-go-kept")], []);
+            for _ in 0..3 {
+                recorder.sweep(&live);
+            }
+            touch(|owner| live.has(owner));
+            let text = recorder.handle.render();
+            assert!(!text.contains("let-go-gone"), "{text}");
+            let shown = recorder.render(&live);
+            assert!(
+                shown.contains("flowgate_flow_records_total{flow=\"let-go-kept\",outcome=\"exported\"} 5"),
+                "{shown}"
+            );
+            assert!(shown.contains("flowgate_flow_run_duration_seconds_count{flow=\"let-go-kept\"} 1"), "{shown}");
+            // One that comes back begins anew.
+            FlowMeters::of(&flow("let-go-gone"));
+            let shown = recorder.render(&Live::of([&flow("let-go-gone")], []));
+            assert!(shown.contains("flow=\"let-go-gone\",outcome=\"exported\"} 0"), "{shown}");
+        });
     }
 
     /// Everything this process can count, counted once.

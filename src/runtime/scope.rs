@@ -54,6 +54,13 @@ pub enum Work {
     Retry(Vec<ErrorRow>),
 }
 
+impl Work {
+    /// Whether an earlier process may have read some of its records.
+    pub fn is_taken_up(&self) -> bool {
+        !matches!(self, Self::Export(None))
+    }
+}
+
 /// What a run pins.
 pub struct Scope {
     /// The flow as it was when the run began.

@@ -31,6 +31,11 @@ pub enum Write {
         /// One entry a record.
         records: Vec<IntentRow>,
     },
+    /// Nothing of what a run intended is on its way any more: what is not settled did not arrive.
+    Withdraw {
+        /// Which run.
+        run: String,
+    },
     /// Work on a page begins (written while a run is careful: after an unclean exit).
     StartPage {
         /// Which run.

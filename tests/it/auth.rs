@@ -284,3 +284,22 @@ fn a_credential_written_into_a_file_is_an_error_that_does_not_repeat_it() {
         }
     }
 }
+
+#[test]
+fn a_secret_may_come_from_a_command_that_check_does_not_run() {
+    let api = Api::start(|request| match request.method.as_str() {
+        "GET" => Reply::json(200, "[{\"id\":1}]"),
+        _ => Reply::json(201, "{}"),
+    });
+    let keys = "[auth.token]\ntoken = { command = [\"sh\", \"-c\", \"touch ran; echo given-by-a-command\"] }\n";
+    let project = project(&api, keys, FLOW);
+    let ended = run(project.dir(), &["check", "--deny-warnings"]).expect_code(0);
+    assert!(!project.path("ran").exists(), "{}", ended.stdout);
+    run(project.dir(), &["run", "copy"]).expect_code(0);
+    assert!(project.path("ran").exists());
+    let sent = Some("Bearer given-by-a-command");
+    assert!(api.requests().iter().all(|request| request.header("authorization") == sent));
+    project.connection("api", &api.base(), &keys.replace("touch ran", "exit 3"));
+    let ended = run(project.dir(), &["run", "copy"]).expect_code(77);
+    assert!(ended.stderr.contains("command `sh` failed (exit status: 3)"), "{}", ended.stderr);
+}

@@ -258,8 +258,10 @@ fn no_output_of_a_run_shows_a_secret() {
     ] {
         let planted = plant(manner, "");
         let flows: Vec<&str> = planted.ids.iter().map(String::as_str).collect();
-        for args in [&["run"][..], &["run", "--json"]] {
-            let ended = searched(&planted, &[args, &flows].concat()).expect_code(code);
+        let first = searched(&planted, &[&["run"], &flows[..]].concat()).expect_code(code);
+        // What the first left unfinished is taken up by the second, which knows no session of the first.
+        let second = searched(&planted, &[&["run", "--json"], &flows[..]].concat());
+        for ended in [first, second] {
             let masks = ended.stdout.matches("[secret]").count() + ended.stderr.matches("[secret]").count();
             assert_eq!(masks > 0, manner != Manner::Good, "what is echoed is shown, masked: {ended:?}");
         }

@@ -59,7 +59,7 @@ fn wrong_usage_is_64_and_says_what_was_meant() {
         (&["run", "copy", "--limit", "0"], &["--limit"]),
         (&["run", "copy", "--log-level", "loud"], &["--log-level"]),
         (&["explain"], &["`flowgate explain` is not supported yet"]),
-        (&["errors", "list"], &["not supported yet"]),
+        (&["errors", "retry"], &["--all"]),
         (&["check", "--format", "sarif"], &["not supported yet"]),
         (&["status", "--format", "github"], &["--format github"]),
         (&["chek"], &["there is no command `chek`", "did you mean `check`"]),

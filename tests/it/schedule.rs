@@ -127,3 +127,31 @@ fn a_renamed_flow_keeps_its_history_and_a_removed_one_is_still_shown() {
     assert_eq!(shown(&status, "copy"), None);
     assert_eq!(shown(&status, "gone").unwrap()["state"], "removed");
 }
+
+#[test]
+fn after_a_kill_and_a_rename_no_occurrence_comes_twice_and_what_was_missed_is_known() {
+    let api = one_record(None);
+    let project = project(&api, EACH_SECOND);
+    let mut killed = Serving::of(&project);
+    let last = killed.wait_for_flow("schedule due", "copy")["occurrence"].as_str().unwrap().to_owned();
+    killed.wait_for_flow("run finished", "copy");
+    killed.signal(Signal::KILL);
+    killed.wait_for_end();
+    let flow = std::fs::read_to_string(project.path("flows/copy.toml")).unwrap();
+    std::fs::remove_file(project.path("flows/copy.toml")).unwrap();
+    project.write("flows/kopie.toml", &format!("formerly = [\"copy\"]\n{flow}"));
+    // Meanwhile seconds pass: another process counts them.
+    let other = self::project(&api, EACH_SECOND);
+    let mut seconds = Serving::of(&other);
+    for _ in 0..3 {
+        seconds.wait_for_flow("schedule due", "copy");
+    }
+    let mut serving = Serving::of(&project);
+    while serving.lines_of("run finished").is_empty() {
+        serving.wait_for_line("message");
+    }
+    let (missed, due) = (serving.lines_of("schedule missed"), serving.lines_of("schedule due"));
+    assert!(missed[0]["count"].as_u64().unwrap() >= 1 && missed[0]["flow"] == "kopie", "{missed:?}");
+    assert!(due[0]["occurrence"].as_str().unwrap() > last.as_str(), "{due:?} after {last}");
+    assert_eq!(serving.lines_of("run finished")[0]["outcome"], "succeeded");
+}

@@ -96,15 +96,16 @@ fn values_are_shown_and_changed_while_nobody_owns_the_state() {
 }
 
 #[test]
-fn a_running_serve_is_looked_at_and_not_written_to() {
+fn a_running_serve_is_looked_at_and_asked_to_write() {
     let (_api, project) = after_a_run();
     let serving = Serving::of(&project);
     assert_eq!(checked(&project, 0)["sound"], true);
-    run(project.dir(), &["state", "show"]).expect_code(0);
-    for words in [&["state", "set", "mark", "copy main", "1"][..], &["state", "repair"]] {
-        let ended = run(project.dir(), words).expect_code(69);
-        assert!(ended.stderr.contains("belongs to a running flowgate"), "{}", ended.stderr);
-    }
+    let said = run(project.dir(), &["state", "set", "mark", "copy main", "{\"at\":9}"]).expect_code(0).stderr;
+    assert!(said.contains("by the running flowgate"), "{said}");
+    assert!(run(project.dir(), &["state", "show", "mark"]).expect_code(0).stdout.contains("{\"at\":9}"));
+    run(project.dir(), &["state", "set", "mark", "copy main", "{"]).expect_code(65);
+    let ended = run(project.dir(), &["state", "repair"]).expect_code(69);
+    assert!(ended.stderr.contains("belongs to a running flowgate"), "{}", ended.stderr);
     serving.signal(Signal::TERM);
     assert_eq!(serving.wait_for_end().0, Some(0));
 }

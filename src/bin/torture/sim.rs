@@ -9,6 +9,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 /// `torture sim`
+#[expect(clippy::unnecessary_wraps, reason = "one shape for all commands")]
 pub fn torture(rig: &Rig, asked: &args::Sim, figures: &mut Figures) -> io::Result<()> {
     let begun = rig.now();
     let totals = Mutex::new(&mut *figures);

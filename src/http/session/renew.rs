@@ -156,6 +156,20 @@ impl Client {
         Ok(None)
     }
 
+    /// Hides the tokens that are kept, though no request has needed them yet.
+    pub async fn recall(&self) {
+        if let Some(Renewal::Refresh(_) | Renewal::OAuth2(_)) = self.settings.auth.renewal()
+            && let Ok(Some(record)) = self.kept().await
+        {
+            self.session.hide([Some(record.access_token), record.refresh_token].into_iter().flatten());
+        }
+    }
+
+    /// Whether its credential is a session that ends with the process.
+    pub fn forgets_sessions(&self) -> bool {
+        matches!(self.settings.auth.renewal(), Some(Renewal::Login(_)))
+    }
+
     /// Begins with the token that the configuration holds. False when it holds none.
     fn begin(&self, generation: u64) -> Result<bool, Failed> {
         let tokens = self.session.first.tokens.clone();

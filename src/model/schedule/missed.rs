@@ -29,7 +29,7 @@ pub enum MakeUp {
 
 impl Missed {
     /// The window without one written.
-    pub const WINDOW: Duration = Duration::from_secs(86_400);
+    pub const WINDOW: Duration = Duration::from_hours(24);
     /// `max` without one written: a day of minutes.
     pub const MAX: u32 = 1_440;
 }

@@ -59,6 +59,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table: each event and its line")]
     fn every_event_is_one_line_with_its_level_and_its_keys_as_fields() {
         let flow = FlowId::parse("eu/orders").unwrap();
         let shop = ConnectionId::parse("shop").unwrap();
@@ -97,9 +98,6 @@ mod tests {
             reload_reverted(&config);
             drain_started("SIGTERM", 1, Duration::from_secs(30));
             drain_finished(false);
-            store_failing("the database is full");
-            store_recovered(Duration::from_secs(3));
-            state_damaged(Some("eu/orders"), "the body of page 3 is cut off");
             errors_retried(&flow, "r2", 3);
             pruned(1, 2, 0);
             pruned(0, 0, 0);
@@ -140,9 +138,6 @@ mod tests {
                 ("info", "reload reverted"),
                 ("info", "drain started"),
                 ("warn", "drain finished"),
-                ("error", "state cannot be written"),
-                ("info", "state can be written again"),
-                ("error", "state damaged"),
                 ("info", "retrying error records"),
                 ("info", "old history let go"),
                 ("warn", "open error records dismissed by age"),
@@ -158,5 +153,23 @@ mod tests {
         assert_eq!(lines[12]["status"], 429);
         assert_eq!(lines[12]["seconds"], 2.0);
         assert_eq!((&lines[14]["status"], &lines[14]["next_attempt"]), (&503.into(), &2.into()));
+    }
+
+    #[test]
+    fn trouble_with_the_state_is_told_with_its_remedy() {
+        let lines = lines(|| {
+            store_failing("the database is full");
+            store_recovered(Duration::from_secs(3));
+            state_damaged(Some("eu/orders"), "the body of page 3 is cut off");
+        });
+        let shown: Vec<_> =
+            lines.iter().map(|l| (l["level"].as_str().unwrap(), l["message"].as_str().unwrap())).collect();
+        assert_eq!(
+            shown,
+            [("error", "state cannot be written"), ("info", "state can be written again"), ("error", "state damaged")]
+        );
+        assert_eq!((&lines[0]["cause"], &lines[1]["seconds"]), (&"the database is full".into(), &3.0.into()));
+        assert!(lines[2]["help"].as_str().unwrap().contains("state check"));
+        assert_eq!(lines[2]["flow"], "eu/orders");
     }
 }

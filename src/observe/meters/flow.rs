@@ -5,6 +5,7 @@ use crate::observe::names;
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
 use metrics::{Counter, Gauge, Histogram};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Outcome label of `flowgate_flow_records_total`.
@@ -73,7 +74,8 @@ pub struct FlowMeters {
     records: [Counter; names::RECORD_OUTCOMES.len()],
     in_flight: Gauge,
     running: Gauge,
-    run_seconds: Histogram,
+    run_seconds: OnceLock<Histogram>,
+    flow: String,
     last_success: Gauge,
     next_run: Gauge,
     /// Only so that they exist from the beginning.
@@ -94,7 +96,8 @@ impl FlowMeters {
             records: std::array::from_fn(|i| counter(&names::FLOW_RECORDS, &[flow, names::RECORD_OUTCOMES[i]])),
             in_flight: gauge(&names::FLOW_RECORDS_IN_FLIGHT, &[flow]),
             running: gauge(&names::FLOW_RUNNING, &[flow]),
-            run_seconds: histogram(&names::FLOW_RUN_SECONDS, &[flow]),
+            run_seconds: OnceLock::new(),
+            flow: flow.to_owned(),
             last_success: gauge(&names::FLOW_LAST_SUCCESS, &[flow]),
             next_run: gauge(&names::FLOW_NEXT_RUN, &[flow]),
             _errors: ErrorMeters::of(id),
@@ -132,7 +135,8 @@ impl FlowMeters {
     pub fn run_finished(&self, outcome: RunOutcome, trigger: TriggerKind, took: Duration, at: DateTime<Utc>) {
         self.running.decrement(1.0);
         self.runs[outcome as usize][trigger as usize].increment(1);
-        self.run_seconds.record(took.as_secs_f64());
+        let seconds = self.run_seconds.get_or_init(|| histogram(&names::FLOW_RUN_SECONDS, &[&self.flow]));
+        seconds.record(took.as_secs_f64());
         if outcome == RunOutcome::Succeeded {
             self.last_success.set(timestamp(at));
         }

@@ -15,10 +15,83 @@ pub use store::StoreMeters;
 use super::names::{Kind, Metric};
 use chrono::{DateTime, Utc};
 use metrics::{Counter, Gauge, Histogram, Label};
-use std::sync::{PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError, RwLock};
 
 /// Held shared while several series of one account change, alone while all are read: a scrape sees whole changes.
 static ACCOUNT: RwLock<()> = RwLock::new(());
+
+/// A series that can be let go.
+enum Series {
+    Counter(Counter),
+    Gauge(Gauge),
+}
+
+/// All of them: whose they are, then by name and labels. The exporter lets go what nobody has touched for a while, so
+/// those that stay are touched before they are read.
+type Kept = HashMap<Owner, HashMap<String, Series>>;
+
+#[cfg(not(test))]
+static KEPT: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+
+// Tests install a recorder each, in their own thread.
+#[cfg(test)]
+thread_local! {
+    static KEPT: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+}
+
+#[cfg(not(test))]
+fn with_kept(change: impl FnOnce(&mut Kept)) {
+    change(&mut KEPT.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+#[cfg(test)]
+fn with_kept(change: impl FnOnce(&mut Kept)) {
+    KEPT.with(|kept| change(&mut kept.lock().unwrap_or_else(PoisonError::into_inner)));
+}
+
+/// Whose a series is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    /// The process': never let go.
+    Process,
+    /// A flow's.
+    Flow(String),
+    /// A connection's.
+    Connection(String),
+}
+
+impl Owner {
+    fn of(metric: &Metric, values: &[&str]) -> Self {
+        let value =
+            |name| metric.labels.iter().zip(values).find(|(label, _)| label.name == name).map(|(_, value)| *value);
+        match (value("flow"), value("connection")) {
+            (Some(flow), _) => Self::Flow(flow.to_owned()),
+            (None, Some(connection)) => Self::Connection(connection.to_owned()),
+            (None, None) => Self::Process,
+        }
+    }
+}
+
+fn keep(metric: &Metric, values: &[&str], series: Series) {
+    let name = [&[metric.name], values].concat().join("\0");
+    with_kept(|kept| {
+        kept.entry(Owner::of(metric, values)).or_default().insert(name, series);
+    });
+}
+
+/// Marks the series of those that live as wanted, and forgets the others.
+pub(super) fn touch(lives: impl Fn(&Owner) -> bool) {
+    with_kept(|kept| {
+        kept.retain(|owner, _| lives(owner));
+        for series in kept.values().flat_map(HashMap::values) {
+            match series {
+                Series::Counter(counter) => counter.increment(0),
+                Series::Gauge(gauge) => gauge.increment(0.0),
+            }
+        }
+    });
+}
 
 /// Reads all series between two changes of an account.
 pub(super) fn between_changes<T>(read: impl FnOnce() -> T) -> T {
@@ -43,6 +116,7 @@ fn counter(metric: &Metric, values: &[&str]) -> Counter {
     debug_assert_eq!(metric.kind, Kind::Counter);
     let counter = metrics::counter!(metric.name, labels(metric, values));
     counter.increment(0);
+    keep(metric, values, Series::Counter(counter.clone()));
     counter
 }
 
@@ -52,6 +126,7 @@ fn gauge(metric: &Metric, values: &[&str]) -> Gauge {
     debug_assert_eq!(metric.kind, Kind::Gauge);
     let gauge = metrics::gauge!(metric.name, labels(metric, values));
     gauge.increment(0.0);
+    keep(metric, values, Series::Gauge(gauge.clone()));
     gauge
 }
 

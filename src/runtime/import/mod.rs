@@ -15,6 +15,7 @@ use crate::value::record::Record;
 use crate::value::template::Template;
 use body::Body;
 use smallvec::SmallVec;
+use tokio_util::sync::CancellationToken;
 
 /// A record on its way into a batch.
 #[derive(Clone)]
@@ -115,6 +116,7 @@ impl<'r> Batcher<'r> {
     }
 
     /// Closes the batch. A request that cannot be rendered gives its records back with the reason.
+    #[expect(clippy::result_large_err, reason = "the items go back to whoever settles them")]
     pub fn take(&mut self, ctx: &Context<'_>) -> Result<Batch, (Items, EvalError)> {
         let items = std::mem::take(&mut self.items);
         let body = self.body.take();
@@ -162,10 +164,20 @@ fn carries_body(method: Method) -> bool {
 }
 
 /// Sends one batch through the queue; the permit is given back when the answer is judged.
-pub async fn deliver(scope: &Scope, lane: &Lane, import: &Import, batch: &Batch) -> Result<(), Failure> {
+///
+/// With `halt` it is not sent when it has no permit yet.
+pub async fn deliver(
+    scope: &Scope,
+    lane: &Lane,
+    import: &Import,
+    batch: &Batch,
+    halt: &CancellationToken,
+) -> Result<(), Failure> {
     let flow = &scope.flow;
-    let Ok(permit) = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await else {
-        return Err(Failure::cancelled());
+    let permit = tokio::select! {
+        biased;
+        () = halt.cancelled() => return Err(Failure::cancelled()),
+        permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight) => permit.map_err(|_| Failure::cancelled())?,
     };
     lane.client.exchange(permit, &batch.request, import.request.response.as_ref(), false).await.map(|_| ())
 }

@@ -18,6 +18,8 @@ use std::sync::Arc;
 const EXCERPT: usize = 200;
 /// Most bytes of a record looked at for that: masking comes before cutting, so more than is shown.
 const LOOKED_AT: usize = 16 << 10;
+/// In place of a record that may hold what cannot be masked.
+const UNSHOWN: &str = "(not shown: it was read in an earlier session)";
 /// When a record that could not be reached is tried again by itself, counted from the last try.
 const AGAIN_AFTER: [TimeDelta; 5] =
     [TimeDelta::minutes(1), TimeDelta::minutes(10), TimeDelta::hours(1), TimeDelta::hours(6), TimeDelta::hours(24)];
@@ -55,6 +57,8 @@ impl<'a> Fault<'a> {
 pub(super) struct Errors {
     /// Those whose secrets a record or a message of this flow may hold: APIs echo what they are sent.
     clients: Vec<Arc<Client>>,
+    /// Records were read by an earlier process whose session nobody knows any more: an echo of it cannot be masked.
+    blind: bool,
     kept: Vec<RecordError>,
     /// How many of the kept ones have their id.
     named: usize,
@@ -64,7 +68,9 @@ pub(super) struct Errors {
 impl Errors {
     pub(super) fn new(scope: &Scope) -> Self {
         let clients = scope.flow.connections().filter_map(|id| scope.lane(id)).map(|lane| Arc::clone(&lane.client));
-        Self { clients: clients.collect(), kept: Vec::new(), named: 0, count: 0 }
+        let clients: Vec<_> = clients.collect();
+        let blind = scope.work.is_taken_up() && clients.iter().any(|client| client.forgets_sessions());
+        Self { clients, blind, kept: Vec::new(), named: 0, count: 0 }
     }
 
     /// A text without the secrets of the connections in use.
@@ -160,6 +166,9 @@ impl Errors {
     }
 
     fn excerpt(&self, text: &str) -> String {
+        if self.blind {
+            return UNSHOWN.to_owned();
+        }
         let masked = self.masked(&text[..text.floor_char_boundary(LOOKED_AT)]);
         let mut cut: String = masked.chars().take(EXCERPT).map(|c| if c.is_control() { ' ' } else { c }).collect();
         if cut.len() < masked.len() {

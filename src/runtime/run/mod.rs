@@ -34,6 +34,7 @@ use report::{Ending, Report, RunError};
 use state::{Counts, ReadAhead, RunState};
 use std::collections::VecDeque;
 use supply::{Supplied, Supply};
+use tokio_util::sync::CancellationToken;
 
 pub use supply::Resume;
 
@@ -49,6 +50,7 @@ const MOST_CRASHES: u32 = 3;
 type Read<'r> = BoxFuture<'r, (Supply<'r>, Result<Option<Supplied>, ReadError>)>;
 
 /// A request to the destination that ended.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
 enum Answered {
     Delivery(Batch, Result<(), Failure>),
     Check(Box<Item>, Result<bool, String>),
@@ -81,6 +83,12 @@ impl<'r> Roads<'r> {
 pub async fn run(scope: &Scope) -> Report {
     let started = scope.clock.mono();
     event::run_started(&scope.meters, &scope.flow.id, &scope.run, scope.trigger);
+    if scope.work.is_taken_up() {
+        // Records of an earlier process may hold its tokens: known before anything of them is shown.
+        for lane in scope.flow.connections().filter_map(|id| scope.lane(id)) {
+            lane.client.recall().await;
+        }
+    }
     let mut run = Run::new(scope, open_traces(scope).await);
     let stopped = match Roads::of(scope) {
         _ if !scope.flow.unresolved.is_empty() => Some(Ending::Offline(no_value(&scope.flow.unresolved))),
@@ -138,6 +146,8 @@ struct Run<'r> {
     /// What was about to be sent before a restart.
     intents: Vec<IntentRow>,
     failed: Option<Ending>,
+    /// Requests that still wait for their permit are not sent any more.
+    halt: CancellationToken,
 }
 
 impl<'r> Run<'r> {
@@ -171,6 +181,7 @@ impl<'r> Run<'r> {
             waiting_bytes: 0,
             intents,
             failed: None,
+            halt: CancellationToken::new(),
         }
     }
 

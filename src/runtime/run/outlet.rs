@@ -93,10 +93,10 @@ impl<'r> Run<'r> {
     }
 
     pub(super) fn start(&mut self, batch: Batch, lane: &'r Lane, import: &'r Import) {
-        let scope = self.scope;
+        let (scope, halt) = (self.scope, self.halt.clone());
         self.deliveries.push(
             async move {
-                let result = deliver(scope, lane, import, &batch).await;
+                let result = deliver(scope, lane, import, &batch, &halt).await;
                 Answered::Delivery(batch, result)
             }
             .boxed(),
@@ -143,6 +143,8 @@ impl<'r> Run<'r> {
                     self.books.resolve(item, Resolution::Delivered);
                 }
             }
+            // Never sent: it is still in flight for whoever takes the run up.
+            Err(failure) if failure.class == FailureClass::Cancelled && self.halt.is_cancelled() => {}
             Err(failure) if failure.class == FailureClass::Cancelled => self.scope.stop.drain.cancel(),
             Err(failure) if failure.class == FailureClass::Auth => {
                 let text = failure.to_string();
@@ -171,6 +173,7 @@ impl<'r> Run<'r> {
                 "stopped after {} error records (`max_errors = {most}`); what was not worked on waits for the next run",
                 self.books.failures()
             );
+            self.halt.cancel();
             self.failed = Some(Ending::Stopped(RunError { place: "import".to_owned(), text }));
         }
     }

@@ -75,7 +75,7 @@ impl<'r> Supply<'r> {
             return Ok(self.retry());
         }
         if self.reader.is_none() {
-            self.reader = self.resumed().await?;
+            self.reader = self.resumed()?;
         }
         match &mut self.reader {
             Some(reader) => Ok(reader.next().await?.map(Supplied::Fresh)),
@@ -121,7 +121,7 @@ impl<'r> Supply<'r> {
     }
 
     /// The export after the last page stored.
-    async fn resumed(&mut self) -> Result<Option<Reader<'r>>, ReadError> {
+    fn resumed(&mut self) -> Result<Option<Reader<'r>>, ReadError> {
         let Some(row) = self.last.take() else { return Ok(None) };
         let mut cursor = Cursor::read(&row.cursor).map_err(ReadError::Stored)?;
         let mut previous = None;

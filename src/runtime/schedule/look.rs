@@ -206,7 +206,8 @@ impl Scheduled {
     pub(super) fn left(&self, flow: &FlowId, now: DateTime<Utc>) -> Option<Passed> {
         let first = self.next.filter(|first| *first <= now)?;
         let newest = walk::newest(&self.schedule, first, now);
-        let count = walk::count(&self.schedule, first, newest, &mut walk::STEPS.clone()) + 1;
+        let mut steps = walk::STEPS;
+        let count = walk::count(&self.schedule, first, newest, &mut steps) + 1;
         Some(Passed { flow: flow.clone(), newest, count, reason: SkipReason::Gone })
     }
 

@@ -3,6 +3,7 @@
 
 use super::{Options, Supervisor};
 use crate::model::flow::Flow;
+use crate::model::import::UnknownOutcome;
 use crate::observe::event;
 use crate::observe::meters::{RecordOutcome, TriggerKind};
 use crate::runtime::engine::Generation;
@@ -105,7 +106,9 @@ impl Supervisor {
         let (work, limit) = match &plan.task {
             Task::Begin => (Work::Export(None), plan.options.limit),
             Task::Retry(errors) => (Work::Retry(errors.clone()), None),
-            Task::GoOn(row) => (Work::Export(Some(self.resume(plan, row).await.map_err(fault)?)), row.limit),
+            Task::GoOn(row) => {
+                (Work::Export(Some(self.resume(plan, row).await.map_err(|error| fault(&error))?)), row.limit)
+            }
         };
         match &plan.task {
             Task::GoOn(row) => self.go_on(plan, row).await?,
@@ -203,7 +206,7 @@ impl Supervisor {
     /// Waits for a write; a stop does not wait.
     async fn durable(&self, plan: &Plan, writes: Vec<Write>) -> Result<Receipt, Ending> {
         tokio::select! {
-            receipt = plan.store.commit(writes) => receipt.map_err(fault),
+            receipt = plan.store.commit(writes) => receipt.map_err(|error| fault(&error)),
             () = plan.stop.drain.cancelled() => Err(Ending::Cancelled),
         }
     }
@@ -220,6 +223,12 @@ impl Supervisor {
             let open = pages.iter().filter(|page| !page.marks.is_done() && (page.crashes == 0 || page.started));
             let pages = open.map(|page| page.number).collect();
             writes.push(Write::Interrupted { run: run.clone(), pages, epoch: self.services.epoch });
+        }
+        // Ended in order, every answer is known: what is left was refused or never sent. Only what was cut off is unknown.
+        let known = !panicked && !scope.stop.abort.is_cancelled();
+        let asks = scope.flow.import.as_ref().is_some_and(|import| !matches!(import.unknown, UnknownOutcome::Retry));
+        if phase == Phase::Held && known && asks {
+            writes.push(Write::Withdraw { run: run.clone() });
         }
         writes.push(Write::Phase { run, phase, outcome, cause, at });
         let done = plan.store.commit(writes);
@@ -273,7 +282,7 @@ fn phase(plan: &Plan, report: &Report) -> Phase {
     if held && !matches!(plan.task, Task::Retry(_)) { Phase::Held } else { Phase::Ended }
 }
 
-fn fault(error: StoreError) -> Ending {
+fn fault(error: &StoreError) -> Ending {
     match error {
         StoreError::Refused(Refusal::SeenOccurrence { .. }) => {
             Ending::ExportFailed(RunError { place: "start".to_owned(), text: error.to_string() })

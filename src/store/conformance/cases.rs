@@ -464,6 +464,7 @@ pub async fn unfit_writes_are_refused(store: Held) {
         (tally("nobody", [0; 4]), "no run `nobody`"),
         (marks("nobody", 1, &[]), "no run `nobody`"),
         (Write::StartPage { run: "nobody".to_owned(), page: 1 }, "no run `nobody`"),
+        (Write::Withdraw { run: "nobody".to_owned() }, "no run `nobody`"),
         (Write::Interrupted { run: "nobody".to_owned(), pages: vec![], epoch: 1 }, "no run `nobody`"),
     ] {
         let text = refused(&store, vec![write.clone()]).await;

@@ -37,6 +37,7 @@ fn of_runs() -> impl Strategy<Value = Write> {
             .prop_map(|(id, number, records, body)| page(id, number, records, body.as_deref())),
         8 => (run_id(), 1..5u64, vec(any_mark(), 0..4)).prop_map(|(id, number, set)| marks(id, number, &set)),
         3 => (run_id(), 1..5u64, 0..4u32).prop_map(|(id, page, record)| intend(id, &[(page, record)])),
+        1 => run_id().prop_map(|id| Write::Withdraw { run: id.to_owned() }),
         1 => (run_id(), 1..5u64).prop_map(|(id, page)| Write::StartPage { run: id.to_owned(), page }),
         1 => (run_id(), vec(1..5u64, 0..3), 1..9u64)
             .prop_map(|(id, pages, epoch)| Write::Interrupted { run: id.to_owned(), pages, epoch }),

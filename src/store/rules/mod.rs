@@ -30,6 +30,10 @@ fn one<T: Tables>(tables: &mut T, write: &Write, receipt: &mut Receipt) -> Ruled
         Write::Page(page) => pages::page(tables, page),
         Write::Marks { run, page, marks } => pages::marks(tables, run, *page, marks),
         Write::Intend { run, records } => pages::intend(tables, run, records),
+        Write::Withdraw { run } => {
+            runs::known(tables, run)?;
+            tables.drop_intents(run, None).map_err(Stop::Fault)
+        }
         Write::StartPage { run, page } => pages::start(tables, run, *page),
         Write::Interrupted { run, pages, epoch } => runs::interrupted(tables, run, pages, *epoch),
         Write::Tally { run, tally } => runs::tally(tables, run, tally),

@@ -21,8 +21,8 @@ const OVERLAPS: &[(&str, Overlap)] = &[("skip", Overlap::Skip), ("queue", Overla
 const MAKE_UPS: &[(&str, MakeUp)] = &[("none", MakeUp::None), ("one", MakeUp::One), ("all", MakeUp::All)];
 
 /// Shorter ones hold nothing: an occurrence up to a minute late is not a missed one.
-const WINDOWS: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(366 * 86_400);
-const JITTERS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(86_400);
+const WINDOWS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(366 * 24);
+const JITTERS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 const MAXES: RangeInclusive<u64> = 1..=10_000;
 
 pub(super) fn decode(value: &Value<'_>, scope: &Scope<'_>) -> Option<Schedule> {

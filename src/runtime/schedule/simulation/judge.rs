@@ -239,7 +239,8 @@ impl Judge {
                 self.find(format!("flow {flow}: {left} occurrences left over at the end"));
             }
         }
-        self.outcome.trace = self.trace.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let trace = self.trace.finalize().iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+        self.outcome.trace = format!("{trace:032x}");
         self.outcome
     }
 

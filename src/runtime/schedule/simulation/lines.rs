@@ -64,7 +64,7 @@ pub(super) const RULES: &[(Missed, Overlap)] = &[
 ];
 
 const fn rule(run: MakeUp, hours: u64, jitter: u64, max: u32) -> Missed {
-    Missed { run, window: Duration::from_secs(hours * 3_600), jitter: Duration::from_secs(jitter), max }
+    Missed { run, window: Duration::from_hours(hours), jitter: Duration::from_secs(jitter), max }
 }
 
 /// A schedule of the product.

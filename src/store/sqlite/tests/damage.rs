@@ -151,7 +151,7 @@ async fn flip(crashed: bool, count: usize) {
         for offset in offsets(length(&sample.whole.join(&file)), count) {
             let what = format!("{} flipped at {offset}", file.display());
             let flip = |dir: &Path| {
-                overwrite(&dir.join(&file), offset, |bytes| bytes[0] ^= if offset % 2 == 0 { 0xff } else { 1 }, 1)
+                overwrite(&dir.join(&file), offset, |bytes| bytes[0] ^= if offset % 2 == 0 { 0xff } else { 1 }, 1);
             };
             found += u32::from(!sample.judge(&what, flip).await.is_empty());
         }

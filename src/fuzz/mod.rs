@@ -1,6 +1,8 @@
 //! What fuzzing calls: one thin function for each thing that reads text written by others. It may refuse anything; it
 //! may not panic, hang or grow. Behind feature `torture`, never in a release.
 
+mod state;
+
 use crate::config::files::{Source, Tree};
 use crate::config::{self, Env, render};
 use crate::model::schedule::{Overlap, Schedule};
@@ -27,7 +29,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("link", link),
     ("path", path),
     ("retry_after", retry_after),
+    ("state", state::state),
+    ("stored", state::stored),
     ("template", template),
+    ("transfer", state::transfer),
 ];
 
 /// Begins a line that names the next file of a project.
@@ -54,6 +59,9 @@ fn config(data: &[u8]) {
             Some((name, content)) if number > 0 => (name.trim(), content),
             _ => ("flows/orders.toml", part),
         };
+        // Other names never get past the scan.
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "/_-.".contains(c);
+        let name = name.replace(|c| !plain(c), "_");
         let source = Source { text: content.into(), hash: String::new() };
         files.insert(PathBuf::from(name), Ok(source));
     }
