@@ -53,10 +53,18 @@ impl Web {
         Self { base: format!("http://127.0.0.1:{port}"), folder, stop }
     }
 
-    /// Statuses in the access log, each with the scheme that was sent.
-    fn log(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.folder.path().join("access.log")).unwrap();
-        text.lines().map(str::to_owned).collect()
+    /// Statuses in the access log, each with the scheme that was sent, once there are so many: a server writes its log
+    /// after it has answered.
+    fn log(&self, lines: usize) -> Vec<String> {
+        let path = self.folder.path().join("access.log");
+        for _ in 0..1_000_000 {
+            let text = std::fs::read_to_string(&path).unwrap();
+            if text.ends_with('\n') && text.lines().count() >= lines {
+                return text.lines().map(str::to_owned).collect();
+            }
+            std::thread::yield_now();
+        }
+        panic!("the log never had {lines} lines: {:?}", std::fs::read_to_string(&path))
     }
 
     fn project(&self, method: &str) -> Project {
@@ -112,12 +120,12 @@ fn apache() -> Option<Web> {
 fn apache_takes_three_pages_under_digest_in_four_requests() {
     let Some(web) = apache() else { return };
     web.project("digest").expect(SECRET, 0);
-    let log = web.log();
+    let log = web.log(4);
     let statuses: Vec<&str> = log.iter().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(statuses, ["401", "200", "200", "200"], "{log:#?}");
     assert!(log[1].starts_with("200 Digest ") && log[3].contains("nc=00000003"), "{log:#?}");
     web.project("digest").expect("wrong", 77);
-    let log = web.log();
+    let log = web.log(6);
     assert_eq!(log.len(), 6, "one challenge and one refusal: {log:#?}");
     assert!(log.iter().all(|line| !line.contains("Basic")), "{log:#?}");
 }
@@ -128,7 +136,7 @@ fn apache_gets_no_password_in_clear_where_it_asks_for_basic_instead_of_digest() 
     let keys = format!("[auth.digest]\nusername = \"{USER}\"\npassword = {{ env = \"SECRET\" }}\n");
     let project = Project::new(&web.base, &keys, "relative_uri = \"/basic/1.json\"\n");
     project.expect(SECRET, 77);
-    assert_eq!(web.log(), ["401 -"]);
+    assert_eq!(web.log(1), ["401 -"]);
 }
 
 #[test]
@@ -136,7 +144,7 @@ fn apache_and_nginx_take_basic_in_utf8() {
     for web in [apache(), nginx()].into_iter().flatten() {
         web.project("basic").expect(SECRET, 0);
         web.project("basic").expect("wrong", 77);
-        let log = web.log();
+        let log = web.log(4);
         let statuses: Vec<&str> = log.iter().map(|line| line.split(' ').next().unwrap()).collect();
         assert_eq!(statuses, ["200", "200", "200", "401"], "{log:#?}");
     }
