@@ -14,7 +14,7 @@ pub use crate::runtime::scope::Output;
 pub use crate::runtime::supervisor::{Options, Refused, Started, Supervisor};
 
 /// Time for runs cut short to give their account: they end at once.
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(400);
 
 /// How runs were stopped from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 /// Longest time a ping may stand in line: less than whoever asked waits.
 const PING_PATIENCE: Duration = Duration::from_secs(25);
 /// Time for answers under way when the process ends.
-const SERVER_GRACE: Duration = Duration::from_millis(500);
+const SERVER_GRACE: Duration = Duration::from_millis(200);
 
 /// What the process starts with.
 pub struct Setup {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Time for the last writes when the process ends.
-const LAST_WRITES: Duration = Duration::from_millis(500);
+const LAST_WRITES: Duration = Duration::from_millis(300);
 
 /// Why there is no state to work with.
 #[derive(Debug, thiserror::Error)]

@@ -4,12 +4,13 @@
 //! happened.
 
 use crate::child::{End, Launch};
-use crate::rig::{PATIENCE, Rig};
+use crate::rig::Rig;
 use crate::stage::Stage;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Calls at which a process is killed: what writes to disk, and what goes over the wire.
 pub const KILL_AT: &[&str] = &[
@@ -55,6 +56,9 @@ impl Inject<'_> {
     }
 }
 
+/// Longest time for one undisturbed run under strace.
+const COUNTING: Duration = Duration::from_secs(20);
+
 /// Whether strace works here; else what is missing. Tried for good: a child must be killed at its second call.
 pub fn missing() -> Option<&'static str> {
     let words = Inject::Kill("getppid", 1).words();
@@ -75,10 +79,16 @@ pub fn count(rig: &Rig, stage: &Stage, calls: &[&str]) -> std::io::Result<BTreeM
     let words = ["strace", "-D", "-f", "-qq", "-e", "signal=none", "-s", "0", "-o"];
     let mut before: Vec<OsString> = words.iter().map(OsString::from).collect();
     before.extend([list.clone().into(), "-e".into(), format!("trace={}", calls.join(",")).into()]);
-    let mut child = Launch { before, ..Launch::default() }.start(rig, stage, &["run", "copy"])?;
-    if child.wait(rig, PATIENCE) != Some(End::Code(0)) {
-        let said = child.last_words();
-        return Err(std::io::Error::other(format!("the run under strace did not succeed: {said}")));
+    // On a busy machine strace now and then loses its child before it has it.
+    for left in (0..3).rev() {
+        let mut child = Launch { before: before.clone(), ..Launch::default() }.start(rig, stage, &["run", "copy"])?;
+        if child.wait(rig, COUNTING) == Some(End::Code(0)) {
+            break;
+        }
+        if left == 0 {
+            let said = child.last_words();
+            return Err(std::io::Error::other(format!("the run under strace did not succeed: {said}")));
+        }
     }
     let text = std::fs::read_to_string(&list)?;
     let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Time for the last writes of a run that is cut short.
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(300);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(150);
 
 /// What a durable step lets the run do.
 #[derive(Default)]

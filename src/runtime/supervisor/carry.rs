@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Time for a run's last words in the store when it was cut short.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+const LAST_WORDS: Duration = Duration::from_millis(150);
 
 /// What a run is started with.
 pub(super) struct Plan {
