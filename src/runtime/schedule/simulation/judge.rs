@@ -200,11 +200,12 @@ impl Judge {
         while let Some(at) = instants.get(known.next).map(|at| at * 1_000).filter(|at| *at < second * 1_000) {
             let missed = self.gaps.iter().any(|(from, to)| *from < at && at <= to - LATE);
             waits |= missed && all;
-            let overlapped = known.began.is_some_and(|began| at > began);
+            // What is left of a line is judged anew after another outage, with what had joined it on time.
+            let joined = known.began.is_some();
             let fair = match excuse {
-                Excuse::Missed => missed || overlapped || waits,
-                Excuse::Window => (missed || overlapped) && at <= now - window,
-                Excuse::Overlap => overlapped,
+                Excuse::Missed => missed || joined || waits,
+                Excuse::Window => (missed || joined) && at <= now - window,
+                Excuse::Overlap => known.began.is_some_and(|began| at > began),
             };
             if fair {
                 self.outcome.passed += 1;
