@@ -234,6 +234,7 @@ fn damaged(rig: &Rig, seed: u64, totals: &Mutex<&mut Figures>) -> io::Result<()>
     let (ended, run) = child::run(rig, &round.stage, &["run", "copy"], PATIENCE)?;
     let findings = round.findings();
     let mut figures = lock(totals);
+    let before = figures.broken();
     figures.add("damages", 1);
     let what = format!("seed {seed}, {name} {damage:?}");
     for (child, end) in [(&check, checked), (&run, ended)] {
@@ -254,6 +255,9 @@ fn damaged(rig: &Rig, seed: u64, totals: &Mutex<&mut Figures>) -> io::Result<()>
         figures.demand(named, || format!("{what}: refused without a word about the state: {}", run.last_words()));
     }
     figures.demand(findings.twice == 0, || format!("{what}: {} effects twice", findings.twice));
+    if figures.broken() > before {
+        round.stage.broke();
+    }
     Ok(())
 }
 

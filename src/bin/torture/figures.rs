@@ -68,6 +68,11 @@ impl Figures {
         self.values.get(name).and_then(Value::as_u64).unwrap_or(0)
     }
 
+    /// How many promises were broken.
+    pub fn broken(&self) -> usize {
+        self.count
+    }
+
     /// Whether every promise was kept.
     pub fn passed(&self) -> bool {
         self.count == 0

@@ -7,6 +7,7 @@ use crate::stage::Stage;
 use crate::villain::{Act, Villain, answer, head, json};
 use std::fmt::Write as _;
 use std::io;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// Nothing here may take longer.
@@ -16,6 +17,9 @@ const MOST_MEMORY: u64 = 160 << 10;
 
 /// The connection's keys: short enough that hostile slowness shows.
 const KEYS: &str = "timeout = \"1500ms\"\nmax_response = \"4MiB\"\n[retry]\nmax_attempts = 2\nbackoff = { initial = \"10ms\", max = \"20ms\" }\n";
+
+/// Four times what the connection takes; made before anybody waits for it.
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| bomb(16 << 20));
 
 /// How a server answers the export's request.
 type Behave = fn(u64, &str) -> Vec<Act>;
@@ -110,7 +114,7 @@ const CASES: &[Case] = &[
         name: "a gzip bomb",
         behave: |_, _| {
             let headers = "content-type: application/json\r\ncontent-encoding: gzip\r\n";
-            vec![Act::Send(answer(200, headers, &bomb(64 << 20)))]
+            vec![Act::Send(answer(200, headers, &BOMB))]
         },
         codes: &[69],
         says: &["max_response"],
@@ -214,6 +218,7 @@ const CASES: &[Case] = &[
 
 /// `torture hostile`
 pub fn torture(rig: &Rig, figures: &mut Figures) {
+    LazyLock::force(&BOMB);
     for case in CASES {
         if let Err(why) = try_case(rig, case, figures) {
             figures.fail(format!("{}: {why}", case.name));
@@ -239,7 +244,7 @@ fn try_case(rig: &Rig, case: &Case, figures: &mut Figures) -> io::Result<()> {
     let took = rig.since(child.started);
     child.kill();
     let said = child.said().to_lowercase();
-    let before = figures.passed();
+    let before = figures.broken();
     figures.most("slowest_ms", millis(took));
     figures.most("peak_kib", peak);
     let name = case.name;
@@ -250,7 +255,7 @@ fn try_case(rig: &Rig, case: &Case, figures: &mut Figures) -> io::Result<()> {
     let says = case.says.is_empty() || case.says.iter().any(|text| said.contains(text));
     figures.demand(says, || format!("{name}: the error says none of {:?}: {}", case.says, child.last_words()));
     figures.demand(villain.requests() < 20, || format!("{name}: {} requests", villain.requests()));
-    if before && !figures.passed() {
+    if figures.broken() > before {
         stage.broke();
     }
     Ok(())

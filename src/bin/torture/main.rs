@@ -45,7 +45,10 @@ fn main() -> ExitCode {
         Command::Reload(asked) => reload::torture(&rig, asked, &mut figures),
         Command::Disk(asked) => disk::torture(&rig, asked, &mut figures),
         Command::Mem(asked) => mem::torture(&rig, asked, &mut figures),
-        Command::Sim(asked) => sim::torture(&rig, asked, &mut figures),
+        Command::Sim(asked) => {
+            sim::torture(&rig, asked, &mut figures);
+            Ok(())
+        }
         Command::Secrets => secrets::torture(&rig, &mut figures),
         Command::Hostile => {
             hostile::torture(&rig, &mut figures);
