@@ -58,7 +58,8 @@ pub(super) trait Tables {
     fn put_page(&mut self, run: &str, row: &PageRow, body: Body) -> Result<(), Self::Fault>;
     fn drop_page(&mut self, run: &str, number: u64) -> Result<(), Self::Fault>;
 
-    fn put_intent(&mut self, run: &str, row: &IntentRow) -> Result<(), Self::Fault>;
+    /// Of one page. What was said of a record before no longer holds.
+    fn put_intents(&mut self, run: &str, page: u64, rows: &[IntentRow]) -> Result<(), Self::Fault>;
     /// Of one page, or of the whole run.
     fn drop_intents(&mut self, run: &str, page: Option<u64>) -> Result<(), Self::Fault>;
 

@@ -59,7 +59,7 @@ impl<'r> Run<'r> {
                 }
             }
         }
-        self.intend();
+        self.intend(window, !feed.has_more());
         while let Some((lane, import)) = roads.import.filter(|_| self.deliveries.len() < width)
             && let Some(batch) = self.cleared.pop_front()
         {
@@ -73,9 +73,12 @@ impl<'r> Run<'r> {
         self.deliveries.len() + self.forming.len() + self.cleared.len() + self.journal.intending()
     }
 
-    /// Makes durable what is about to be sent.
-    pub(super) fn intend(&mut self) {
+    /// Makes durable what is about to be sent: half a window at once while there is something to send meanwhile.
+    pub(super) fn intend(&mut self, window: usize, is_all: bool) {
         if self.forming.is_empty() || self.journal.intending() > 0 {
+            return;
+        }
+        if self.forming.len() < window / 2 && !self.cleared.is_empty() && !is_all {
             return;
         }
         let batches = std::mem::take(&mut self.forming);

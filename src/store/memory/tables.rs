@@ -201,8 +201,10 @@ impl Tables for Memory {
         Ok(())
     }
 
-    fn put_intent(&mut self, run: &str, row: &IntentRow) -> Result<(), Infallible> {
-        self.intents.put((run.to_owned(), row.page, row.record), row.clone());
+    fn put_intents(&mut self, run: &str, page: u64, rows: &[IntentRow]) -> Result<(), Infallible> {
+        for row in rows {
+            self.intents.put((run.to_owned(), page, row.record), row.clone());
+        }
         Ok(())
     }
     fn drop_intents(&mut self, run: &str, page: Option<u64>) -> Result<(), Infallible> {

@@ -80,16 +80,13 @@ pub(super) fn release<T: Tables>(tables: &mut T, run: &RunRow, number: u64) -> R
 /// An intent lives with its page: without one it would never be let go.
 pub(super) fn intend<T: Tables>(tables: &mut T, id: &str, records: &[IntentRow]) -> Ruled<(), T::Fault> {
     runs::known(tables, id)?;
-    let mut page: Option<PageRow> = None;
-    for intent in records {
-        if page.as_ref().is_none_or(|page| page.number != intent.page) {
-            page = tables.page(id, intent.page).map_err(Stop::Fault)?;
-        }
-        if page.as_ref().is_none_or(|page| intent.record >= page.marks.len()) {
-            let (number, record) = (intent.page, intent.record);
+    for window in records.chunk_by(|one, next| one.page == next.page) {
+        let Some(&IntentRow { page: number, .. }) = window.first() else { continue };
+        let has = tables.page(id, number).map_err(Stop::Fault)?.map_or(0, |page| page.marks.len());
+        if let Some(IntentRow { record, .. }) = window.iter().find(|intent| intent.record >= has) {
             return Err(Refusal::Unfit(format!("run `{id}` has no record {record} on page {number}")).into());
         }
-        tables.put_intent(id, intent).map_err(Stop::Fault)?;
+        tables.put_intents(id, number, window).map_err(Stop::Fault)?;
     }
     Ok(())
 }

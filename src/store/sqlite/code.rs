@@ -113,23 +113,16 @@ fn read_place(row: &Row<'_>) -> Option<Place> {
     Some(Place { part: number(row, 8)?, at: number(row, 9)?, length: number(row, 10)? })
 }
 
-pub(super) fn intent(run: &str, row: &IntentRow) -> Vec<Value> {
-    vec![
-        text(run),
-        int(row.page),
-        int(row.record.into()),
-        Value::Integer(row.hash.cast_signed()),
-        optional(row.key.as_deref()),
-    ]
+/// What was intended of one page at once: position, hash and key of each record.
+pub(super) fn intents(run: &str, page: u64, at: u64, rows: &[IntentRow]) -> Result<Vec<Value>, Fault> {
+    let records: Vec<_> = rows.iter().map(|row| (row.record, row.hash, row.key.as_deref())).collect();
+    Ok(vec![text(run), int(page), int(at), json(&records)?])
 }
 
-pub(super) fn read_intent(row: &Row<'_>) -> Option<IntentRow> {
-    Some(IntentRow {
-        page: number(row, 1)?,
-        record: u32::try_from(number(row, 2)?).ok()?,
-        hash: row.get_ref(3).ok()?.as_i64().ok()?.cast_unsigned(),
-        key: row.get_ref(4).ok()?.as_str_or_null().ok()?.map(str::to_owned),
-    })
+pub(super) fn read_intents(row: &Row<'_>) -> Option<Vec<IntentRow>> {
+    let page = number(row, 1)?;
+    let records: Vec<(u32, u64, Option<String>)> = parsed(row, 3)?;
+    Some(records.into_iter().map(|(record, hash, key)| IntentRow { page, record, hash, key }).collect())
 }
 
 pub(super) fn error(row: &ErrorRow) -> Result<Vec<Value>, Fault> {

@@ -137,6 +137,7 @@ pub(super) fn open_with(dir: &Path, clock: SharedClock, options: Options) -> Res
         patience: options.patience,
         probe: options.probe,
         readers: slot.clone(),
+        untold: None,
         asks: asked,
         nudges: nudged,
     };

@@ -12,7 +12,7 @@ use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// Conditions that narrow what is walked over; what they cannot say is asked of each row.
@@ -111,7 +111,10 @@ pub(super) fn body(connection: &Connection, dir: &Path, run: &str, number: u64) 
 }
 
 pub(super) fn intents(connection: &Connection, run: &str) -> Result<Vec<IntentRow>, Fault> {
-    select(connection, &INTENTS, "WHERE run = ?1 ORDER BY page, record", [run], code::read_intent)
+    let windows = select(connection, &INTENTS, "WHERE run = ?1 ORDER BY page, at", [run], code::read_intents)?;
+    // The last word on a record holds.
+    let rows = windows.into_iter().flatten().map(|row| ((row.page, row.record), row));
+    Ok(rows.collect::<BTreeMap<_, _>>().into_values().collect())
 }
 
 pub(super) fn open_traces(connection: &Connection, flow: &FlowId) -> Result<Vec<String>, Fault> {

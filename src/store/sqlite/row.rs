@@ -15,42 +15,60 @@ pub(super) struct Table {
     pub columns: &'static [&'static str],
     /// `SELECT` all columns, without a condition.
     pub select: &'static str,
-    insert: &'static str,
+    put: &'static str,
+    amend: &'static str,
 }
 
 macro_rules! table {
     (@mark $column:literal) => { "?," };
-    ($id:ident = $name:literal: $($column:literal),+) => {
+    ($id:ident = $name:literal: [$first:literal $(, $key:literal)*] $(, $column:literal)*; $last:literal) => {
         pub(super) const $id: Table = Table {
             name: $name,
-            columns: &[$($column),+],
-            select: concat!("SELECT ", $($column, ",",)+ "v,sum FROM ", $name, " "),
-            insert: concat!("INSERT OR REPLACE INTO ", $name, "(", $($column, ",",)+ "v,sum) VALUES (",
-                $(table!(@mark $column),)+ "?,?)"),
+            columns: &[$first, $($key,)* $($column,)* $last],
+            select: concat!("SELECT ", $first, ",", $($key, ",",)* $($column, ",",)* $last, ",v,sum FROM ", $name, " "),
+            put: concat!("INSERT INTO ", $name, "(", $first, ",", $($key, ",",)* $($column, ",",)* $last, ",v,sum) VALUES (?,",
+                $(table!(@mark $key),)* $(table!(@mark $column),)* "?,?,?) ON CONFLICT(", $first, $(",", $key,)*
+                ") DO UPDATE SET ", $($column, "=excluded.", $column, ",",)* $last, "=excluded.", $last,
+                ",v=excluded.v,sum=excluded.sum"),
+            amend: concat!("UPDATE ", $name, " SET ", $last, "=?,v=?,sum=? WHERE ", $first, "=?"
+                $(, " AND ", $key, " IS ?")* $(, " AND ", $column, " IS ?")*),
         };
     };
 }
 
-table!(BOOK = "book": "id", "applied", "last_error", "schema");
-table!(RUNS = "runs": "place", "id", "flow", "occurrence", "over", "ended", "meaning", "row");
-table!(PAGES = "pages": "run", "number", "records", "marks", "cursor", "head", "crashes", "started", "part", "at", "length");
-table!(INTENTS = "intents": "run", "page", "record", "hash", "key");
-table!(ERRORS = "errors": "id", "flow", "run", "open", "trace", "opened", "next_retry", "row");
-table!(VALUES = "vals": "space", "key", "value");
-table!(FIGURES = "figures": "flow", "row");
-table!(DAMAGE = "damage": "id", "flow", "kind", "run", "page", "text");
+// Key columns stand in brackets; what changes most often stands last.
+table!(BOOK = "book": ["id"], "applied", "last_error"; "schema");
+table!(RUNS = "runs": ["place"], "id", "flow", "occurrence", "over", "ended", "meaning"; "row");
+table!(PAGES = "pages": ["run", "number"], "records", "marks", "cursor", "head", "crashes", "started", "part", "at"; "length");
+table!(INTENTS = "intents": ["run", "page", "at"]; "records");
+table!(ERRORS = "errors": ["id"], "flow", "run", "open", "trace", "opened", "next_retry"; "row");
+table!(VALUES = "vals": ["space", "key"]; "value");
+table!(FIGURES = "figures": ["flow"]; "row");
+table!(DAMAGE = "damage": ["id"], "flow", "kind", "run", "page"; "text");
 
 /// All, in an order in which what refers comes after what is referred to.
 pub(super) const ALL: [&Table; 8] = [&BOOK, &RUNS, &PAGES, &INTENTS, &ERRORS, &VALUES, &FIGURES, &DAMAGE];
 
 impl Table {
     /// Puts a row in the place of the one with the same key.
-    pub fn put(&self, connection: &Connection, mut cells: Vec<Value>) -> Result<(), Fault> {
+    pub fn put(&self, connection: &Connection, cells: Vec<Value>) -> Result<(), Fault> {
+        let cells = self.signed(cells);
+        connection.prepare_cached(self.put)?.execute(params_from_iter(cells))?;
+        Ok(())
+    }
+
+    /// The same where the row differs in its last column only: no index is touched. False when there is no such row.
+    pub fn amend(&self, connection: &Connection, cells: Vec<Value>) -> Result<bool, Fault> {
+        let mut cells = self.signed(cells);
+        cells.rotate_right(3);
+        Ok(connection.prepare_cached(self.amend)?.execute(params_from_iter(cells))? > 0)
+    }
+
+    fn signed(&self, mut cells: Vec<Value>) -> Vec<Value> {
         debug_assert_eq!(cells.len(), self.columns.len(), "{}", self.name);
         let sum = checksum(self.name, VERSION, cells.iter().map(ValueRef::from));
         cells.extend([Value::Integer(VERSION), Value::Integer(sum)]);
-        connection.prepare_cached(self.insert)?.execute(params_from_iter(cells))?;
-        Ok(())
+        cells
     }
 
     /// Whether a selected row is as it was written.

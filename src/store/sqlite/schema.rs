@@ -24,8 +24,8 @@ CREATE INDEX runs_meaning ON runs (meaning);
 CREATE TABLE pages (run TEXT NOT NULL, number INTEGER NOT NULL, records INTEGER NOT NULL, marks BLOB NOT NULL,
     cursor TEXT NOT NULL, head TEXT NOT NULL, crashes INTEGER NOT NULL, started INTEGER NOT NULL,
     part INTEGER, at INTEGER, length INTEGER, v INTEGER NOT NULL, sum INTEGER NOT NULL, UNIQUE (run, number));
-CREATE TABLE intents (run TEXT NOT NULL, page INTEGER NOT NULL, record INTEGER NOT NULL, hash INTEGER NOT NULL,
-    key TEXT, v INTEGER NOT NULL, sum INTEGER NOT NULL, UNIQUE (run, page, record));
+CREATE TABLE intents (run TEXT NOT NULL, page INTEGER NOT NULL, at INTEGER NOT NULL, records TEXT NOT NULL,
+    v INTEGER NOT NULL, sum INTEGER NOT NULL, UNIQUE (run, page, at));
 CREATE TABLE errors (id INTEGER PRIMARY KEY, flow TEXT NOT NULL, run TEXT NOT NULL, open INTEGER NOT NULL, trace TEXT,
     opened INTEGER NOT NULL, next_retry INTEGER, row TEXT NOT NULL, v INTEGER NOT NULL, sum INTEGER NOT NULL);
 CREATE INDEX errors_of_flow ON errors (flow, id);
@@ -81,7 +81,7 @@ pub(super) fn connect(path: &Path, purpose: For) -> Result<Connection, Fault> {
     let settings = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings)?;
     match purpose {
-        For::Reading => connection.execute_batch("PRAGMA cache_size = -2048;")?,
+        For::Reading => connection.execute_batch("PRAGMA cache_size = -1024;")?,
         For::Writing => prepare_for_writing(&connection, log_pages(size_of_disk(path)))?,
     }
     Ok(connection)
@@ -116,7 +116,7 @@ fn prepare_for_writing(connection: &Connection, log_pages: i64) -> Result<(), Fa
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
-         PRAGMA secure_delete = FAST; PRAGMA cache_size = -8192;",
+         PRAGMA secure_delete = FAST; PRAGMA cache_size = -2048;",
     )?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", log_pages, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;

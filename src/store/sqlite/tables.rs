@@ -100,7 +100,12 @@ impl Tables for Transaction<'_> {
             Some(place) => place,
             None => self.ids("SELECT coalesce(max(place), 0) + 1 FROM runs", [])?.pop().unwrap_or(1),
         };
-        RUNS.put(self.connection, code::run(place, row)?)
+        let cells = code::run(place, row)?;
+        // Most often only its figures change.
+        if there.is_some() && RUNS.amend(self.connection, cells.clone())? {
+            return Ok(());
+        }
+        RUNS.put(self.connection, cells)
     }
     fn drop_run(&mut self, id: &str) -> Result<(), Fault> {
         self.execute("DELETE FROM runs WHERE id = ?1", [id])?;
@@ -153,8 +158,10 @@ impl Tables for Transaction<'_> {
         Ok(())
     }
 
-    fn put_intent(&mut self, run: &str, row: &IntentRow) -> Result<(), Fault> {
-        INTENTS.put(self.connection, code::intent(run, row))
+    fn put_intents(&mut self, run: &str, page: u64, rows: &[IntentRow]) -> Result<(), Fault> {
+        let last = "SELECT coalesce(max(at), 0) + 1 FROM intents WHERE run = ?1 AND page = ?2";
+        let at = self.ids(last, (run, page.cast_signed()))?.pop().unwrap_or(1);
+        INTENTS.put(self.connection, code::intents(run, page, at, rows)?)
     }
     fn drop_intents(&mut self, run: &str, page: Option<u64>) -> Result<(), Fault> {
         match page {

@@ -213,9 +213,10 @@ fn walk_runs(connection: &Connection, pages: &Path, lines: &mut Lines<'_>) -> Re
             },
         )
     })?;
-    let intent =
-        |row: &rusqlite::Row<'_>| Some(IntentLine { run: code::string(row, 0)?, row: code::read_intent(row)? });
-    each_row(connection, &INTENTS, "ORDER BY run, page, record", intent, |row| lines.write("intent", &row))
+    let intents = |row: &rusqlite::Row<'_>| Some((code::string(row, 0)?, code::read_intents(row)?));
+    each_row(connection, &INTENTS, "ORDER BY run, page, at", intents, |(run, rows)| {
+        rows.into_iter().try_for_each(|row| lines.write("intent", &IntentLine { run: run.clone(), row }))
+    })
 }
 
 /// Takes an export in, whole or not at all. Gives the number of rows.
@@ -302,7 +303,7 @@ fn take_line(tables: &mut Transaction<'_>, text: &str) -> Result<(), Fault> {
         "error" => tables.put_error(&serde_json::from_str::<ErrorRow>(row).map_err(unclear)?),
         "intent" => {
             let line: IntentLine = serde_json::from_str(row).map_err(unclear)?;
-            tables.put_intent(&line.run, &line.row)
+            tables.put_intents(&line.run, line.row.page, std::slice::from_ref(&line.row))
         }
         "value" => {
             let line: ValueLine = serde_json::from_str(row).map_err(unclear)?;

@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use crate::observe::event;
 use crate::observe::meters::StoreMeters;
-use crate::store::api::{Health, Usage};
+use crate::store::api::Health;
 use crate::value::time::{Mono, SharedClock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -69,8 +69,7 @@ impl Trouble {
     }
 
     /// A group of batches became durable.
-    pub fn committed(&self, began: Mono, batches: usize, usage: Usage) {
-        self.meters.bytes(usage.database, usage.pages);
-        self.meters.committed(self.clock.mono().since(began), batches);
+    pub fn committed(&self, took: Duration, batches: usize) {
+        self.meters.committed(took, batches);
     }
 }

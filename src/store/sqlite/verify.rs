@@ -140,10 +140,11 @@ fn visit(
         name if name == BOOK.name => code::read_book(row).map(drop),
         name if name == RUNS.name => code::read_run(row).map(|run| take_run(run, verdict, runs)),
         name if name == PAGES.name => take_page(row, id, pages, verdict, runs),
-        name if name == INTENTS.name => code::read_intent(row).map(|intent| {
+        name if name == INTENTS.name => code::read_intents(row).map(|_| {
             let run = code::string(row, 0).unwrap_or_default();
             if !runs.contains_key(&run) {
-                let text = format!("what run `{run}` intended to send from page {} belongs to no run", intent.page);
+                let page = code::number(row, 1).unwrap_or_default();
+                let text = format!("what run `{run}` intended to send from page {page} belongs to no run");
                 verdict
                     .findings
                     .push(Finding { row: Some((INTENTS.name, id)), ..Finding::of(Kind::Orphan, None, text) });

@@ -13,16 +13,17 @@ use super::segments::Segments;
 use super::tables::Transaction;
 use super::trouble::Trouble;
 use super::witness::Witness;
-use crate::store::api::{StoreError, Usage};
+use crate::store::api::StoreError;
 use crate::store::batch::{Receipt, Write};
 use crate::store::rules;
 use crate::store::tables::Stop;
+use crate::value::time::Mono;
 use rusqlite::Connection;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 #[cfg(test)]
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -43,6 +44,9 @@ const MOST_BYTES: usize = 32 << 20;
 /// Free pages of the database that are given back, and after how many groups that is looked at.
 const VACUUM_PAGES: i64 = 256;
 const VACUUM_EVERY: u64 = 64;
+
+/// Time between two looks at the sizes of files.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a refused group waits.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +106,8 @@ pub(super) struct Writer {
     pub probe: Probe,
     /// The readers' connection, which is closed with the writer's.
     pub readers: Slot,
+    /// When the files' sizes were last told, while more has been written since.
+    pub untold: Option<Mono>,
     pub asks: Receiver<Ask>,
     /// Ends a wait early.
     pub nudges: Receiver<()>,
@@ -116,7 +122,7 @@ pub(super) struct Unclear {
 impl Writer {
     /// Works until closed, or until nobody can ask any more.
     pub fn work(mut self) {
-        while let Ok(first) = self.asks.recv() {
+        while let Ok(first) = self.next() {
             let (batches, waiting, close) = self.gather(first);
             if !batches.is_empty() {
                 self.write(&batches, waiting);
@@ -130,6 +136,28 @@ impl Writer {
             }
         }
         self.disconnect();
+    }
+
+    /// The next ask. When none comes for a while, sizes are told as they are now.
+    fn next(&mut self) -> Result<Ask, RecvError> {
+        if self.untold.is_some() {
+            match self.asks.recv_timeout(TELL_EVERY) {
+                Ok(ask) => return Ok(ask),
+                Err(RecvTimeoutError::Disconnected) => return Err(RecvError),
+                Err(RecvTimeoutError::Timeout) => self.tell(),
+            }
+        }
+        self.asks.recv()
+    }
+
+    /// Looking at files costs as much as a small write: not after each.
+    fn tell(&mut self) {
+        self.trouble.meters.bytes(super::database_bytes(self.dir()), self.segments.total().load(Ordering::Relaxed));
+        self.untold = None;
+    }
+
+    fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// What is queued now, in order, up to a close.
@@ -164,20 +192,19 @@ impl Writer {
         };
         self.witness.write(self.book.applied);
         self.trouble.good();
-        self.trouble.committed(began, batches.len(), self.usage());
+        let now = self.trouble.now();
+        self.trouble.committed(now.since(began), batches.len());
+        match self.untold {
+            None => self.untold = Some(now),
+            Some(since) if now.since(since) < TELL_EVERY => {}
+            Some(_) => self.tell(),
+        }
         for (answer, waiting) in answers.into_iter().zip(waiting) {
             // Whoever asked may have gone away; it is written all the same.
             let _ = waiting.send(answer);
         }
         if self.book.applied.is_multiple_of(VACUUM_EVERY) {
             self.give_space_back();
-        }
-    }
-
-    fn usage(&self) -> Usage {
-        Usage {
-            database: self.path.parent().map_or(0, super::database_bytes),
-            pages: self.segments.total().load(Ordering::Relaxed),
         }
     }
 

@@ -199,7 +199,7 @@ async fn rows_changed_or_deleted_behind_our_back_are_noticed() {
     for (sql, of) in [
         ("UPDATE runs SET row = replace(row, 'manual', 'menual') WHERE id = 'r1'", Some("a")),
         ("UPDATE pages SET cursor = '{}' WHERE run = 'r2'", Some("eu/b")),
-        ("UPDATE intents SET key = 'k-1-9' WHERE record = 1", Some("a")),
+        ("UPDATE intents SET records = replace(records, 'k-1-1', 'k-1-9') WHERE page = 1", Some("a")),
         ("UPDATE errors SET row = replace(row, '422', '423') WHERE flow = 'eu/b'", Some("eu/b")),
         ("UPDATE vals SET value = '{\"at\":8}' WHERE space = 'mark'", Some("a")),
         ("UPDATE vals SET value = 'w' WHERE space = 'meta' AND key = 'k'", None),
