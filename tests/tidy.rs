@@ -193,7 +193,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const PROGRAMS: &[(&str, &[&str])] = &[("bin/torture/", &["playground", "value", "runtime::schedule::simulation"])];
 
 /// Settings types live with the behaviour they set.
-const HTTP: &[&str] = &["http::auth", "http::client", "http::request", "http::retry", "http::verdict"];
+const HTTP: &[&str] = &["http::auth", "http::client", "http::media", "http::request", "http::retry", "http::verdict"];
 const PAGING: &str = "runtime::export::paging";
 const SETTINGS: &[&str] = &["value", HTTP[0], HTTP[1], HTTP[2], HTTP[3], HTTP[4], "queue::limits", PAGING];
 

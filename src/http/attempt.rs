@@ -24,6 +24,8 @@ use url::Url;
 const MAX_ERROR: usize = 64 * 1024;
 /// Longest time spent on reading it.
 const ERROR_TIME: Duration = Duration::from_secs(5);
+/// How much of a body that cannot be read its message shows.
+const BEGINS: usize = 120;
 /// Most bytes of headers accepted.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -70,8 +72,8 @@ struct Landed {
 /// What an attempt is made with besides the request.
 pub(super) struct With<'a> {
     pub rules: &'a ResponseRules,
-    /// Whether the caller cannot do without JSON.
-    pub want_json: bool,
+    /// Whether the caller cannot do without the document.
+    pub want_document: bool,
     pub credential: &'a Credential,
     /// Whether a challenge may still be answered by sending again.
     pub challenges: bool,
@@ -222,13 +224,14 @@ impl Round<'_> {
             rate_limit: &client.settings.rate_limit,
             auth_failure: &client.settings.auth_failure,
             context: client.context(Context::new()),
-            want_json: self.with.want_json,
+            want_document: self.with.want_document,
+            lens: client.lens(self.request),
         };
         let status = received.status;
         let outcome = match verdict::judge(&mut received, &law) {
             Verdict::Success => {
-                let (headers, body, json) = received.into_body();
-                let answer = Answer { status, headers, body, json, url, attempts: 0 };
+                let (headers, document) = received.into_document();
+                let answer = Answer { status, headers, document, url, attempts: 0 };
                 return Attempt {
                     outcome: Outcome::Success(answer),
                     status: Some(status),
@@ -237,7 +240,7 @@ impl Round<'_> {
                     told: None,
                 };
             }
-            Verdict::Unreadable(why) => return self.ended(Outcome::Unreadable, Some(status), &why),
+            Verdict::Unreadable(why) => return self.unreadable(&received, &why),
             Verdict::Limited => Outcome::Limited(self.asked_pause(&received.headers)),
             Verdict::AuthFailed => Outcome::AuthFailed,
             Verdict::BadStatus if is_transient(status) => {
@@ -246,7 +249,7 @@ impl Round<'_> {
             Verdict::BadStatus | Verdict::Refused => Outcome::Rejected,
         };
         let raw = verdict::raw_excerpt(&received);
-        let told = note.unwrap_or_else(|| verdict::complaint(&mut received, rules));
+        let told = note.unwrap_or_else(|| verdict::complaint(&mut received, rules, &law.lens));
         let message = if told.is_empty() { "the answer says nothing more".to_owned() } else { self.clean(&told) };
         let excerpt = (told != raw && !raw.is_empty()).then(|| self.clean(&raw));
         Attempt { outcome, status: Some(status), message, excerpt, told: None }
@@ -278,6 +281,21 @@ impl Round<'_> {
             Phase::Decode => Outcome::Unreadable,
         };
         self.ended(outcome, status, &error.message)
+    }
+
+    /// A body that is not what it should be: its beginning says more than any parser. It is masked before it is cut.
+    fn unreadable(&self, received: &Received, why: &str) -> Attempt {
+        let came = self.clean(&verdict::raw_excerpt(received));
+        let begins = came.char_indices().nth(BEGINS).map_or(came.as_str(), |(end, _)| &came[..end]);
+        let more = if begins.len() < came.len() { "…" } else { "" };
+        let message = format!("{}; it begins `{begins}{more}`", self.clean(why));
+        Attempt {
+            outcome: Outcome::Unreadable,
+            status: Some(received.status),
+            message,
+            excerpt: (!came.is_empty()).then_some(came),
+            told: None,
+        }
     }
 
     fn ended(&self, outcome: Outcome, status: Option<u16>, message: &str) -> Attempt {

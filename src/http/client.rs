@@ -4,10 +4,11 @@
 use super::auth::{Auth, First, Renewal};
 use super::budget::Budget;
 use super::excerpt;
+use super::media::{Lens, MediaSettings, MediaTypes};
 use super::pauses::Pauses;
 use super::query;
 use super::redirect::place;
-use super::request::{Field, Method, RequestSpec};
+use super::request::{Field, Method, Prepared, RequestSpec};
 use super::retry::Retry;
 use super::session::{Bearing, Session};
 use super::tokens::Tokens;
@@ -56,6 +57,8 @@ pub struct ClientSettings {
     pub rate_limit: RateLimit,
     /// `[auth_failure]`
     pub auth_failure: AuthFailure,
+    /// Media types and how they are written.
+    pub media: MediaSettings,
     /// `[retry]`
     pub retry: Retry,
     /// `[ping]`
@@ -227,6 +230,21 @@ impl Client {
     /// Whether credentials may travel to a URL: on the base's origin, or where the configuration says so.
     pub(super) fn may_have_credentials(&self, url: &Url) -> bool {
         credentials_may_go(url, &self.settings.base_uri, &self.settings.allowed_origins)
+    }
+
+    /// How the answer to a request reads.
+    pub(super) fn lens(&self, request: &Prepared) -> Lens<'_> {
+        self.lens_of(request.types)
+    }
+
+    /// How answers read of which this is said.
+    pub(super) fn lens_of(&self, types: MediaTypes) -> Lens<'_> {
+        Lens { types, settings: &self.settings.media, max: self.settings.max_response }
+    }
+
+    /// Whether the configuration says what is accepted.
+    pub(super) fn accepts(&self) -> bool {
+        self.settings.headers.iter().any(|field| field.name.eq_ignore_ascii_case("accept"))
     }
 
     /// The connection's headers for one request.

@@ -176,8 +176,12 @@ impl Course<'_> {
         let mut held = held;
         let mut attempt = None;
         for round in 0..=MOST_CHALLENGES {
-            let with =
-                With { rules, want_json: false, credential: &bearing.credential, challenges: round < MOST_CHALLENGES };
+            let with = With {
+                rules,
+                want_document: false,
+                credential: &bearing.credential,
+                challenges: round < MOST_CHALLENGES,
+            };
             let answered = client.attempt(&prepared, &with).await;
             let again = matches!(answered.outcome, Outcome::Challenged);
             attempt = Some(answered);

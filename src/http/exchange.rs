@@ -12,9 +12,8 @@ use crate::observe::event::{self, FailedAttempt};
 use crate::observe::meters::RequestOutcome;
 use crate::queue::Permit;
 use crate::queue::limits::{Allowance, LevelChange, Signal};
-use crate::value::json::Json;
+use crate::value::document::Document;
 use crate::value::time::Mono;
-use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use std::fmt;
 use std::sync::Arc;
@@ -27,10 +26,8 @@ pub struct Answer {
     pub status: u16,
     /// Response headers, names in lower case.
     pub headers: HeaderMap,
-    /// The body as received (decoded).
-    pub body: Bytes,
-    /// The body as checked JSON when the caller or the rules need it; an empty body is none.
-    pub json: Option<Json>,
+    /// The body when the caller or the rules need it; an empty one is none.
+    pub document: Option<Document>,
     /// The final URL after redirects, without credentials.
     pub url: Url,
     /// Attempts it took.
@@ -56,7 +53,7 @@ pub enum FailureClass {
     Unknown,
     /// Authentication refused.
     Auth,
-    /// The answer could not be read: not JSON, too large, cut off.
+    /// The answer could not be read: not what it should be, too large, cut off.
     Unreadable,
     /// The queue closed.
     Cancelled,
@@ -138,9 +135,9 @@ impl Client {
         permit: Permit,
         request: &Prepared,
         rules: Option<&ResponseRules>,
-        want_json: bool,
+        want_document: bool,
     ) -> Result<Answer, Failure> {
-        Course::new(self, request).run(permit, rules.unwrap_or(&self.settings.response), want_json).await
+        Course::new(self, request).run(permit, rules.unwrap_or(&self.settings.response), want_document).await
     }
 }
 
@@ -150,7 +147,7 @@ impl Course<'_> {
         &mut self,
         permit: Permit,
         rules: &ResponseRules,
-        want_json: bool,
+        want_document: bool,
     ) -> Result<Answer, Failure> {
         let (client, course) = (self.client, self);
         if let Some(reason) = client.offline() {
@@ -162,7 +159,7 @@ impl Course<'_> {
             let (granted, bearing) = course.ready(permit).await?;
             let started = client.clock.mono();
             let challenges = course.challenges < MOST_CHALLENGES;
-            let with = With { rules, want_json, credential: &bearing.credential, challenges };
+            let with = With { rules, want_document, credential: &bearing.credential, challenges };
             let attempt = client.attempt(course.request, &with).await;
             course.count(&attempt, started);
             course.report(&granted, &attempt, started);

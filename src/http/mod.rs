@@ -14,6 +14,7 @@ mod excerpt;
 pub mod exchange;
 mod headers;
 pub mod login;
+pub mod media;
 mod pauses;
 pub mod ping;
 mod query;

@@ -3,6 +3,7 @@
 
 use super::client::Client;
 use super::exchange::{Course, Failure, FailureClass};
+use super::media::MediaTypes;
 use super::request::{Method, RequestSpec};
 use super::verdict::ResponseRules;
 use crate::queue::Permit;
@@ -79,5 +80,6 @@ fn usual() -> Option<RequestSpec> {
         body: None,
         timeout: None,
         response: Some(ResponseRules::default()),
+        types: MediaTypes::default(),
     })
 }

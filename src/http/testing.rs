@@ -3,6 +3,7 @@
 
 use super::auth::Auth;
 use super::client::{Client, ClientSettings, Means};
+use super::media::{MediaSettings, MediaTypes};
 use super::request::{Method, Prepared};
 use super::retry::Retry;
 use super::tokens::{MemoryTokens, Tokens, WhenRefused};
@@ -143,6 +144,7 @@ pub(super) fn settings(base: &str) -> ClientSettings {
             remaining_header: None,
             reset_header: None,
         },
+        media: MediaSettings::default(),
         auth_failure: AuthFailure { rule: None, count_401: true },
         retry: Retry {
             max_attempts: NonZeroU32::new(4).unwrap(),
@@ -235,6 +237,7 @@ pub(super) fn request(method: Method, url: &str) -> Prepared {
         timeout: None,
         safe: false,
         keyed: false,
+        types: MediaTypes::default(),
         repeat: None,
     }
 }

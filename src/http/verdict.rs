@@ -1,12 +1,13 @@
 //! What an answer means: FORMAT.md's order of judgement over the one rule matcher.
 
+use super::media::Lens;
 use crate::value::context::{Context, Root, Slot};
+use crate::value::document::{BodyPath, Document};
 use crate::value::issue::EvalError;
-use crate::value::json::{Json, JsonError, JsonRef, Kind};
-use crate::value::path::{Path, Selection};
+use crate::value::json::{JsonRef, Kind};
+use crate::value::path::Selection;
 use crate::value::rule::{Judged, Rule};
-use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub struct ResponseRules {
     /// `failure`
     pub failure: Option<Rule>,
     /// `error_path`
-    pub error_path: Option<Path>,
+    pub error_path: Option<BodyPath>,
 }
 
 /// `[rate_limit]`
@@ -73,8 +74,10 @@ pub(super) struct Law<'a> {
     pub auth_failure: &'a AuthFailure,
     /// What conditions (`when`) may see besides `response`.
     pub context: Context<'a>,
-    /// Whether the caller cannot do without JSON.
-    pub want_json: bool,
+    /// Whether the caller cannot do without the document.
+    pub want_document: bool,
+    /// How the body reads.
+    pub lens: Lens<'a>,
 }
 
 /// What an answer means.
@@ -106,8 +109,10 @@ enum Body {
     Raw(Vec<u8>),
     /// Nothing but white space.
     Empty,
-    Json(Json),
-    Other(Vec<u8>, JsonError),
+    /// A document, and the text it was made of where it is not its own.
+    Document(Document, Option<Vec<u8>>),
+    /// Something else than it was said or expected to be, and what is to say about that.
+    Other(Vec<u8>, String),
 }
 
 impl Received {
@@ -116,12 +121,11 @@ impl Received {
         Self { status, headers, body }
     }
 
-    /// Takes the answer apart: body, and the body as JSON when somebody looked and it is some.
-    pub(super) fn into_body(self) -> (HeaderMap, Bytes, Option<Json>) {
+    /// Takes the answer apart: headers, and the document when somebody looked and there is one.
+    pub(super) fn into_document(self) -> (HeaderMap, Option<Document>) {
         match self.body {
-            Body::Empty => (self.headers, Bytes::new(), None),
-            Body::Raw(raw) | Body::Other(raw, _) => (self.headers, raw.into(), None),
-            Body::Json(json) => (self.headers, json.bytes(), Some(json)),
+            Body::Document(document, _) => (self.headers, Some(document)),
+            Body::Empty | Body::Raw(_) | Body::Other(..) => (self.headers, None),
         }
     }
 
@@ -129,37 +133,38 @@ impl Received {
         matches!(self.status, 200..=299)
     }
 
-    /// Parses the body unless that has been done.
-    fn look(&mut self) {
+    /// Reads the body unless that has been done.
+    fn look(&mut self, lens: &Lens<'_>) {
         self.body = match std::mem::replace(&mut self.body, Body::Empty) {
-            Body::Raw(raw) => match Json::parse_or_return(raw) {
-                Ok(json) => Body::Json(json),
-                Err((error, raw)) => Body::Other(raw, error),
+            Body::Raw(raw) => match lens.read(self.is_good(), &self.headers, raw) {
+                Ok((document, raw)) => Body::Document(document, raw),
+                Err(unread) => Body::Other(unread.body, unread.why),
             },
             seen => seen,
         };
     }
 
-    /// The body as JSON if it has been looked at and is some.
-    fn json(&self) -> Option<JsonRef<'_>> {
+    /// The document if the body has been looked at and is one.
+    fn document(&self) -> Option<&Document> {
         match &self.body {
-            Body::Json(json) => Some(json.as_ref()),
+            Body::Document(document, _) => Some(document),
             _ => None,
         }
     }
 
-    /// Fails when the body has been looked at and is something else than JSON.
-    fn must_be_json(&self) -> Result<(), String> {
-        let Body::Other(_, error) = &self.body else { return Ok(()) };
-        let kind = self.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no content type");
-        Err(format!("the answer is not JSON ({kind}): {error}"))
+    /// Fails when the body has been looked at and is something else than it should be.
+    fn must_be_readable(&self) -> Result<(), String> {
+        match &self.body {
+            Body::Other(_, why) => Err(why.clone()),
+            _ => Ok(()),
+        }
     }
 
     fn bytes(&self) -> &[u8] {
         match &self.body {
             Body::Empty => &[],
-            Body::Raw(raw) | Body::Other(raw, _) => raw,
-            Body::Json(json) => json.text().as_bytes(),
+            Body::Raw(raw) | Body::Other(raw, _) | Body::Document(_, Some(raw)) => raw,
+            Body::Document(document, None) => document.text().as_bytes(),
         }
     }
 }
@@ -190,9 +195,9 @@ fn decide(received: &mut Received, law: &Law<'_>) -> Result<Verdict, String> {
     if !good {
         return Ok(Verdict::BadStatus);
     }
-    if law.want_json {
-        received.look();
-        received.must_be_json()?;
+    if law.want_document {
+        received.look(&law.lens);
+        received.must_be_readable()?;
     }
     Ok(Verdict::Success)
 }
@@ -214,7 +219,7 @@ fn decides(rule: Option<&Rule>, received: &mut Received, law: &Law<'_>, place: &
     let held = holds(rule, received, law, place)?;
     let looked = rule.is_some_and(|r| r.path.is_some() && names_status(r, received.status));
     if looked && received.is_good() {
-        received.must_be_json()?;
+        received.must_be_readable()?;
     }
     Ok(held)
 }
@@ -226,17 +231,17 @@ fn names_status(rule: &Rule, status: u16) -> bool {
 fn holds(rule: Option<&Rule>, received: &mut Received, law: &Law<'_>, place: &str) -> Result<bool, String> {
     let Some(rule) = rule.filter(|rule| names_status(rule, received.status)) else { return Ok(false) };
     if rule.path.is_some() || rule.when.is_some() {
-        received.look();
+        received.look(&law.lens);
     }
-    let json = received.json();
-    if rule.path.is_some() && json.is_none() {
+    let document = received.document();
+    if rule.path.is_some() && document.is_none() {
         return Ok(false);
     }
     let text = if rule.text.is_some() { String::from_utf8_lossy(received.bytes()) } else { Cow::Borrowed("") };
-    let body = json.map_or(Slot::None, Slot::Json);
+    let body = document.map_or(Slot::None, |document| Slot::Json(document.view()));
     let response = [("status", Slot::Number(received.status.into())), ("body", body)];
     let context = law.context.with(Root::Response, Slot::Map(&response));
-    rule.matches(Judged { status: received.status, json, text: &text }, &context)
+    rule.matches(Judged { status: received.status, body: document, text: &text }, &context)
         .or_else(|error| if error.is_missing() { Ok(false) } else { Err(error) })
         .map_err(|error: EvalError| format!("{place}: {error}"))
 }
@@ -249,10 +254,10 @@ pub(super) fn may_succeed(rules: &ResponseRules, status: u16) -> bool {
 
 /// What the server says about its refusal: `error_path`'s text, else the body as it is. Raw and long: it still has
 /// to pass the redactor and be cut.
-pub(super) fn complaint(received: &mut Received, rules: &ResponseRules) -> String {
+pub(super) fn complaint(received: &mut Received, rules: &ResponseRules, lens: &Lens<'_>) -> String {
     if let Some(path) = &rules.error_path {
-        received.look();
-        if let Some(told) = received.json().and_then(|json| told(path, json)) {
+        received.look(lens);
+        if let Some(told) = received.document().and_then(|document| told(path, document)) {
             return told;
         }
     }
@@ -265,9 +270,9 @@ pub(super) fn raw_excerpt(received: &Received) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(super::excerpt::READ)]).trim().to_owned()
 }
 
-fn told(path: &Path, json: JsonRef<'_>) -> Option<String> {
+fn told(path: &BodyPath, document: &Document) -> Option<String> {
     let text = |found: JsonRef<'_>| (found.kind() != Kind::Null).then(|| found.compare_text().into_owned());
-    match path.select(json).ok()? {
+    match document.select(path).ok()?.selection() {
         Selection::Missing => None,
         Selection::One(found) => text(found),
         Selection::Many(found) => Some(found.into_iter().filter_map(text).collect::<Vec<_>>().join("; ")),

@@ -2,9 +2,9 @@
 
 use crate::http::request::RequestSpec;
 use crate::runtime::export::paging::Paging;
+use crate::value::document::BodyPath;
 use crate::value::expression::Expression;
 use crate::value::id::ConnectionId;
-use crate::value::path::Path;
 use crate::value::template::Template;
 use crate::value::tree::Tree;
 
@@ -16,7 +16,7 @@ pub struct Export {
     /// The request of each page.
     pub request: RequestSpec,
     /// `records`; none = the body.
-    pub records: Option<Path>,
+    pub records: Option<BodyPath>,
     /// `records_optional`: an absent path is an empty page, not an error.
     pub records_optional: bool,
     /// `limit`

@@ -1,8 +1,8 @@
 //! Where records go.
 
 use crate::http::request::RequestSpec;
+use crate::value::document::BodyPath;
 use crate::value::id::ConnectionId;
-use crate::value::path::Path;
 use crate::value::template::Template;
 use std::num::NonZeroU32;
 
@@ -46,7 +46,7 @@ pub struct Check {
     /// The request.
     pub request: RequestSpec,
     /// `records`; none = the body.
-    pub records: Option<Path>,
+    pub records: Option<BodyPath>,
 }
 
 impl Import {

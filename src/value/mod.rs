@@ -3,6 +3,7 @@
 //! A configuration text becomes one of these once, at load; at run time they only evaluate.
 
 pub mod context;
+pub mod document;
 pub mod expression;
 pub mod id;
 pub mod issue;
@@ -15,3 +16,4 @@ pub mod template;
 pub mod time;
 pub mod tree;
 pub mod uri;
+pub mod xml;

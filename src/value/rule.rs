@@ -1,10 +1,11 @@
 //! The one matcher of FORMAT.md section 0, used by response, rate limit, auth failure and paging stops.
 
 use super::context::Context;
+use super::document::{BodyPath, Document};
 use super::expression::Expression;
 use super::issue::EvalError;
 use super::json::JsonRef;
-use super::path::{Path, Selection};
+use super::path::Selection;
 
 /// `{ status, path, values, text, when }`; all given tests must hold.
 #[derive(Debug, Clone, Default)]
@@ -12,7 +13,7 @@ pub struct Rule {
     /// Accepted statuses; empty = any.
     pub status: Vec<StatusRange>,
     /// Where to look in the body.
-    pub path: Option<Path>,
+    pub path: Option<BodyPath>,
     /// Accepted values as exact text; empty with a path = present and truthy.
     pub values: Vec<String>,
     /// Must occur in the body text.
@@ -59,8 +60,8 @@ impl StatusRange {
 pub struct Judged<'a> {
     /// The response status.
     pub status: u16,
-    /// The body when it is JSON.
-    pub json: Option<JsonRef<'a>>,
+    /// The body when it could be read.
+    pub body: Option<&'a Document>,
     /// The body as text (lossless when UTF-8).
     pub text: &'a str,
 }
@@ -86,8 +87,12 @@ impl Rule {
 
     fn path_holds(&self, answer: Judged<'_>) -> Result<bool, EvalError> {
         let Some(path) = &self.path else { return Ok(true) };
-        let Some(json) = answer.json else { return Ok(false) };
-        Ok(match path.select(json)? {
+        let Some(body) = answer.body else { return Ok(false) };
+        let found = match body.select(path) {
+            Err(error) if error.is_missing() => return Ok(false),
+            found => found?,
+        };
+        Ok(match found.selection() {
             Selection::Missing => false,
             Selection::One(value) if self.values.is_empty() => value.is_truthy(),
             Selection::Many(values) if self.values.is_empty() => values.iter().any(|value| value.is_truthy()),
@@ -118,15 +123,15 @@ mod tests {
     use crate::value::json::Json;
 
     fn matches(rule: &Rule, status: u16, body: &str) -> bool {
-        let json = Json::parse(body).ok();
-        let answer = Judged { status, json: json.as_ref().map(Json::as_ref), text: body };
+        let document = Json::parse(body).ok().map(Document::from);
+        let answer = Judged { status, body: document.as_ref(), text: body };
         rule.matches(answer, &Context::new()).unwrap()
     }
 
     fn rule(status: &[&str], path: Option<&str>, values: &[&str], text: Option<&str>) -> Rule {
         Rule {
             status: status.iter().map(|text| StatusRange::parse(text).unwrap()).collect(),
-            path: path.map(|text| Path::compile(text).unwrap()),
+            path: path.map(|text| BodyPath::compile(text).unwrap()),
             values: values.iter().map(ToString::to_string).collect(),
             text: text.map(str::to_owned),
             when: None,

@@ -3,6 +3,7 @@
 use super::file::Finding;
 use super::scope::Scope;
 use super::value::Value;
+use crate::value::document::BodyPath;
 use crate::value::expression::Expression;
 use crate::value::path::Path;
 use crate::value::template::{Place, Template};
@@ -44,6 +45,12 @@ impl Value<'_> {
     pub(in crate::config) fn path(&self) -> Option<Path> {
         let text = self.string()?;
         Path::compile(text).map_err(|issues| self.report_issues("bad-path", 0, issues)).ok()
+    }
+
+    /// A path into an answer.
+    pub(in crate::config) fn body_path(&self) -> Option<BodyPath> {
+        let text = self.string()?;
+        BodyPath::compile(text).map_err(|issues| self.report_issues("bad-path", 0, issues)).ok()
     }
 
     /// The expression that begins `shift` bytes into the string.

@@ -5,6 +5,7 @@ use super::file::Finding;
 use super::scope::Scope;
 use super::table::Table;
 use super::value::Value;
+use crate::http::media::{MediaType, MediaTypes};
 use crate::http::request::{BodySpec, Field, Method, RequestSpec};
 use crate::value::template::{Place, Template};
 use crate::value::tree::Tree;
@@ -19,8 +20,25 @@ pub(super) const METHODS: &[(&str, Method)] = &[
     ("PATCH", Method::Patch),
     ("DELETE", Method::Delete),
 ];
-/// Media types of the format; only the first is built.
-const OTHER_MEDIA: &[&str] = &["xml", "csv", "form", "text", "ndjson", "multipart", "binary"];
+/// Media types that are not built yet.
+pub(super) const OTHER_MEDIA: &[&str] = &["xml", "binary"];
+/// Those a request can be written in.
+const MEDIA: &[(&str, MediaType)] = &[
+    ("json", MediaType::Json),
+    ("ndjson", MediaType::Ndjson),
+    ("csv", MediaType::Csv),
+    ("form", MediaType::Form),
+    ("multipart", MediaType::Multipart),
+    ("text", MediaType::Text),
+];
+/// Those an answer can be read in.
+pub(super) const ANSWERS: &[(&str, MediaType)] = &[
+    ("json", MediaType::Json),
+    ("ndjson", MediaType::Ndjson),
+    ("csv", MediaType::Csv),
+    ("form", MediaType::Form),
+    ("text", MediaType::Text),
+];
 /// Headers that belong to the connection itself.
 const RESERVED: &[&str] =
     &["host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"];
@@ -41,10 +59,11 @@ impl Table<'_> {
         };
         let headers = self.fields("headers", scopes.head);
         let query = self.fields("query", scopes.head);
-        let body = self.given("body", |value| value.body(scopes.body));
+        let types = self.media_types();
+        let media = types.over(scopes.body.media_types()).of_request();
+        let body = self.given("body", |value| value.body(media, scopes.body));
         let timeout = self.positive_duration("timeout");
         let response = self.take("response").and_then(|value| value.response(scopes.body));
-        self.media_types();
         self.not_yet(&["on"]);
         Some(RequestSpec {
             method: given.ok()?.unwrap_or(method),
@@ -54,15 +73,19 @@ impl Table<'_> {
             body: body.ok()?,
             timeout,
             response,
+            types,
         })
     }
 
-    /// `media_type` and its two siblings: `json` so far.
-    pub(in crate::config) fn media_types(&self) {
-        for name in ["media_type", "success_media_type", "error_media_type"] {
-            if let Some(value) = self.take(name) {
-                let _known = value.word(&[("json", ())], OTHER_MEDIA);
-            }
+    /// `media_type` and its two siblings.
+    pub(in crate::config) fn media_types(&self) -> MediaTypes {
+        let word = |name, words: &[(&'static str, MediaType)]| {
+            self.take(name).and_then(|value: Value<'_>| value.word(words, OTHER_MEDIA))
+        };
+        MediaTypes {
+            request: word("media_type", MEDIA),
+            success: word("success_media_type", ANSWERS),
+            error: word("error_media_type", ANSWERS),
         }
     }
 
@@ -126,14 +149,20 @@ impl Value<'_> {
         }
     }
 
-    /// A body: a tree, or text that must be JSON once filled in.
-    fn body(&self, scope: &Scope<'_>) -> Option<BodySpec> {
+    /// A body: a tree, or text in the request's media type.
+    fn body(&self, media: MediaType, scope: &Scope<'_>) -> Option<BodySpec> {
         let Some(text) = self.raw_str() else { return self.tree(scope).map(BodySpec::Tree) };
         if text.starts_with('=') || super::leaf::looks_like_path(text) {
             return self.tree(scope).map(BodySpec::Tree);
         }
-        let template: Template = self.text(Place::Json, scope)?;
-        if let Some(constant) = template.as_constant()
+        if media == MediaType::Multipart {
+            let finding = Finding::error("bad-body", "a multipart body is a table of its parts");
+            self.report(finding.help("write `[….body]` with a key for each field"));
+            return None;
+        }
+        let template: Template = self.text(media.place(), scope)?;
+        if media == MediaType::Json
+            && let Some(constant) = template.as_constant()
             && let Err(error) = crate::value::json::Json::parse(bytes::Bytes::copy_from_slice(constant.as_bytes()))
         {
             let finding = Finding::error("bad-body", format!("this body is no JSON: {error}"));

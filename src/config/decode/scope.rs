@@ -3,6 +3,7 @@
 use super::file::Finding;
 use super::value::Value;
 use crate::config::suggest;
+use crate::http::media::MediaTypes;
 use crate::value::context::{Context, Reference, Root, Slot};
 use crate::value::json::Json;
 use crate::value::template::Place;
@@ -16,13 +17,21 @@ pub(in crate::config) struct Facts {
     pub(in crate::config) secrets: Vec<String>,
     /// The values of `[vars]` as one object.
     pub(in crate::config) values: Json,
+    /// What a connection says of media types.
+    pub(in crate::config) types: MediaTypes,
     /// False when the file could not be read far enough to know its names.
     pub(in crate::config) complete: bool,
 }
 
 impl Facts {
     pub(in crate::config) fn unknown() -> Self {
-        Self { vars: Vec::new(), secrets: Vec::new(), values: Json::trusted("{}"), complete: false }
+        Self {
+            vars: Vec::new(),
+            secrets: Vec::new(),
+            values: Json::trusted("{}"),
+            types: MediaTypes::default(),
+            complete: false,
+        }
     }
     pub(in crate::config) fn empty() -> Self {
         Self { complete: true, ..Self::unknown() }
@@ -64,6 +73,11 @@ impl<'a> Scope<'a> {
         let mut more = self.clone();
         more.roots.extend(roots.iter().filter(|root| !self.roots.contains(root)));
         more
+    }
+
+    /// What the connection says of media types.
+    pub(super) fn media_types(&self) -> MediaTypes {
+        self.connection.map(|facts| facts.types).unwrap_or_default()
     }
 
     /// For trees that stand elsewhere: a header, say.

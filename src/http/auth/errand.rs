@@ -1,6 +1,7 @@
 //! A request that fetches a credential: refresh, token request, login. It carries only its own keys, never those of the
 //! connection, and goes where the configuration says, listed origin or not.
 
+use crate::http::media::MediaTypes;
 use crate::http::request::{Field, Method};
 use crate::http::transport::WireRequest;
 use crate::http::{headers, query};
@@ -79,6 +80,8 @@ pub struct Errand {
     pub body: Option<ErrandBody>,
     /// `media_type`
     pub media: Media,
+    /// `success_media_type` and `error_media_type`
+    pub types: MediaTypes,
     /// `timeout`, over the connection's.
     pub timeout: Option<Duration>,
 }

@@ -1,7 +1,7 @@
 //! `refresh` under a method: the request that renews a token, and how its answer reads.
 
 use super::errand::Errand;
-use crate::value::path::Path;
+use crate::value::document::BodyPath;
 use crate::value::rule::Rule;
 use crate::value::template::Template;
 use std::time::Duration;
@@ -21,11 +21,11 @@ pub struct Refresh {
 #[derive(Debug, Clone)]
 pub struct TokenPaths {
     /// `token_path`
-    pub token: Path,
+    pub token: BodyPath,
     /// `refresh_token_path`
-    pub refresh_token: Path,
+    pub refresh_token: BodyPath,
     /// `expires_in_path`, in seconds.
-    pub expires_in: Path,
+    pub expires_in: BodyPath,
     /// `expires_in`: the life when the answer tells none.
     pub life: Option<Duration>,
     /// `rejected`: the refresh token is worth nothing any more.

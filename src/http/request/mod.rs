@@ -7,6 +7,7 @@ pub use field::Field;
 pub use prepared::Prepared;
 
 use super::client::Client;
+use super::media::{Encoded, MediaSettings, MediaType, MediaTypes};
 use super::verdict::ResponseRules;
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
@@ -14,8 +15,8 @@ use crate::value::json::Json;
 use crate::value::template::Template;
 use crate::value::tree::{Tree, Written};
 use crate::value::uri::UriTemplate;
-use bytes::Bytes;
 use field::names_secret;
+use reqwest::header::{ACCEPT, HeaderValue};
 use std::time::Duration;
 
 /// The methods FORMAT.md allows.
@@ -65,6 +66,8 @@ pub struct RequestSpec {
     pub timeout: Option<Duration>,
     /// `response`, over the connection's.
     pub response: Option<ResponseRules>,
+    /// `media_type` and its siblings, over the connection's.
+    pub types: MediaTypes,
 }
 
 /// `body`
@@ -72,7 +75,7 @@ pub struct RequestSpec {
 pub enum BodySpec {
     /// A value tree.
     Tree(Tree),
-    /// Text that must parse as JSON once rendered.
+    /// Text in the request's media type.
     Text(Template),
 }
 
@@ -81,7 +84,9 @@ impl RequestSpec {
     pub fn prepare(&self, ctx: &Context<'_>, client: &Client) -> Result<Prepared, EvalError> {
         let mut prepared = self.prepare_head(ctx, client)?;
         if let Some(body) = &self.body {
-            prepared.body = body.render(ctx).map_err(|error| error.at("body"))?;
+            let (media, settings) = (prepared.types.of_request(), &client.settings().media);
+            let body = body.render(ctx, media, settings).map_err(|error| error.at("body"))?;
+            body.into_iter().for_each(|body| prepared.carry(body));
         }
         Ok(prepared)
     }
@@ -105,7 +110,12 @@ impl RequestSpec {
         for field in &self.headers {
             field.write_header(ctx, &mut headers)?;
         }
+        let types = self.types.over(settings.media.types);
+        if let Some(media) = types.success.filter(|_| !self.accepts() && !client.accepts()) {
+            headers.insert(ACCEPT, HeaderValue::from_static(media.accept()));
+        }
         Ok(Prepared {
+            types,
             method: self.method,
             body: None,
             url,
@@ -119,6 +129,13 @@ impl RequestSpec {
     }
 }
 
+impl RequestSpec {
+    /// Whether it says itself what it accepts.
+    fn accepts(&self) -> bool {
+        self.headers.iter().any(|field| field.name.eq_ignore_ascii_case("accept"))
+    }
+}
+
 impl BodySpec {
     fn is_secret(&self) -> bool {
         match self {
@@ -127,18 +144,27 @@ impl BodySpec {
         }
     }
 
-    fn render(&self, ctx: &Context<'_>) -> Result<Option<Bytes>, EvalError> {
+    fn render(
+        &self,
+        ctx: &Context<'_>,
+        media: MediaType,
+        settings: &MediaSettings,
+    ) -> Result<Option<Encoded>, EvalError> {
         match self {
             Self::Tree(tree) => {
                 let mut out = Vec::with_capacity(256);
-                Ok((tree.write(ctx, &mut out)? == Written::Value).then(|| out.into()))
+                if tree.write(ctx, &mut out)? == Written::Absent {
+                    return Ok(None);
+                }
+                if media == MediaType::Json {
+                    return Ok(Some(Encoded::new(out, "application/json")));
+                }
+                media.write(Json::trusted(out), settings).map(Some)
             }
             Self::Text(template) => {
                 let mut text = String::new();
                 template.render(ctx, &mut text)?;
-                let json = Json::parse(text)
-                    .map_err(|error| EvalError::Refused(format!("the rendered text is not JSON: {error}")))?;
-                Ok(Some(json.bytes()))
+                media.write_text(text).map(Some)
             }
         }
     }

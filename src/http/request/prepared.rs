@@ -1,12 +1,13 @@
 //! A rendered request and what paging and imports may still change about it.
 
 use super::Method;
+use crate::http::media::{Encoded, MediaSettings, MediaType, MediaTypes, form};
 use crate::http::{headers, query};
 use crate::value::issue::EvalError;
-use crate::value::json::{JsonRef, Kind, write_string};
+use crate::value::json::{Json, JsonRef, Kind, write_string};
 use crate::value::uri::same_origin;
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use std::time::Duration;
 use url::Url;
 
@@ -25,7 +26,7 @@ pub struct Prepared {
     pub(in crate::http) headers: HeaderMap,
     /// The step's query parameters made of secrets; they join the URL as it leaves.
     pub(in crate::http) secret_query: Vec<(String, String)>,
-    /// The body, JSON.
+    /// The body as it leaves.
     pub body: Option<Bytes>,
     /// Overrides the connection's.
     pub timeout: Option<Duration>,
@@ -33,6 +34,8 @@ pub struct Prepared {
     pub safe: bool,
     /// An idempotency key travels with it: the server knows a repetition.
     pub keyed: bool,
+    /// What its body is, and what is said about its answers.
+    pub(in crate::http) types: MediaTypes,
     /// What the import says of repetition (`unknown_outcome`), over what method and key say.
     pub repeat: Option<bool>,
 }
@@ -46,6 +49,21 @@ impl Prepared {
     /// Whether the server may have done something by it.
     pub fn is_write(&self) -> bool {
         !self.safe && !matches!(self.method, Method::Get | Method::Head)
+    }
+
+    /// Takes a body along, and says what it is unless the configuration does.
+    pub fn carry(&mut self, body: Encoded) {
+        if !self.headers.contains_key(CONTENT_TYPE) || self.types.of_request() == MediaType::Multipart {
+            self.headers.insert(CONTENT_TYPE, body.content_type);
+        }
+        self.body = Some(body.bytes);
+    }
+
+    /// Takes a list of records, or one, written as JSON, in the request's media type.
+    pub fn carry_value(&mut self, value: Vec<u8>, settings: &MediaSettings) -> Result<(), EvalError> {
+        let body = self.types.of_request().write(Json::trusted(value), settings)?;
+        self.carry(body);
+        Ok(())
     }
 
     /// The URL, without credentials.
@@ -77,6 +95,11 @@ impl Prepared {
     /// Sets a field of the JSON body, given as a dotted path whose objects are created when missing. Text of digits
     /// is written as a number.
     pub fn set_body_field(&mut self, path: &str, text: &str) -> Result<(), EvalError> {
+        if self.types.of_request() == MediaType::Form {
+            let members = members(path)?;
+            self.body = Some(form::set(self.body.as_deref().unwrap_or_default(), &members, text).into());
+            return Ok(());
+        }
         let mut json = Vec::new();
         if is_whole_number(text) {
             json.extend_from_slice(text.as_bytes());
@@ -88,9 +111,10 @@ impl Prepared {
 
     /// As `set_body_field`, with a JSON value as it stands.
     pub fn set_body_value(&mut self, path: &str, json: &str) -> Result<(), EvalError> {
-        let members: Vec<&str> = path.split('.').collect();
-        if members.len() > MAX_FIELD_DEPTH || members.iter().any(|member| member.is_empty()) {
-            return Err(EvalError::Refused(format!("body field `{path}`: no dotted path of at most 16 names")));
+        let members = members(path)?;
+        let media = self.types.of_request();
+        if media != MediaType::Json {
+            return Err(EvalError::Refused(format!("body field `{path}`: the body is {}, not JSON", media.name())));
         }
         let body = match self.body.as_deref() {
             Some(bytes) => std::str::from_utf8(bytes).map_err(|_| EvalError::Type("body: is not UTF-8".to_owned()))?,
@@ -107,6 +131,14 @@ impl Prepared {
     pub fn header_pairs(&self) -> Vec<(String, String)> {
         headers::shown(&self.headers)
     }
+}
+
+fn members(path: &str) -> Result<Vec<&str>, EvalError> {
+    let members: Vec<&str> = path.split('.').collect();
+    if members.len() > MAX_FIELD_DEPTH || members.iter().any(|member| member.is_empty()) {
+        return Err(EvalError::Refused(format!("body field `{path}`: no dotted path of at most 16 names")));
+    }
+    Ok(members)
 }
 
 fn is_whole_number(text: &str) -> bool {

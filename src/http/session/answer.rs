@@ -1,16 +1,17 @@
 //! The answer to a token request. Nothing of a good one is ever shown: it holds tokens nobody knows to hide yet.
 
 use crate::http::auth::TokenPaths;
+use crate::http::media::Lens;
 use crate::http::retry::is_transient;
 use crate::http::transport::WireAnswer;
 use crate::value::context::Context;
-use crate::value::json::{Json, JsonRef, Kind};
-use crate::value::path::{Path, Selection};
+use crate::value::document::{BodyPath, Document};
+use crate::value::json::{JsonRef, Kind};
+use crate::value::path::Selection;
 use crate::value::rule::Judged;
 use crate::value::secret::Secret;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::header::{HeaderMap, LOCATION};
 use std::time::Duration;
-use url::form_urlencoded;
 
 /// Longest life believed.
 const FOREVER: Duration = Duration::from_hours(24 * 366 * 10);
@@ -66,28 +67,22 @@ impl Answered {
         Some(Denied::new(message, true))
     }
 
-    /// The body as JSON; a form is read as an object of texts.
-    fn json(&self) -> Option<Json> {
-        let form = self
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
-        if form {
-            let object: serde_json::Map<_, _> =
-                form_urlencoded::parse(&self.body).map(|(n, v)| (n.into_owned(), v.into_owned().into())).collect();
-            return Some(Json::from_value(&object.into()));
-        }
-        Json::parse(self.body.clone()).ok()
+    /// The body, or what it is not. Of what it is instead nothing is said: it may hold tokens.
+    fn document(&self, lens: &Lens<'_>) -> Result<Document, &'static str> {
+        let good = matches!(self.status, 200..=299);
+        let read = lens.read(good, &self.headers, self.body.clone());
+        read.map(|(document, _)| document).map_err(|unread| unread.expected)
     }
 
     /// The tokens in it, or why there are none.
-    pub(super) fn read(&self, paths: &TokenPaths, ctx: &Context<'_>) -> Result<Granted, Denied> {
-        let json = self.json();
-        let json = json.as_ref().map(Json::as_ref);
+    pub(super) fn read(&self, paths: &TokenPaths, lens: &Lens<'_>, ctx: &Context<'_>) -> Result<Granted, Denied> {
+        let document = self.document(lens);
+        let body = document.as_ref().ok();
+        let json = body.map(Document::view);
         let word = json.and_then(|json| text(json.get("error")?)).unwrap_or_default();
         let rejected = paths.rejected.as_ref().is_some_and(|rule| {
             let text = String::from_utf8_lossy(&self.body);
-            rule.matches(Judged { status: self.status, json, text: &text }, ctx).unwrap_or(false)
+            rule.matches(Judged { status: self.status, body, text: &text }, ctx).unwrap_or(false)
         });
         let login = rejected || word == "invalid_grant";
         if login || !matches!(self.status, 200..=299) {
@@ -98,22 +93,23 @@ impl Answered {
             let refused = login || !passing;
             return Err(Denied { message: self.complaint(json), refused, login });
         }
-        let Some(json) = json else {
-            return Err(Denied::new(format!("{}: the answer is not JSON", self.status), false));
+        let body = match &document {
+            Ok(document) => document,
+            Err(expected) => return Err(Denied::new(format!("{}: the answer is not {expected}", self.status), false)),
         };
-        let token = pick(&paths.token, json).filter(|token| !token.is_empty());
+        let token = pick(&paths.token, body).filter(|token| !token.is_empty());
         let Some(token) = token else {
             let message = match word.as_str() {
                 "" => format!("{}: the answer holds no token at `{}`", self.status, paths.token.source()),
-                _ => self.complaint(Some(json)),
+                _ => self.complaint(json),
             };
             return Err(Denied::new(message, !PASSING.contains(&word.as_str())));
         };
         if token.len() > LONGEST {
             return Err(Denied::new(format!("{}: the token is longer than {LONGEST} bytes", self.status), true));
         }
-        let refresh_token = pick(&paths.refresh_token, json).filter(|token| !token.is_empty()).map(Secret::new);
-        let life = pick(&paths.expires_in, json).and_then(|text| seconds(&text)).or(paths.life);
+        let refresh_token = pick(&paths.refresh_token, body).filter(|token| !token.is_empty()).map(Secret::new);
+        let life = pick(&paths.expires_in, body).and_then(|text| seconds(&text)).or(paths.life);
         Ok(Granted { token: Secret::new(token), refresh_token, life })
     }
 
@@ -137,8 +133,8 @@ fn text(json: JsonRef<'_>) -> Option<String> {
     matches!(json.kind(), Kind::Text | Kind::Number | Kind::Bool).then(|| json.compare_text().into_owned())
 }
 
-fn pick(path: &Path, json: JsonRef<'_>) -> Option<String> {
-    match path.select(json).ok()? {
+fn pick(path: &BodyPath, body: &Document) -> Option<String> {
+    match body.select(path).ok()?.selection() {
         Selection::Missing => None,
         Selection::One(found) => text(found),
         Selection::Many(found) => found.into_iter().find_map(text),

@@ -33,7 +33,12 @@ impl Client {
         let mut received = Received::new(status, answered.headers, answered.body);
         if !login.accepts(status) || !self.is_good_login(login, &mut received) {
             let told = redirect.map_or_else(
-                || format!("{status}: {}", verdict::complaint(&mut received, &login.response)),
+                || {
+                    format!(
+                        "{status}: {}",
+                        verdict::complaint(&mut received, &login.response, &self.lens_of(login.errand.types))
+                    )
+                },
                 |denied| denied.message,
             );
             return Err(failed(told, true));
@@ -59,7 +64,8 @@ impl Client {
             rate_limit: &rate_limit,
             auth_failure: &AuthFailure { rule: None, count_401: false },
             context: self.context(Context::new()),
-            want_json: false,
+            want_document: false,
+            lens: self.lens_of(login.errand.types),
         };
         let verdict = verdict::judge(received, &law);
         let ruled = login.response.success.is_some();

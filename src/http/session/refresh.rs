@@ -34,6 +34,6 @@ impl Client {
         });
         let wire = wire.map_err(|error| unusable(&error))?;
         let answered = self.errand(wire, refresh.errand.timeout, sent).await?;
-        self.read(&answered, &refresh.answer)
+        self.read(&answered, &refresh.errand, &refresh.answer)
     }
 }

@@ -4,7 +4,7 @@
 use super::answer::{Answered, Denied, Granted};
 use super::offline::wait;
 use super::{Bearing, HeldTokens, Renewing, Trouble};
-use crate::http::auth::{Asking, Grant, OAuth2, Renewal};
+use crate::http::auth::{Asking, Errand, Grant, OAuth2, Renewal, TokenPaths};
 use crate::http::body::{self, BodyError};
 use crate::http::client::Client;
 use crate::http::retry_after;
@@ -254,7 +254,7 @@ impl Client {
         let base = &self.settings.base_uri;
         let wire = self.with_auth(&tokens, |ctx| oauth2.request(ctx, base, asking));
         let answered = self.errand(wire.map_err(|error| unusable(&error))?, oauth2.errand.timeout, sent).await?;
-        self.read(&answered, &oauth2.answer)
+        self.read(&answered, &oauth2.errand, &oauth2.answer)
     }
 
     /// Asks with what a person's login brought, and keeps the tokens. When the access token ends, if that is said.
@@ -292,9 +292,9 @@ impl Client {
         }
     }
 
-    pub(super) fn read(&self, answered: &Answered, paths: &crate::http::auth::TokenPaths) -> Result<Granted, Failed> {
+    pub(super) fn read(&self, answered: &Answered, errand: &Errand, paths: &TokenPaths) -> Result<Granted, Failed> {
         let ctx = self.context(Context::new());
-        answered.read(paths, &ctx).map_err(|denied| {
+        answered.read(paths, &self.lens_of(errand.types), &ctx).map_err(|denied| {
             let asked = retry_after::asked(&answered.headers, &self.settings.rate_limit, self.clock.utc());
             Failed { denied, asked }
         })

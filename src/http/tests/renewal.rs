@@ -3,14 +3,15 @@
 use crate::http::auth::{Auth, Errand, Location, Media, Refresh, Token, TokenPaths};
 use crate::http::client::{Client, ClientSettings, Means};
 use crate::http::exchange::FailureClass;
+use crate::http::media::MediaTypes;
 use crate::http::request::Method;
 use crate::http::testing::{Bench, Play, answer, request, settings};
 use crate::http::tokens::{
     Kept, MemoryTokens, OfflineMark, TokenRecord, TokenStore, TokenStoreError, Tokens, WhenRefused,
 };
 use crate::http::transport::BoxFuture;
+use crate::value::document::BodyPath;
 use crate::value::id::ConnectionId;
-use crate::value::path::Path;
 use crate::value::secret::Secret;
 use crate::value::template::{Place, Template};
 use crate::value::uri::UriTemplate;
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex};
 const BASE: &str = "https://api.example/v1";
 
 fn renewable(at: &str) -> ClientSettings {
-    let path = |text: &str| Path::compile(text).unwrap();
+    let path = |text: &str| BodyPath::compile(text).unwrap();
     let template = |text: &str| Some(Template::compile(text, Place::Plain).unwrap());
     let errand = Errand {
         method: Method::Post,
@@ -30,6 +31,7 @@ fn renewable(at: &str) -> ClientSettings {
         query: Vec::new(),
         body: None,
         media: Media::Form,
+        types: MediaTypes::default(),
         timeout: None,
     };
     let answer = TokenPaths {

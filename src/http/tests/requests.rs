@@ -1,6 +1,7 @@
 //! Rendering: URL, query, headers, body, and what data can never do to them.
 
 use crate::http::client::ClientSettings;
+use crate::http::media::MediaTypes;
 use crate::http::request::{BodySpec, Field, Method, Prepared, RequestSpec};
 use crate::http::testing::{Bench, answer, settings};
 use crate::value::context::{Context, Root, Slot};
@@ -27,6 +28,7 @@ fn spec(uri: &str) -> RequestSpec {
         body: None,
         timeout: None,
         response: None,
+        types: MediaTypes::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::http::exchange::{Answer, Failure, FailureClass};
 use crate::http::request::Method;
 use crate::http::testing::{Bench, Play, answer, request, settings, with_header};
 use crate::http::verdict::{ResponseRules, RetryAfterUnit};
-use crate::value::path::Path;
+use crate::value::document::BodyPath;
 use crate::value::rule::{Rule, StatusRange};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const AUTH: Option<FailureClass> = Some(FailureClass::Auth);
 
 fn path(path: &str, values: &[&str]) -> Rule {
     let values = values.iter().map(|value| (*value).to_owned()).collect();
-    Rule { path: Some(Path::compile(path).unwrap()), values, ..Rule::default() }
+    Rule { path: Some(BodyPath::compile(path).unwrap()), values, ..Rule::default() }
 }
 
 fn status(status: u16) -> Rule {
@@ -36,7 +36,7 @@ fn once() -> ClientSettings {
 }
 
 fn response(success: Option<Rule>, failure: Option<Rule>, error_path: Option<&str>) -> ClientSettings {
-    let error_path = error_path.map(|path| Path::compile(path).unwrap());
+    let error_path = error_path.map(|path| BodyPath::compile(path).unwrap());
     ClientSettings { response: ResponseRules { success, failure, error_path }, ..once() }
 }
 

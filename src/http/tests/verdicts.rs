@@ -5,7 +5,7 @@ use crate::http::exchange::{Answer, Failure, FailureClass};
 use crate::http::request::Method;
 use crate::http::testing::{Bench, Play, answer, request, settings};
 use crate::http::verdict::ResponseRules;
-use crate::value::path::Path;
+use crate::value::document::BodyPath;
 use crate::value::rule::{Rule, StatusRange};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const BASE: &str = "https://api.example/v1";
 
 fn path(path: &str, values: &[&str]) -> Rule {
     Rule {
-        path: Some(Path::compile(path).unwrap()),
+        path: Some(BodyPath::compile(path).unwrap()),
         values: values.iter().map(|v| (*v).to_owned()).collect(),
         ..Rule::default()
     }
@@ -138,16 +138,16 @@ async fn a_body_that_must_be_json_and_is_not_is_an_error() {
 async fn an_empty_body_is_no_json_and_no_error() {
     for empty in ["", "  \r\n"] {
         let answer = judge(once(), answer(200, empty), true).await.unwrap();
-        assert!(answer.json.is_none());
+        assert!(answer.document.is_none());
     }
     let answer = judge(once(), answer(200, "\u{feff}{\"a\":1}"), true).await.unwrap();
-    assert_eq!(answer.json.unwrap().text(), "{\"a\":1}");
+    assert_eq!(answer.document.unwrap().text(), "{\"a\":1}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_message_is_the_error_path_or_a_fit_excerpt() {
     let mut settings = once();
-    settings.response.error_path = Some(Path::compile("error.text").unwrap());
+    settings.response.error_path = Some(BodyPath::compile("error.text").unwrap());
     let body = r#"{"error":{"text":"qty is missing"},"id":7}"#;
     let failure = judge(settings.clone(), answer(422, body), false).await.err().unwrap();
     assert_eq!(failure.message, "qty is missing");

@@ -62,7 +62,7 @@ async fn a_write_to_a_host_that_never_connects_is_unreachable_however_short_the_
 async fn a_plain_answer_arrives_with_headers_and_json() {
     let server = Server::start(|_| Reply::text("200 OK\r\nX-Page: 2", b"{\"a\": [1, 2]}")).await;
     let answer = get(&server).await.unwrap();
-    assert_eq!(answer.json.unwrap().text(), "{\"a\": [1, 2]}");
+    assert_eq!(answer.document.unwrap().text(), "{\"a\": [1, 2]}");
     assert_eq!(answer.headers["x-page"], "2");
     assert_eq!(answer.url.as_str(), format!("{}/", server.base));
     let sent = server.requests()[0].to_lowercase();

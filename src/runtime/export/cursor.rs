@@ -5,7 +5,8 @@ use super::page::Page;
 use super::paging::Place;
 use crate::runtime::run::state::Counts;
 use crate::store::PageRow;
-use crate::value::json::Json;
+use crate::value::document::{Document, Kind};
+use crate::value::record::Record;
 use serde::{Deserialize, Serialize};
 
 /// Version of the stored form.
@@ -55,6 +56,9 @@ pub struct Head {
     /// The place before it: to ask for it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Cursor>,
+    /// What its body is stored as.
+    #[serde(default, skip_serializing_if = "Kind::is_json")]
+    pub kind: Kind,
     /// Hash of the body, when that is not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<u64>,
@@ -92,15 +96,16 @@ impl Cursor {
 }
 
 impl Kept {
-    /// The page; its records are those of `split`.
-    pub fn page(self, split: &Split<'_>) -> Result<Page, String> {
-        restore(self.number, None, self.head, self.body.map(String::into_bytes), split)
+    /// The page, as `reopen` reads it.
+    pub fn page(self, reopen: &Reopen<'_>) -> Result<Page, String> {
+        restore(self.number, None, self.head, self.body.map(String::into_bytes), reopen)
     }
 }
 
 impl Head {
     fn of(page: &Page, headers: Headers) -> Self {
-        Self { status: page.status, headers, url: page.url.to_string(), before: None, hash: None }
+        let kind = page.body.as_ref().map(Document::kind).unwrap_or_default();
+        Self { status: page.status, headers, url: page.url.to_string(), before: None, kind, hash: None }
     }
 
     /// What is stored with a page that was just read.
@@ -114,13 +119,13 @@ impl Head {
     }
 }
 
-/// How a body is cut into records.
-pub type Split<'a> = dyn Fn(Option<&Json>) -> Result<Vec<crate::value::record::Record>, String> + 'a;
+/// How a stored body is read and cut into records.
+pub type Reopen<'a> = dyn Fn(Kind, Option<Vec<u8>>) -> Result<(Option<Document>, Vec<Record>), String> + 'a;
 
 /// A page as it was read before a restart.
-pub fn stored(row: &PageRow, body: Option<Vec<u8>>, split: &Split<'_>) -> Result<Page, String> {
+pub fn stored(row: &PageRow, body: Option<Vec<u8>>, reopen: &Reopen<'_>) -> Result<Page, String> {
     let head = Head::read(&row.head)?;
-    restore(row.number, Some(row.marks.len()), head, body, split)
+    restore(row.number, Some(row.marks.len()), head, body, reopen)
 }
 
 fn restore(
@@ -128,12 +133,10 @@ fn restore(
     records: Option<u32>,
     head: Head,
     body: Option<Vec<u8>>,
-    split: &Split<'_>,
+    reopen: &Reopen<'_>,
 ) -> Result<Page, String> {
     let bytes = body.as_ref().map_or(0, Vec::len);
-    let body = body.filter(|body| !body.is_empty()).map(Json::parse).transpose();
-    let body = body.map_err(|error| format!("the stored page {number} is no JSON any more: {error}"))?;
-    let mut found = split(body.as_ref())?;
+    let (body, mut found) = reopen(head.kind, body).map_err(|error| format!("the stored page {number}: {error}"))?;
     if let Some(records) = records {
         let expected = records as usize;
         if found.len() < expected {

@@ -6,12 +6,13 @@ pub mod paging;
 pub mod records;
 
 use crate::http::exchange::{Answer, Failure, FailureClass};
+use crate::http::media;
 use crate::http::request::Prepared;
 use crate::model::flow::Durability;
 use crate::runtime::scope::{Lane, Scope};
 use crate::value::context::{Context, Root, Slot};
+use crate::value::document::{Document, Kind};
 use crate::value::issue::EvalError;
-use crate::value::json::Json;
 use crate::value::record::Record;
 use cursor::{Cursor, Head, Headers, lasting_hash};
 use page::Page;
@@ -166,11 +167,11 @@ impl<'r> Reader<'r> {
     }
 
     fn take(&mut self, ask: &Ask, answer: Answer) -> Result<Page, ReadError> {
-        let bytes = answer.json.as_ref().map_or(answer.body.len(), |json| json.text().len());
-        if let Some(json) = &answer.json {
-            self.pager.landed(json.text().as_bytes())?;
+        let bytes = answer.document.as_ref().map_or(0, |document| document.text().len());
+        if let Some(document) = &answer.document {
+            self.pager.landed(document.text().as_bytes())?;
         }
-        let mut records = split(self.scope, self.lane, answer.json.as_ref())?;
+        let mut records = split(self.scope, self.lane, answer.document.as_ref())?;
         let found = records.len() as u64;
         if let Some(left) = &mut self.left {
             records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -179,14 +180,14 @@ impl<'r> Reader<'r> {
         let headers = answer.header_pairs();
         let page = Page {
             number: ask.page,
-            body: answer.json,
+            body: answer.document,
             records: records.into(),
             status: answer.status,
             headers,
             url: answer.url,
             bytes,
         };
-        if let Some(total) = self.pager.total(page.body.as_ref().map(Json::as_ref)) {
+        if let Some(total) = self.pager.total(page.body.as_ref()) {
             let wanted = self.left.map_or(u64::MAX, |left| left + self.taken + page.records.len() as u64);
             self.scope.progress.expect_total(total.min(wanted));
         }
@@ -205,12 +206,7 @@ impl<'r> Reader<'r> {
     }
 
     fn decide(&mut self, page: &Page, found: u64) -> Result<Next, PagingError> {
-        let got = Received {
-            body: page.body.as_ref().map(Json::as_ref),
-            records: found,
-            status: page.status,
-            headers: &page.headers,
-        };
+        let got = Received { body: page.body.as_ref(), records: found, status: page.status, headers: &page.headers };
         let (scope, lane, pager) = (self.scope, self.lane, &mut self.pager);
         let now = scope.now();
         let ctx = lane.client.context(scope.context(&now));
@@ -254,9 +250,23 @@ impl<'r> Reader<'r> {
 }
 
 /// The records of a body, as the flow's export cuts it.
-pub fn split(scope: &Scope, lane: &Lane, body: Option<&Json>) -> Result<Vec<Record>, EvalError> {
+pub fn split(scope: &Scope, lane: &Lane, body: Option<&Document>) -> Result<Vec<Record>, EvalError> {
     let export = &scope.flow.export;
     records::split(body, export.records.as_ref(), export.records_optional, |text| lane.client.clean(text))
+}
+
+/// A body as it was stored, and its records.
+pub fn reopen(
+    scope: &Scope,
+    lane: &Lane,
+    kind: Kind,
+    body: Option<Vec<u8>>,
+) -> Result<(Option<Document>, Vec<Record>), String> {
+    let body = body.filter(|body| !body.is_empty());
+    let document = body.map(|body| media::reopen(kind, body, &lane.client.settings().media)).transpose();
+    let document = document.map_err(|error| format!("cannot be read any more: {error}"))?;
+    let records = split(scope, lane, document.as_ref()).map_err(|error| error.to_string())?;
+    Ok((document, records))
 }
 
 fn cancelled() -> ReadError {

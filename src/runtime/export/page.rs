@@ -2,7 +2,7 @@
 
 use super::paging::links;
 use crate::value::context::{Context, Root, Slot};
-use crate::value::json::Json;
+use crate::value::document::Document;
 use crate::value::record::Record;
 use std::sync::Arc;
 use url::Url;
@@ -13,7 +13,7 @@ pub struct Page {
     /// From 1.
     pub number: u64,
     /// The body, when there was one.
-    pub body: Option<Json>,
+    pub body: Option<Document>,
     /// Its records, shared by whoever works on them and the next request.
     pub records: Arc<[Record]>,
     /// Status.
@@ -39,7 +39,7 @@ impl Page {
             ("number", Slot::Number(i64::try_from(self.number).unwrap_or(i64::MAX))),
         ];
         if let Some(body) = &self.body {
-            parts.push(("body", Slot::Json(body.as_ref())));
+            parts.push(("body", Slot::Json(body.view())));
         }
         if let Some(last) = self.records.last() {
             parts.push(("last_record", Slot::Record(last)));

@@ -1,9 +1,10 @@
 //! Cutting an answer into records (FORMAT.md: a path result that is one array is spread, an object is one
 //! record). Records stay text that shares the page's buffer.
 
+use crate::value::document::{BodyPath, Document, Found};
 use crate::value::issue::EvalError;
-use crate::value::json::{Json, JsonRef, Kind};
-use crate::value::path::{Path, Selection};
+use crate::value::json::{JsonRef, Kind};
+use crate::value::path::Selection;
 use crate::value::record::Record;
 
 /// Most bytes of an answer that are made fit to be shown.
@@ -15,8 +16,8 @@ const MOST_RECORDS: usize = 500_000;
 /// The records of a body. An absent path is an error unless `optional`: an API that changes its envelope must
 /// not look like an API without news. `clean` masks secrets: the error shows how the answer begins.
 pub fn split(
-    body: Option<&Json>,
-    path: Option<&Path>,
+    body: Option<&Document>,
+    path: Option<&BodyPath>,
     optional: bool,
     clean: impl Fn(&str) -> String,
 ) -> Result<Vec<Record>, EvalError> {
@@ -29,32 +30,38 @@ pub fn split(
             _ => Ok(Vec::new()),
         };
     };
-    let Some(path) = path else { return spread(body, body.as_ref()) };
-    match path.select(body.as_ref())? {
+    let found = match path {
+        None => body.whole(),
+        Some(path) => match body.select(path) {
+            Err(error) if error.is_missing() && optional => return Ok(Vec::new()),
+            found => found.map_err(|error| error.at("records"))?,
+        },
+    };
+    match found.selection() {
         Selection::Missing if optional => Ok(Vec::new()),
         Selection::Missing => Err(EvalError::Missing(format!(
             "records: `{}` is not in the answer, which begins {} (`records_optional = true` takes it as no records)",
-            path.source(),
+            path.map_or("$", BodyPath::source),
             opening(body.text(), clean),
         ))),
-        Selection::One(value) => spread(body, value),
+        Selection::One(value) => spread(&found, value),
         Selection::Many(values) => match values.as_slice() {
-            [one] if one.kind() == Kind::Array => spread(body, *one),
-            all => collect(body, all.iter().copied()),
+            [one] if one.kind() == Kind::Array => spread(&found, *one),
+            all => collect(&found, all.iter().copied()),
         },
     }
 }
 
-fn spread(body: &Json, value: JsonRef<'_>) -> Result<Vec<Record>, EvalError> {
+fn spread(found: &Found<'_>, value: JsonRef<'_>) -> Result<Vec<Record>, EvalError> {
     match value.kind() {
-        Kind::Array => collect(body, value.items()),
+        Kind::Array => collect(found, value.items()),
         Kind::Null => Ok(Vec::new()),
-        _ => Ok(vec![Record::new(body.share(value))]),
+        _ => Ok(vec![Record::new(found.share(value))]),
     }
 }
 
-fn collect<'a>(body: &Json, values: impl Iterator<Item = JsonRef<'a>>) -> Result<Vec<Record>, EvalError> {
-    let records: Vec<Record> = values.take(MOST_RECORDS + 1).map(|value| Record::new(body.share(value))).collect();
+fn collect<'a>(found: &Found<'_>, values: impl Iterator<Item = JsonRef<'a>>) -> Result<Vec<Record>, EvalError> {
+    let records: Vec<Record> = values.take(MOST_RECORDS + 1).map(|value| Record::new(found.share(value))).collect();
     if records.len() > MOST_RECORDS {
         return Err(EvalError::Limit(format!(
             "records: the page holds more than {MOST_RECORDS} records; ask for smaller pages (`size`)"
@@ -73,11 +80,12 @@ fn opening(text: &str, clean: impl Fn(&str) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::json::Json;
 
     fn count(body: &str, path: Option<&str>, optional: bool) -> Result<usize, EvalError> {
-        let json = Json::parse(body.to_owned()).unwrap();
-        let path = path.map(|path| Path::compile(path).unwrap());
-        split(Some(&json), path.as_ref(), optional, str::to_owned).map(|records| records.len())
+        let document = Document::from(Json::parse(body.to_owned()).unwrap());
+        let path = path.map(|path| BodyPath::compile(path).unwrap());
+        split(Some(&document), path.as_ref(), optional, str::to_owned).map(|records| records.len())
     }
 
     #[test]

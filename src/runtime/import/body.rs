@@ -1,10 +1,12 @@
 //! The body of an import request: one record, or a list of them, perhaps under a key.
 
-use crate::http::request::BodySpec;
+use crate::http::client::ClientSettings;
+use crate::http::media::{MediaSettings, MediaType};
+use crate::http::request::{BodySpec, Prepared};
 use crate::model::import::Import;
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
-use crate::value::json::{Json, write_string};
+use crate::value::json::{Json, JsonRef, write_string};
 use crate::value::record::Record;
 use crate::value::template::Template;
 use crate::value::tree::{Tree, Written};
@@ -22,6 +24,7 @@ pub(super) struct Body<'r> {
     wrap: Option<&'r str>,
     out: Vec<u8>,
     size_hint: usize,
+    media: MediaType,
 }
 
 enum Kind<'r> {
@@ -29,18 +32,25 @@ enum Kind<'r> {
     Record,
     /// A tree per record.
     Tree(&'r Tree),
-    /// Text per record; it must be JSON once rendered.
+    /// Text per record, in the request's media type.
     Text(&'r Template),
 }
 
 impl<'r> Body<'r> {
-    pub(super) fn new(import: &'r Import) -> Self {
+    pub(super) fn new(import: &'r Import, client: &ClientSettings) -> Self {
         let kind = match &import.request.body {
             None => Kind::Record,
             Some(BodySpec::Tree(tree)) => Kind::Tree(tree),
             Some(BodySpec::Text(template)) => Kind::Text(template),
         };
-        Self { kind, list: import.batch_size.get() > 1, wrap: import.wrap.as_deref(), out: Vec::new(), size_hint: 256 }
+        Self {
+            kind,
+            list: import.batch_size.get() > 1,
+            wrap: import.wrap.as_deref(),
+            out: Vec::new(),
+            size_hint: 256,
+            media: import.request.types.over(client.media.types).of_request(),
+        }
     }
 
     /// Appends one record; on error the bytes are as before.
@@ -61,9 +71,9 @@ impl<'r> Body<'r> {
                 Ok(Written::Absent) => Err(EvalError::Missing("body: the value is absent".to_owned())),
                 Err(error) => Err(error.at("body")),
             },
-            Kind::Text(template) => text(template, ctx, &mut self.out).map_err(|error| error.at("body")),
+            Kind::Text(template) => text(template, self.media, ctx, &mut self.out).map_err(|error| error.at("body")),
         };
-        let result = result.and_then(|()| {
+        let result = result.and_then(|()| self.admit(before)).and_then(|()| {
             if self.out.len() > MAX_BODY {
                 return Err(EvalError::Limit("body: the request would be larger than 64 MiB".to_owned()));
             }
@@ -73,6 +83,43 @@ impl<'r> Body<'r> {
             self.out.truncate(before);
         }
         result
+    }
+
+    /// Whether what was just written can be part of a request in its media type.
+    fn admit(&self, before: usize) -> Result<(), EvalError> {
+        if self.media == MediaType::Json || self.is_plain_text() {
+            return Ok(());
+        }
+        // What opened the body, or divides it, stands before the record.
+        let written = self.out.get(before..).unwrap_or_default();
+        let opening = if before > 0 { 1 } else { self.opening().len() };
+        let text = written.get(opening..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();
+        self.media.admits(JsonRef::trusted(text.trim())).map_err(|error| error.at("body"))
+    }
+
+    /// The body is one record's text, and no JSON.
+    fn is_plain_text(&self) -> bool {
+        matches!(self.kind, Kind::Text(_)) && !self.media.text_is_json()
+    }
+
+    /// Hands a body that was taken over to its request.
+    pub(super) fn carry(
+        &self,
+        body: Vec<u8>,
+        request: &mut Prepared,
+        settings: &MediaSettings,
+    ) -> Result<(), EvalError> {
+        if self.media == MediaType::Json {
+            request.body = Some(body.into());
+            return Ok(());
+        }
+        let carried = if self.is_plain_text() {
+            let text = String::from_utf8(body).map_err(|_| EvalError::Type("is not UTF-8".to_owned()));
+            text.and_then(|text| self.media.write_text(text)).map(|body| request.carry(body))
+        } else {
+            request.carry_value(body, settings)
+        };
+        carried.map_err(|error| error.at("body"))
     }
 
     /// Closes the body and starts over.
@@ -89,20 +136,32 @@ impl<'r> Body<'r> {
 
     fn open(&mut self) {
         self.out.reserve(self.size_hint + self.size_hint / 8);
+        let opening = self.opening();
+        self.out.extend_from_slice(&opening);
+    }
+
+    /// What stands before the first record.
+    fn opening(&self) -> Vec<u8> {
+        let mut out = Vec::new();
         if let Some(key) = self.wrap {
-            self.out.push(b'{');
-            write_string(&mut self.out, key);
-            self.out.push(b':');
+            out.push(b'{');
+            write_string(&mut out, key);
+            out.push(b':');
         }
         if self.list {
-            self.out.push(b'[');
+            out.push(b'[');
         }
+        out
     }
 }
 
-fn text(template: &Template, ctx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
+fn text(template: &Template, media: MediaType, ctx: &Context<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
     let mut text = String::new();
     template.render(ctx, &mut text)?;
+    if !media.text_is_json() {
+        out.extend_from_slice(text.as_bytes());
+        return Ok(());
+    }
     let json =
         Json::parse(text).map_err(|error| EvalError::Refused(format!("the rendered text is not JSON: {error}")))?;
     out.extend_from_slice(json.text().as_bytes());
@@ -133,7 +192,7 @@ pub(super) fn request_key<'k>(keys: impl Iterator<Item = &'k str>) -> Option<Str
 
 #[cfg(test)]
 mod tests {
-    use super::{Body, request_key, text};
+    use super::{Body, MediaType, request_key, text};
     use crate::value::context::{Context, Root, Slot};
     use crate::value::json::Json;
     use crate::value::record::Record;
@@ -163,6 +222,7 @@ mod tests {
             wrap: Some("orders"),
             out: Vec::new(),
             size_hint: 16,
+            media: MediaType::Json,
         };
         for id in [1, 2] {
             let record = Record::new(Json::parse(format!("{{\"id\":{id}}}")).unwrap());
@@ -170,6 +230,6 @@ mod tests {
         }
         assert_eq!(String::from_utf8(body.take()).unwrap(), "{\"orders\":[{\"n\": 1},{\"n\": 2}]}");
         let broken = Template::compile("{\"n\": ", Place::Json).unwrap();
-        assert!(text(&broken, &Context::new(), &mut Vec::new()).is_err());
+        assert!(text(&broken, MediaType::Json, &Context::new(), &mut Vec::new()).is_err());
     }
 }

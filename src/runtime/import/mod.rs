@@ -79,7 +79,7 @@ pub struct Batcher<'r> {
 impl<'r> Batcher<'r> {
     /// An empty batch for the flow's import.
     pub fn new(lane: &'r Lane, import: &'r Import) -> Self {
-        Self { lane, import, body: Body::new(import), items: Items::new() }
+        Self { lane, import, body: Body::new(import, lane.client.settings()), items: Items::new() }
     }
 
     /// Adds a record: its body is rendered now. An error belongs to this record alone and leaves the batch as it
@@ -136,7 +136,7 @@ impl<'r> Batcher<'r> {
             spec.prepare_head(&ctx.with(Root::Records, Slot::Records(&records)), client)?
         };
         if spec.body.is_some() || carries_body(spec.method) {
-            request.body = Some(body.into());
+            self.body.carry(body, &mut request, &client.settings().media)?;
         }
         if self.import.idempotency_key.is_some()
             && let Some(key) = body::request_key(items.iter().filter_map(|item| item.key.as_deref()))
@@ -196,7 +196,7 @@ pub async fn is_there(scope: &Scope, lane: &Lane, check: &Check, item: &Item) ->
     match lane.client.exchange(permit, &prepared, check.request.response.as_ref(), true).await {
         Ok(answer) => {
             let found =
-                records::split(answer.json.as_ref(), check.records.as_ref(), true, |text| lane.client.clean(text));
+                records::split(answer.document.as_ref(), check.records.as_ref(), true, |text| lane.client.clean(text));
             found.map(|found| !found.is_empty()).map_err(|error| error.at("check").to_string())
         }
         Err(failure) if matches!(failure.status, Some(404 | 410)) => Ok(false),

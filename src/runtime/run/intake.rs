@@ -13,7 +13,7 @@ use crate::runtime::export::page::Page;
 use crate::runtime::export::{Arrived, ReadError};
 use crate::runtime::import::Item;
 use crate::store::{PageRow, PageWrite, Write};
-use crate::value::json::Json;
+use crate::value::document::Document;
 
 impl Run<'_> {
     /// True when more may follow.
@@ -61,7 +61,7 @@ impl Run<'_> {
         event::page_read(&self.scope.flow.id, &self.scope.run, number, page.records.len(), page.bytes);
         self.books.state.page_read(number, page.bytes, records);
         let full = self.scope.flow.durability == Durability::Full;
-        let body = page.body.as_ref().filter(|_| full).map(Json::bytes);
+        let body = page.body.as_ref().filter(|_| full).map(Document::bytes);
         let run = self.scope.run.clone();
         let write = Write::Page(Box::new(PageWrite { run, number, records, cursor, head, body }));
         self.held.push_back((page, Known::Nothing));

@@ -4,9 +4,10 @@
 use super::state::Counts;
 use crate::runtime::export::cursor::{Cursor, Head, lasting_hash, stored};
 use crate::runtime::export::page::Page;
-use crate::runtime::export::{Arrived, ReadError, Reader, split};
+use crate::runtime::export::{Arrived, ReadError, Reader, reopen};
 use crate::runtime::scope::{Lane, Scope, Work};
 use crate::store::{ErrorRow, IntentRow, PageRow, StoreError};
+use crate::value::document::{Document, Kind};
 use crate::value::json::Json;
 use crate::value::record::Record;
 use std::collections::VecDeque;
@@ -96,7 +97,7 @@ impl<'r> Supply<'r> {
             return Err(String::new());
         }
         let body = self.scope.store.body(&self.scope.run, row.number).await;
-        stored(row, body.map_err(|error: StoreError| error.to_string())?, &self.split())
+        stored(row, body.map_err(|error: StoreError| error.to_string())?, &self.reopen())
     }
 
     async fn again(&self, row: PageRow, cause: String) -> Result<Supplied, ReadError> {
@@ -104,7 +105,7 @@ impl<'r> Supply<'r> {
         let Some(mut before) = head.before else {
             return Err(ReadError::Stored(format!("page {} cannot be read again: {cause}", row.number)));
         };
-        let previous = before.previous.take().map(|kept| kept.page(&self.split())).transpose();
+        let previous = before.previous.take().map(|kept| kept.page(&self.reopen())).transpose();
         let previous = previous.map_err(ReadError::Stored)?;
         let mut reader = Reader::resume(self.scope, self.lane, before, previous)?;
         let Some(arrived) = reader.next().await? else {
@@ -126,7 +127,7 @@ impl<'r> Supply<'r> {
         let mut cursor = Cursor::read(&row.cursor).map_err(ReadError::Stored)?;
         let mut previous = None;
         if self.scope.flow.export.reads_previous && cursor.next.is_some() {
-            let kept = cursor.previous.take().map(|kept| kept.page(&self.split())).transpose();
+            let kept = cursor.previous.take().map(|kept| kept.page(&self.reopen())).transpose();
             previous = kept.map_err(ReadError::Stored)?;
         }
         Reader::resume(self.scope, self.lane, cursor, previous).map(Some)
@@ -156,8 +157,10 @@ impl<'r> Supply<'r> {
         self.lane.client.settings().base_uri.clone()
     }
 
-    fn split(&self) -> impl Fn(Option<&Json>) -> Result<Vec<Record>, String> + use<'_, 'r> {
-        |body| split(self.scope, self.lane, body).map_err(|error| error.to_string())
+    fn reopen(
+        &self,
+    ) -> impl Fn(Kind, Option<Vec<u8>>) -> Result<(Option<Document>, Vec<Record>), String> + use<'_, 'r> {
+        |kind, body| reopen(self.scope, self.lane, kind, body)
     }
 }
 

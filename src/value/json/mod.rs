@@ -135,6 +135,11 @@ impl Json {
         }
     }
 
+    /// Whether a text is one value and nothing else.
+    pub fn check(text: &str) -> Result<(), JsonError> {
+        check::check(text.as_bytes()).map(drop).map_err(|fault| JsonError::at(text.as_bytes(), fault.at, fault.message))
+    }
+
     /// Wraps text this crate has just written itself.
     pub(crate) fn trusted(text: impl Into<Vec<u8>>) -> Self {
         let page = match String::from_utf8(text.into()) {

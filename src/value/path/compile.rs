@@ -22,7 +22,7 @@ pub(super) fn compile(text: &str) -> Result<Path, Issue> {
         return Err(Issue::new(whole, format!("the path is longer than {MAX_LENGTH} bytes")));
     }
     if text.starts_with('/') {
-        return Err(Issue::new(whole, "XPath is not supported yet, and this path reads JSON")
+        return Err(Issue::new(whole, "this is an XPath, and what it reads is JSON")
             .help("write a dotted path such as `data.items`, or JSONPath such as `$.data.items`"));
     }
     if looks_like_json_path(text) { json_path(text) } else { dotted(text) }

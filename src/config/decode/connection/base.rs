@@ -1,6 +1,6 @@
 //! Where a connection's requests go and what they carry: `base_uri`, headers, origins, timeouts.
 
-use super::{Secrets, answers};
+use super::{Secrets, answers, media};
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::Table;
@@ -23,7 +23,7 @@ pub(super) fn decode(
     unresolved: Vec<String>,
 ) -> Option<ClientSettings> {
     let base_uri = root.need("base_uri").and_then(|value| value.base_uri(scope, facts, &secrets, &unresolved));
-    root.media_types();
+    let media = media::decode(root, facts.types);
     let headers = root.fields("headers", scope);
     let query = root.fields("query", scope);
     let timeout = root.positive_duration("timeout").unwrap_or(Duration::from_secs(30));
@@ -54,6 +54,7 @@ pub(super) fn decode(
         response,
         rate_limit,
         auth_failure,
+        media,
         retry,
         ping: ping.ok()?,
         level: 1,

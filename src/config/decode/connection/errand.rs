@@ -3,21 +3,20 @@
 use super::signing::Origin;
 use crate::config::decode::credential::names_credential;
 use crate::config::decode::file::Finding;
-use crate::config::decode::request::METHODS;
+use crate::config::decode::request::{ANSWERS, METHODS, OTHER_MEDIA};
 use crate::config::decode::scope::Scope;
 use crate::config::decode::table::Table;
 use crate::config::decode::value::Value;
 use crate::http::auth::{Errand, ErrandBody, Media, Refresh, TokenPaths};
+use crate::http::media::MediaTypes;
 use crate::http::request::Method;
 use crate::value::context::Root;
-use crate::value::path::Path;
+use crate::value::document::BodyPath;
 use crate::value::template::Place;
 use crate::value::tree::Tree;
 use crate::value::uri::UriTemplate;
 
 const MEDIA: &[(&str, Media)] = &[("form", Media::Form), ("json", Media::Json), ("xml", Media::Xml)];
-/// The only media type of an answer so far.
-const ANSWERS: &[(&str, ())] = &[("json", ())];
 
 /// What the request is where nothing is written.
 pub(super) struct Usual {
@@ -46,9 +45,8 @@ pub(super) fn errand(table: &Table<'_>, scope: &Scope<'_>, uri: Option<UriTempla
     let headers = table.fields("headers", scope);
     let query = table.fields("query", scope);
     let media = table.given("media_type", |value| value.word(MEDIA, &["csv", "text", "ndjson", "multipart", "binary"]));
-    for name in ["success_media_type", "error_media_type"] {
-        table.take(name).map(|value| value.word(ANSWERS, &["xml", "csv", "form", "text"]));
-    }
+    let answers = |name| table.given(name, |value: &Value<'_>| value.word(ANSWERS, OTHER_MEDIA));
+    let (success, error) = (answers("success_media_type"), answers("error_media_type"));
     let timeout = table.positive_duration("timeout");
     let body = table.take("body");
     let (method, media) = (method.ok()?.unwrap_or(usual.method), media.ok()?.unwrap_or(usual.media));
@@ -60,14 +58,15 @@ pub(super) fn errand(table: &Table<'_>, scope: &Scope<'_>, uri: Option<UriTempla
         Some(value) => Some(value.errand_body(media, scope)?),
         None => None,
     };
-    Some(Errand { method, uri: uri?, headers, query, body, media, timeout })
+    let types = MediaTypes { request: None, success: success.ok()?, error: error.ok()? };
+    Some(Errand { method, uri: uri?, headers, query, body, media, types, timeout })
 }
 
 /// Where the tokens are in the answer.
 pub(super) fn token_paths(table: &Table<'_>, scope: &Scope<'_>) -> Option<TokenPaths> {
     let path = |name: &'static str, usual: &str| match table.take(name) {
-        Some(value) => value.path(),
-        None => Path::compile(usual).ok(),
+        Some(value) => value.body_path(),
+        None => BodyPath::compile(usual).ok(),
     };
     let token = path("token_path", "access_token");
     let refresh_token = path("refresh_token_path", "refresh_token");

@@ -5,6 +5,7 @@ mod auth;
 mod base;
 mod errand;
 mod limits;
+mod media;
 mod ping;
 mod renewable;
 mod signing;
@@ -61,7 +62,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "form",
     "export_defaults",
 ];
-const NOT_YET: &[&str] = &["on", "tls", "agent", "xml", "csv", "form", "export_defaults"];
+const NOT_YET: &[&str] = &["on", "tls", "agent", "export_defaults"];
 
 /// A name with its place, for checks across files.
 #[derive(Debug, Clone)]
@@ -99,7 +100,9 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     root.not_yet(NOT_YET);
     let (values, unresolved) = vars(root, sources);
     let mut secrets = secrets(root, sources);
+    let types = root.media_types();
     let facts = Facts {
+        types,
         vars: names(root, "vars"),
         secrets: names(root, "secrets"),
         values: Json::from_value(&serde_json::Value::Object(values)),

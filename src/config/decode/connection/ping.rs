@@ -17,7 +17,7 @@ impl Value<'_> {
         let spec = table.request(Method::Get, &RequestScopes { head: scope, body: scope });
         let success = table.given("success", |value| value.rule(scope));
         let failure = table.given("failure", |value| value.rule(scope));
-        let error_path = table.given("error_path", Value::path);
+        let error_path = table.given("error_path", Value::body_path);
         table.finish();
         let rules = ResponseRules { success: success.ok()?, failure: failure.ok()?, error_path: error_path.ok()? };
         Some(RequestSpec { response: Some(rules), ..spec? })

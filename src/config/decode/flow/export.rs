@@ -21,7 +21,7 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     let records = scope.with(&[Root::Record]);
     let pages = if paging::has_method(table) { scope.with(&[Root::Page, Root::Previous]) } else { scope.clone() };
     let request = table.request(Method::Get, &RequestScopes { head: &pages, body: &pages });
-    let path = table.given("records", Value::path);
+    let path = table.given("records", Value::body_path);
     let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
     let limit = table.given("limit", |value| value.number(1..=u64::MAX, &scope));
     let keep = table.given("keep", |value| value.condition(&records));

@@ -6,11 +6,12 @@ use crate::config::decode::request::RequestScopes;
 use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::{Reported, Table};
 use crate::config::decode::value::Value;
-use crate::http::request::{Method, RequestSpec};
+use crate::http::media::{MediaType, MediaTypes};
+use crate::http::request::{BodySpec, Method, RequestSpec};
 use crate::model::import::{Check, Import, UnknownOutcome};
 use crate::value::context::Root;
+use crate::value::document::BodyPath;
 use crate::value::id::ConnectionId;
-use crate::value::path::Path;
 use crate::value::template::{Place, Template};
 use std::num::NonZeroU32;
 
@@ -54,6 +55,9 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
     }
     let header = header.map(|value| value.header_name().ok_or(Reported)).transpose();
     let unknown = unknown(&table, facts, connections);
+    if let Some(request) = &request {
+        batches(&table, request, batched, scope.media_types());
+    }
     table.not_yet(NOT_YET);
     table.finish();
     let batch_size = batch_size.ok()?.and_then(|size| u32::try_from(size).ok()).and_then(NonZeroU32::new);
@@ -78,11 +82,33 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
     })
 }
 
+/// Says what a media type cannot do with several records, or with a name around them.
+fn batches(table: &Table<'_>, request: &RequestSpec, batched: bool, connection: MediaTypes) {
+    let media = request.types.over(connection).of_request();
+    let text = matches!(request.body, Some(BodySpec::Text(_))) && !media.text_is_json();
+    let report = |key: &str, message: String, help: &str| {
+        if let Some(value) = table.peek(key) {
+            value.report_key(Finding::error("conflicting-keys", message).help(help.to_owned()));
+        }
+    };
+    if batched && text {
+        let message = format!("a body written as text holds one record, and {} cannot join them", media.name());
+        report("batch_size", message, "write `body` as a table, or set `batch_size = 1`");
+    } else if batched && matches!(media, MediaType::Form | MediaType::Multipart) && !table.has("wrap") {
+        let message = format!("{} has no place for a list without a name", media.name());
+        report("batch_size", message, "add `wrap = \"records\"`, or set `batch_size = 1`");
+    }
+    if table.has("wrap") && (text || matches!(media, MediaType::Csv | MediaType::Text)) {
+        let message = format!("{} has no key to put records under", media.name());
+        report("wrap", message, "remove `wrap`");
+    }
+}
+
 /// `[import.check]` as written: without a connection of its own it asks the import's.
 struct Written {
     connection: Option<ConnectionId>,
     request: RequestSpec,
-    records: Option<Path>,
+    records: Option<BodyPath>,
 }
 
 impl Written {
@@ -134,7 +160,7 @@ fn check(value: &Value<'_>, import: &Table<'_>, facts: &Facts, connections: &Con
     let names = given.as_ref().ok().and_then(Option::as_ref).map_or(of_import, |(_, names)| *names);
     let scope = Scope::of_flow(facts, names).with(&[Root::Record]);
     let request = table.request(Method::Get, &RequestScopes { head: &scope, body: &scope });
-    let records = table.given("records", Value::path);
+    let records = table.given("records", Value::body_path);
     table.finish();
     Some(Written { connection: given.ok()?.map(|(id, _)| id), request: request?, records: records.ok()? })
 }

@@ -46,8 +46,8 @@ pub(super) fn decode(export: &Table<'_>, scope: &Scope<'_>, request: Option<&Req
     let stop_status = table.take("stop_status").map(|value| value.statuses()).unwrap_or_default();
     let stop = table.given("stop", |value| value.rule(&after));
     let stop_when = table.given("stop_when", |value| value.condition(&after));
-    let total_path = table.given("total_path", Value::path);
-    let pages_path = table.given("pages_path", Value::path);
+    let total_path = table.given("total_path", Value::body_path);
+    let pages_path = table.given("pages_path", Value::body_path);
     let short_page = table.take("short_page");
     let max_pages = table.given("max_pages", |value| value.number(1..=u64::MAX, scope));
     table.finish();
@@ -91,7 +91,7 @@ fn method(table: &Table<'_>, scope: &Scope<'_>, request: Option<&RequestSpec>) -
 
 fn next_url(value: &Value<'_>) -> Option<Method> {
     let table = value.table()?;
-    let path = table.need("path").and_then(|value| value.path());
+    let path = table.need("path").and_then(|value| value.body_path());
     table.finish();
     Some(Method::NextUrl { path: path? })
 }
@@ -121,7 +121,7 @@ fn counted(
 fn token(value: &Value<'_>, scope: &Scope<'_>, request: Option<&RequestSpec>) -> Option<Token> {
     let table = value.table()?;
     let params = params(&table, scope, request, &["token"]);
-    let path = table.take("path").map(|value| value.path().map(TokenSource::Path));
+    let path = table.take("path").map(|value| value.body_path().map(TokenSource::Path));
     let header = table.take("header").map(|value| value.string().map(|name| TokenSource::Header(name.to_owned())));
     let from = table.take("from").map(|value| value.computed(scope).map(TokenSource::From));
     let first = table.take("first").map_or(Some(false), |value| value.boolean());

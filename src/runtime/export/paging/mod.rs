@@ -1,7 +1,7 @@
 //! How an export finds its next page: one file per method, one set of stop rules.
 
+use crate::value::document::BodyPath;
 use crate::value::expression::Expression;
-use crate::value::path::Path;
 use crate::value::rule::{Rule, StatusRange};
 
 mod guard;
@@ -23,9 +23,9 @@ pub struct Paging {
     /// `stop_when`
     pub stop_when: Option<Expression>,
     /// `total_path`: number of records in all.
-    pub total_path: Option<Path>,
+    pub total_path: Option<BodyPath>,
     /// `pages_path`: number of pages in all.
-    pub pages_path: Option<Path>,
+    pub pages_path: Option<BodyPath>,
     /// `short_page = "stop"`
     pub stop_at_short_page: bool,
     /// `max_pages`
@@ -46,7 +46,7 @@ pub enum Method {
     /// `[export.paging.next_url]`
     NextUrl {
         /// `path`
-        path: Path,
+        path: BodyPath,
     },
     /// `[export.paging.link_header]`
     LinkHeader {
@@ -106,7 +106,7 @@ pub struct Token {
 #[derive(Debug, Clone)]
 pub enum TokenSource {
     /// A path of the body.
-    Path(Path),
+    Path(BodyPath),
     /// A response header.
     Header(String),
     /// An expression over `previous`.

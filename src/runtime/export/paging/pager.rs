@@ -4,9 +4,10 @@
 use super::guard::Guard;
 use super::{Counted, In, Method, Paging, Params, Token, TokenSource};
 use crate::value::context::Context;
+use crate::value::document::{BodyPath, Document, Found};
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind};
-use crate::value::path::{Path, Selection};
+use crate::value::path::Selection;
 use crate::value::rule::{Judged, Rule};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -33,7 +34,7 @@ pub struct Ask {
 /// What came back.
 pub struct Received<'a> {
     /// The body, when there is one.
-    pub body: Option<JsonRef<'a>>,
+    pub body: Option<&'a Document>,
     /// Records under `records`, counted before `keep`.
     pub records: u64,
     /// Status.
@@ -216,8 +217,8 @@ impl<'p> Pager<'p> {
     }
 
     /// How many records the source says there are, when `total_path` tells.
-    pub fn total(&self, body: Option<JsonRef<'_>>) -> Option<u64> {
-        number_at(self.paging.total_path.as_ref()?, body?).ok().flatten()
+    pub fn total(&self, body: Option<&Document>) -> Option<u64> {
+        number_at(self.paging.total_path.as_ref()?, body).ok().flatten()
     }
 
     fn stops(&self, got: &Received<'_>, ctx: &Context<'_>) -> Result<bool, PagingError> {
@@ -231,13 +232,13 @@ impl<'p> Pager<'p> {
         {
             return Ok(true);
         }
-        if let (Some(path), Some(body)) = (&self.paging.total_path, got.body)
-            && number_at(path, body)?.is_some_and(|total| self.received >= total)
+        if let Some(path) = &self.paging.total_path
+            && number_at(path, got.body)?.is_some_and(|total| self.received >= total)
         {
             return Ok(true);
         }
-        if let (Some(path), Some(body)) = (&self.paging.pages_path, got.body)
-            && number_at(path, body)?.is_some_and(|pages| self.page >= pages)
+        if let Some(path) = &self.paging.pages_path
+            && number_at(path, got.body)?.is_some_and(|pages| self.page >= pages)
         {
             return Ok(true);
         }
@@ -280,7 +281,7 @@ pub fn resolve(
 }
 
 fn stops_by_rule(rule: &Rule, got: &Received<'_>, ctx: &Context<'_>) -> Result<bool, PagingError> {
-    let judged = Judged { status: got.status, json: got.body, text: got.body.map_or("", JsonRef::text) };
+    let judged = Judged { status: got.status, body: got.body, text: got.body.map_or("", Document::text) };
     rule.matches(judged, ctx).map_err(|error| error.at("stop").into())
 }
 
@@ -335,9 +336,9 @@ fn next_token(from: &TokenSource, got: &Received<'_>, ctx: &Context<'_>) -> Resu
 }
 
 /// The text at a path; absent, null, empty and false are none.
-fn text_at(path: &Path, body: Option<JsonRef<'_>>) -> Result<Option<String>, PagingError> {
-    let Some(body) = body else { return Ok(None) };
-    match path.select(body)? {
+fn text_at(path: &BodyPath, body: Option<&Document>) -> Result<Option<String>, PagingError> {
+    let Some(found) = found_at(path, body)? else { return Ok(None) };
+    match found.selection() {
         Selection::Missing => Ok(None),
         Selection::One(value) => scalar(value, path.source()),
         Selection::Many(values) => values.first().map_or(Ok(None), |value| scalar(*value, path.source())),
@@ -358,8 +359,17 @@ fn scalar(value: JsonRef<'_>, place: &str) -> Result<Option<String>, PagingError
     }
 }
 
-fn number_at(path: &Path, body: JsonRef<'_>) -> Result<Option<u64>, PagingError> {
-    Ok(match path.select(body)? {
+/// A path that cannot be read in this body finds nothing.
+fn found_at<'a>(path: &BodyPath, body: Option<&'a Document>) -> Result<Option<Found<'a>>, PagingError> {
+    match body.map(|body| body.select(path)).transpose() {
+        Err(error) if error.is_missing() => Ok(None),
+        found => Ok(found?),
+    }
+}
+
+fn number_at(path: &BodyPath, body: Option<&Document>) -> Result<Option<u64>, PagingError> {
+    let Some(found) = found_at(path, body)? else { return Ok(None) };
+    Ok(match found.selection() {
         Selection::One(value) => value.compare_text().trim().parse().ok(),
         Selection::Many(values) => values.first().and_then(|value| value.compare_text().trim().parse().ok()),
         Selection::Missing => None,
@@ -393,13 +403,13 @@ mod tests {
     }
 
     fn token(path: &str) -> Method {
-        let from = TokenSource::Path(Path::compile(path).unwrap());
+        let from = TokenSource::Path(BodyPath::compile(path).unwrap());
         Method::Token(Token { params: params("cursor"), from, first: false })
     }
 
     fn receive(pager: &mut Pager<'_>, body: &str, records: u64) -> Result<Next, PagingError> {
-        let json = Json::parse(body.to_owned()).unwrap();
-        let got = Received { body: Some(json.as_ref()), records, status: 200, headers: &[] };
+        let document = Document::from(Json::parse(body.to_owned()).unwrap());
+        let got = Received { body: Some(&document), records, status: 200, headers: &[] };
         pager.received(&got, &Context::new())
     }
 
@@ -465,13 +475,13 @@ mod tests {
     #[test]
     fn totals_page_counts_and_short_pages_stop() {
         let mut pages = paging(Method::Skip(counted(0, true)));
-        pages.total_path = Some(Path::compile("total").unwrap());
+        pages.total_path = Some(BodyPath::compile("total").unwrap());
         let mut pager = Pager::new(&pages);
         assert_eq!(receive(&mut pager, r#"{"total":"3"}"#, 2), Ok(Next::Page));
         assert_eq!(receive(&mut pager, r#"{"total":3}"#, 1), Ok(Next::End));
 
         let mut pages = paging(Method::Page(counted(0, true)));
-        pages.pages_path = Some(Path::compile("pages").unwrap());
+        pages.pages_path = Some(BodyPath::compile("pages").unwrap());
         let mut pager = Pager::new(&pages);
         assert_eq!(receive(&mut pager, r#"{"pages":2}"#, 2), Ok(Next::Page));
         assert_eq!(receive(&mut pager, r#"{"pages":2}"#, 2), Ok(Next::End));
