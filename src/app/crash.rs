@@ -198,7 +198,7 @@ fn every_step(head: &str, import: &str, judge: impl Fn(&Project, &str)) {
             let case = format!("batch {batches}, arrives: {last_arrives}, {survived:?}, {ending:?}");
             judge(&project, &case);
             if survived.is_some() {
-                assert!(points > 20, "only {points} writes were tried");
+                assert!(points > 10, "only {points} writes were tried");
                 return;
             }
             points += 1;

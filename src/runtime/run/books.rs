@@ -74,6 +74,11 @@ impl<'r> Books<'r> {
         self.state.is_dirty() || !self.writes.is_empty()
     }
 
+    /// Whether it should not wait: error records are told at once.
+    pub(super) fn is_urgent(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
     /// What the store lacks, as one step, and how many new error records are in it.
     pub(super) fn take_writes(&mut self) -> (Vec<Write>, usize) {
         let run = || self.scope.run.clone();

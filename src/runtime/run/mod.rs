@@ -33,6 +33,7 @@ use journal::{Journal, Stored};
 use report::{Ending, Report, RunError};
 use state::{Counts, ReadAhead, RunState};
 use std::collections::VecDeque;
+use std::time::Duration;
 use supply::{Supplied, Supply};
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +44,10 @@ const WAITING_BODIES: usize = 16 << 20;
 
 /// Most requests of one run that stand in line, whatever the level.
 const MOST_TICKETS: usize = 1024;
+
+/// Time that what became of records waits for more of its kind when nothing else is to be written: a commit costs as
+/// much as many records. A process that is killed forgets no more than this.
+const GATHERING: Duration = Duration::from_millis(50);
 
 /// Unclean exits a page may see before it is parked.
 const MOST_CRASHES: u32 = 3;
@@ -131,6 +136,14 @@ fn no_connection(id: &str) -> RunError {
     RunError { place: "start".to_owned(), text: format!("connection `{id}` is not part of this snapshot") }
 }
 
+/// Whether what became of records waits for more before it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gathering {
+    No,
+    Since,
+    Done,
+}
+
 struct Run<'r> {
     scope: &'r Scope,
     books: Books<'r>,
@@ -145,6 +158,7 @@ struct Run<'r> {
     waiting_bytes: usize,
     /// What was about to be sent before a restart.
     intents: Vec<IntentRow>,
+    gathering: Gathering,
     failed: Option<Ending>,
     /// Requests that still wait for their permit are not sent any more.
     halt: CancellationToken,
@@ -180,6 +194,7 @@ impl<'r> Run<'r> {
             cleared: VecDeque::new(),
             waiting_bytes: 0,
             intents,
+            gathering: Gathering::No,
             failed: None,
             halt: CancellationToken::new(),
         }
@@ -192,6 +207,7 @@ impl<'r> Run<'r> {
         let mut reading: Option<Read<'r>> = None;
         let mut feed = Feed::new(scope, roads.export, roads.import);
         let mut reloads = scope.reloads.clone();
+        let mut alarm: BoxFuture<'static, ()> = std::future::pending().boxed();
         loop {
             let draining = scope.stop.drain.is_cancelled();
             let stopping =
@@ -210,7 +226,13 @@ impl<'r> Run<'r> {
                 }
             }
             if self.journal.is_idle() && self.books.is_dirty() {
-                self.store(Stored::default(), Vec::new());
+                if stopping || self.deliveries.is_empty() || self.gathering == Gathering::Done || self.books.is_urgent()
+                {
+                    self.store(Stored::default(), Vec::new());
+                } else if self.gathering == Gathering::No {
+                    self.gathering = Gathering::Since;
+                    alarm = scope.clock.sleep_until(scope.clock.mono().plus(GATHERING));
+                }
             }
             if self.books.state.is_done() && self.journal.is_idle() {
                 return None;
@@ -236,6 +258,7 @@ impl<'r> Run<'r> {
                         idle = Some(supply);
                     }
                 }
+                () = &mut alarm, if self.gathering == Gathering::Since => self.gathering = Gathering::Done,
                 () = scope.stop.drain.cancelled(), if !draining => {}
                 // A raised level wants more tickets in line at once, not after the next answer.
                 Ok(()) = reloads.changed() => {}
@@ -251,6 +274,7 @@ impl<'r> Run<'r> {
         if writes.is_empty() {
             return self.publish(self.books.state.counts(), self.books.pages);
         }
+        self.gathering = Gathering::No;
         stored.errors = errors;
         stored.counts = self.books.state.counts();
         stored.pages = self.books.pages;

@@ -39,9 +39,11 @@ impl<'r> Run<'r> {
         let mut more = false;
         let width = roads.import.map_or(1, |(lane, _)| self.width(lane));
         let intends = !self.scope.dry_run && roads.import.is_some_and(|(_, import)| import.needs_intents());
-        // One durable write covers a window of requests, so that its cost is shared; no more are ever unknown at once.
-        let window = if intends { roads.import.map_or(1, |(lane, _)| self.window(lane)) } else { width };
-        while self.under_way() < window && (self.waiting_bytes < WAITING_BODIES || self.under_way() == 0) {
+        // One durable write covers many requests, so that its cost is shared, and no more than a window is ever unknown.
+        let window = roads.import.filter(|_| intends).map(|(lane, _)| self.window(lane));
+        while self.under_way() < window.unwrap_or(width)
+            && (self.waiting_bytes < WAITING_BODIES || self.under_way() == 0)
+        {
             let Some(fed) = feed.next(&mut self.books) else { break };
             match (fed, roads) {
                 (Fed::Batch(batch), Roads { import: Some((lane, import)), .. }) => {
@@ -59,7 +61,7 @@ impl<'r> Run<'r> {
                 }
             }
         }
-        self.intend(window, !feed.has_more());
+        self.intend(window.unwrap_or(1), !feed.has_more());
         while let Some((lane, import)) = roads.import.filter(|_| self.deliveries.len() < width)
             && let Some(batch) = self.cleared.pop_front()
         {

@@ -32,7 +32,7 @@ pub(super) fn mend(
 ) -> Result<Vec<String>, Fault> {
     let found = known(connection)?;
     let mut told = Vec::new();
-    let mut tables = Transaction { connection, segments, book };
+    let mut tables = Transaction { connection, segments, book, run: None };
     let mut broken = BTreeSet::new();
     for finding in &found {
         told.push(format!("found: {}", finding.text));

@@ -30,8 +30,7 @@ macro_rules! table {
                 $(table!(@mark $key),)* $(table!(@mark $column),)* "?,?,?) ON CONFLICT(", $first, $(",", $key,)*
                 ") DO UPDATE SET ", $($column, "=excluded.", $column, ",",)* $last, "=excluded.", $last,
                 ",v=excluded.v,sum=excluded.sum"),
-            amend: concat!("UPDATE ", $name, " SET ", $last, "=?,v=?,sum=? WHERE ", $first, "=?"
-                $(, " AND ", $key, " IS ?")* $(, " AND ", $column, " IS ?")*),
+            amend: concat!("UPDATE ", $name, " SET ", $last, "=?2,v=?3,sum=?4 WHERE ", $first, "=?1"),
         };
     };
 }
@@ -57,11 +56,12 @@ impl Table {
         Ok(())
     }
 
-    /// The same where the row differs in its last column only: no index is touched. False when there is no such row.
-    pub fn amend(&self, connection: &Connection, cells: Vec<Value>) -> Result<bool, Fault> {
+    /// The same where one column is the key and the row that is there differs in the last one only: no index is touched.
+    pub fn amend(&self, connection: &Connection, cells: Vec<Value>) -> Result<(), Fault> {
         let mut cells = self.signed(cells);
-        cells.rotate_right(3);
-        Ok(connection.prepare_cached(self.amend)?.execute(params_from_iter(cells))? > 0)
+        cells.drain(1..self.columns.len() - 1);
+        connection.prepare_cached(self.amend)?.execute(params_from_iter(cells))?;
+        Ok(())
     }
 
     fn signed(&self, mut cells: Vec<Value>) -> Vec<Value> {

@@ -3,6 +3,7 @@
 use super::code::{self, Book};
 use super::fault::Fault;
 use super::row::BOOK;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -78,6 +79,8 @@ pub(super) fn connect(path: &Path, purpose: For) -> Result<Connection, Fault> {
     let connection = Connection::open_with_flags(path, PLAIN | mode)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // A plan that depends on what is bound is made anew for each binding.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let settings = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings)?;
     match purpose {

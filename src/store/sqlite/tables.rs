@@ -9,6 +9,7 @@ use crate::store::rows::{ErrorRow, IntentRow, PageRow, RunRow, Space};
 use crate::store::tables::{Body, Tables};
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
+use rusqlite::types::Value;
 use rusqlite::{Connection, Params, Row};
 
 /// A transaction under way.
@@ -16,6 +17,8 @@ pub(super) struct Transaction<'a> {
     pub connection: &'a Connection,
     pub segments: &'a mut Segments,
     pub book: &'a mut Book,
+    /// The run that was asked for last: most writes of a batch are about one.
+    pub run: Option<RunRow>,
 }
 
 /// All rows that meet a condition, each checked against its checksum.
@@ -92,22 +95,33 @@ impl Tables for Transaction<'_> {
     type Fault = Fault;
 
     fn run(&mut self, id: &str) -> Result<Option<RunRow>, Fault> {
-        run(self.connection, id)
+        if self.run.as_ref().is_none_or(|run| run.id != id) {
+            self.run = run(self.connection, id)?;
+        }
+        Ok(self.run.clone())
     }
     fn put_run(&mut self, row: &RunRow) -> Result<(), Fault> {
-        let there = self.ids("SELECT place FROM runs WHERE id = ?1", [&row.id])?.pop();
-        let place = match there {
-            Some(place) => place,
-            None => self.ids("SELECT coalesce(max(place), 0) + 1 FROM runs", [])?.pop().unwrap_or(1),
+        let known = "SELECT place, id, flow, occurrence, over, ended, meaning FROM runs WHERE id = ?1";
+        let mut statement = self.connection.prepare_cached(known)?;
+        let mut rows = statement.query([&row.id])?;
+        let there = match rows.next()? {
+            Some(found) => Some((0..7).map(|at| found.get(at)).collect::<Result<Vec<Value>, _>>()?),
+            None => None,
+        };
+        let place = match there.as_ref().and_then(|there| there.first()) {
+            Some(Value::Integer(place)) => place.cast_unsigned(),
+            _ => self.ids("SELECT coalesce(max(place), 0) + 1 FROM runs", [])?.pop().unwrap_or(1),
         };
         let cells = code::run(place, row)?;
-        // Most often only its figures change.
-        if there.is_some() && RUNS.amend(self.connection, cells.clone())? {
-            return Ok(());
+        self.run = Some(row.clone());
+        if there.is_some_and(|there| cells.starts_with(&there)) {
+            // Most often only its figures change.
+            return RUNS.amend(self.connection, cells);
         }
         RUNS.put(self.connection, cells)
     }
     fn drop_run(&mut self, id: &str) -> Result<(), Fault> {
+        self.run = None;
         self.execute("DELETE FROM runs WHERE id = ?1", [id])?;
         Ok(())
     }

@@ -237,7 +237,7 @@ pub fn import_state(state: &StateDir, input: &mut dyn BufRead) -> Result<u64, Tr
     let live = open::parts(&connection)?;
     let mut segments = Segments::open(Arc::new(files::Disk), pages.clone(), &live)?;
     let transaction = connection.transaction().map_err(Fault::from)?;
-    let mut tables = Transaction { connection: &transaction, segments: &mut segments, book: &mut book };
+    let mut tables = Transaction { connection: &transaction, segments: &mut segments, book: &mut book, run: None };
     let (head, count) = take_lines(&mut tables, input)?;
     book.last_error = head.last_error;
     book.applied += 1;

@@ -324,7 +324,7 @@ fn apply(
     for batch in batches {
         connection.prepare_cached("SAVEPOINT batch")?.execute([])?;
         let mark = segments.mark();
-        let mut transaction = Transaction { connection, segments: &mut *segments, book: &mut *book };
+        let mut transaction = Transaction { connection, segments: &mut *segments, book: &mut *book, run: None };
         let answer = match rules::apply(&mut transaction, batch) {
             Ok(receipt) => Ok(receipt),
             Err(Stop::Refused(refusal)) => Err(StoreError::Refused(refusal)),

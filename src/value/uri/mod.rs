@@ -8,6 +8,7 @@ pub use origin::{OriginPattern, credentials_may_go, same_origin};
 use super::context::{Context, Reference};
 use super::issue::{EvalError, Issue};
 use super::template::{Place, Template};
+use std::sync::OnceLock;
 use url::{Position, Url};
 
 /// Longest URI that is sent or followed, in bytes.
@@ -21,6 +22,8 @@ pub struct UriTemplate {
     prefix: String,
     /// The whole text is one placeholder, so the value is the URI.
     whole: bool,
+    /// What a text without placeholders came to, and for which base.
+    fixed: OnceLock<(Url, Url)>,
 }
 
 impl UriTemplate {
@@ -33,7 +36,7 @@ impl UriTemplate {
         if whole {
             template = Template::compile(text, Place::Plain)?;
         }
-        Ok(Self { template, prefix: prefix.to_owned(), whole })
+        Ok(Self { template, prefix: prefix.to_owned(), whole, fixed: OnceLock::new() })
     }
 
     /// The template behind it.
@@ -49,9 +52,21 @@ impl UriTemplate {
     /// Renders, joins to `base` with exactly one slash, parses, and confines: same origin as `base` or one of
     /// `allowed`; literal prefix kept; no user-info, no control characters.
     pub fn render(&self, ctx: &Context<'_>, base: &Url, allowed: &[OriginPattern]) -> Result<Url, EvalError> {
+        if let Some((for_base, url)) = self.fixed.get()
+            && for_base == base
+        {
+            return Ok(url.clone());
+        }
         let mut text = String::new();
         self.template.render(ctx, &mut text)?;
         let result = if self.whole { from_value(&text, base, allowed) } else { self.confined(&text, base, allowed) };
+        if let Ok(url) = &result
+            && self.template.as_constant().is_some()
+            && same_origin(url, base)
+        {
+            // Nothing it depends on can change, whatever other origins are allowed.
+            let _ = self.fixed.set((base.clone(), url.clone()));
+        }
         result.map_err(|error| error.at(self.template.source()))
     }
 
