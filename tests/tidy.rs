@@ -164,7 +164,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["value", "observe"]),
     ("http", &["value", "observe", "queue::Permit", "queue::permit", "queue::limits"]),
     ("model", SETTINGS),
-    ("config", &["value", "observe", "model", HTTP[0], HTTP[1], HTTP[2], HTTP[3], HTTP[4], "queue::limits", PAGING]),
+    (
+        "config",
+        &["value", "observe", "model", HTTP[0], HTTP[1], HTTP[2], HTTP[3], HTTP[4], HTTP[5], "queue::limits", PAGING],
+    ),
     ("runtime", &["value", "observe", "queue", "http", "store", "model"]),
     ("server", &["value", "observe", "store", "model", "runtime"]),
     ("playground", &["value", "model"]),
@@ -195,7 +198,7 @@ const PROGRAMS: &[(&str, &[&str])] = &[("bin/torture/", &["playground", "value",
 /// Settings types live with the behaviour they set.
 const HTTP: &[&str] = &["http::auth", "http::client", "http::media", "http::request", "http::retry", "http::verdict"];
 const PAGING: &str = "runtime::export::paging";
-const SETTINGS: &[&str] = &["value", HTTP[0], HTTP[1], HTTP[2], HTTP[3], HTTP[4], "queue::limits", PAGING];
+const SETTINGS: &[&str] = &["value", HTTP[0], HTTP[1], HTTP[2], HTTP[3], HTTP[4], HTTP[5], "queue::limits", PAGING];
 
 fn layers(source: &Source) -> Vec<String> {
     let Some(inside) = source.path.strip_prefix("src/") else { return Vec::new() };

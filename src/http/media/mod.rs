@@ -121,12 +121,12 @@ impl MediaType {
     pub fn write(self, value: Json, settings: &MediaSettings) -> Result<Encoded, EvalError> {
         match self {
             Self::Json => Ok(json::write(&value)),
-            Self::Ndjson => ndjson::write(value.as_ref()),
+            Self::Ndjson => Ok(ndjson::write(value.as_ref())),
             Self::Xml => xml::write(value.as_ref(), &settings.xml),
             Self::Csv => csv::write(value.as_ref(), &settings.csv),
-            Self::Form => form::write(value.as_ref(), &settings.form),
+            Self::Form => form::write(value.as_ref(), settings.form),
             Self::Multipart => multipart::write(value.as_ref()),
-            Self::Text => text::write(value.as_ref()),
+            Self::Text => Ok(text::write(value.as_ref())),
         }
     }
 
@@ -134,8 +134,8 @@ impl MediaType {
     pub fn write_text(self, rendered: String) -> Result<Encoded, EvalError> {
         match self {
             Self::Json => json::write_text(rendered),
-            Self::Ndjson => ndjson::write_text(rendered),
-            Self::Xml => xml::write_text(rendered),
+            Self::Ndjson => ndjson::write_text(&rendered),
+            Self::Xml => Ok(xml::write_text(rendered)),
             Self::Csv | Self::Form | Self::Text => Ok(Encoded::new(rendered.into_bytes(), self.content_type())),
             Self::Multipart => Err(EvalError::Refused("a multipart body is written as a table".to_owned())),
         }

@@ -60,7 +60,7 @@ fn file<'a>(name: Cow<'a, str>, value: JsonRef<'a>) -> Result<Part<'a>, EvalErro
     for (key, value) in value.members() {
         match key.as_ref() {
             "filename" => part.filename = Some(text(value, "filename")?),
-            "content_type" => part.content_type = Some(text(value, "content_type")?).map(header).transpose()?,
+            "content_type" => part.content_type = Some(header(text(value, "content_type")?)?),
             "content" => {
                 contents += 1;
                 part.content = bytes(value.compare_text());

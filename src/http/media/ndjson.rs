@@ -6,14 +6,14 @@ use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonRef, Kind};
 
 /// A list is a line for each of its items; anything else is one line.
-pub(super) fn write(value: JsonRef<'_>) -> Result<Encoded, EvalError> {
+pub(super) fn write(value: JsonRef<'_>) -> Encoded {
     let mut out = Vec::with_capacity(value.text().len() + 1);
     if value.kind() == Kind::Array {
         value.items().for_each(|item| line(item.text(), &mut out));
     } else {
         line(value.text(), &mut out);
     }
-    Ok(Encoded::new(out, MediaType::Ndjson.content_type()))
+    Encoded::new(out, MediaType::Ndjson.content_type())
 }
 
 /// Line ends stand between the parts of a JSON text only, never inside one.
@@ -23,12 +23,12 @@ fn line(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Text that was rendered is lines already, or one value over several lines.
-pub(super) fn write_text(rendered: String) -> Result<Encoded, EvalError> {
-    let whole = Json::parse(rendered.as_str());
+pub(super) fn write_text(rendered: &str) -> Result<Encoded, EvalError> {
+    let whole = Json::parse(rendered);
     match whole {
-        Ok(json) => write(json.as_ref()),
-        Err(_) => match read(&rendered) {
-            Ok(document) => write(document.view()),
+        Ok(json) => Ok(write(json.as_ref())),
+        Err(_) => match read(rendered) {
+            Ok(document) => Ok(write(document.view())),
             Err(why) => Err(EvalError::Refused(format!("the rendered text is not NDJSON: {why}"))),
         },
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     fn written(json: &str) -> String {
-        String::from_utf8(write(Json::parse(json).unwrap().as_ref()).unwrap().bytes.to_vec()).unwrap()
+        String::from_utf8(write(Json::parse(json).unwrap().as_ref()).bytes.to_vec()).unwrap()
     }
 
     #[test]
@@ -80,7 +80,7 @@ mod tests {
     fn a_value_is_one_line_however_it_was_written() {
         assert_eq!(written("[{\n  \"a\": \"x\\ny\"\r\n}, 2]"), "{  \"a\": \"x\\ny\"}\n2\n");
         assert_eq!(written("{\"a\":1}"), "{\"a\":1}\n");
-        let rendered = |text: &str| write_text(text.to_owned()).map(|encoded| encoded.bytes);
+        let rendered = |text: &str| write_text(text).map(|encoded| encoded.bytes);
         assert_eq!(&rendered("{\n\"a\":1}").unwrap()[..], b"{\"a\":1}\n");
         assert_eq!(&rendered("{}\n{}").unwrap()[..], b"{}\n{}\n");
         assert!(rendered("{").is_err());

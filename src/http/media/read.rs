@@ -27,6 +27,9 @@ pub(in crate::http) struct Unread {
     pub body: Vec<u8>,
 }
 
+/// A document, and what it was read from where that is not its own text.
+type Read = (Document, Option<Vec<u8>>);
+
 /// What `Content-Type` says.
 #[derive(Default)]
 struct Told<'h> {
@@ -70,7 +73,7 @@ impl<'h> Told<'h> {
 
 impl Lens<'_> {
     /// Reads a body that is not empty. What it was read from is given back where rules may still look for text in it.
-    pub fn read(&self, good: bool, headers: &HeaderMap, body: Vec<u8>) -> Result<(Document, Option<Vec<u8>>), Unread> {
+    pub fn read(&self, good: bool, headers: &HeaderMap, body: Vec<u8>) -> Result<Read, Unread> {
         let told = Told::of(headers);
         let said = if good { self.types.success } else { self.types.error };
         let media = said.or_else(|| told.media()).unwrap_or_else(|| self.usual());
@@ -89,12 +92,7 @@ impl Lens<'_> {
         }
     }
 
-    fn read_as(
-        &self,
-        media: MediaType,
-        told: &Told<'_>,
-        body: Vec<u8>,
-    ) -> Result<(Document, Option<Vec<u8>>), (String, Vec<u8>)> {
+    fn read_as(&self, media: MediaType, told: &Told<'_>, body: Vec<u8>) -> Result<Read, (String, Vec<u8>)> {
         if media == MediaType::Json {
             return json(told, body).map(|document| (document, None));
         }

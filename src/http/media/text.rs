@@ -2,17 +2,16 @@
 
 use super::{Encoded, MediaType};
 use crate::value::document::Document;
-use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonRef, Kind, write_string};
 
 /// Text bare, a list a line for each item, anything else as JSON writes it.
-pub(super) fn write(value: JsonRef<'_>) -> Result<Encoded, EvalError> {
+pub(super) fn write(value: JsonRef<'_>) -> Encoded {
     let text = match value.kind() {
-        Kind::Array => value.items().map(|item| item.compare_text()).collect::<Vec<_>>().join("\n"),
+        Kind::Array => value.items().map(JsonRef::compare_text).collect::<Vec<_>>().join("\n"),
         Kind::Null => String::new(),
         _ => value.compare_text().into_owned(),
     };
-    Ok(Encoded::new(text, MediaType::Text.content_type()))
+    Encoded::new(text, MediaType::Text.content_type())
 }
 
 pub(super) fn read(text: &str) -> Document {

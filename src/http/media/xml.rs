@@ -13,8 +13,9 @@ pub(super) fn write(_value: JsonRef<'_>, _settings: &XmlSettings) -> Result<Enco
     Err(EvalError::Refused("xml is written as text so far".to_owned()))
 }
 
-pub(super) fn write_text(rendered: String) -> Result<Encoded, EvalError> {
-    Ok(Encoded::new(rendered, MediaType::Xml.content_type()))
+/// Taken as it was rendered.
+pub(super) fn write_text(rendered: String) -> Encoded {
+    Encoded::new(rendered, MediaType::Xml.content_type())
 }
 
 /// The bytes become the document, or come back. They say themselves how they are encoded where `charset`, of the

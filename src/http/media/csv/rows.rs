@@ -80,9 +80,9 @@ impl<'t> Rows<'t> {
             self.line += line_ends(part);
             self.at += length + 1;
             if field.is_empty() {
-                field = Cow::Borrowed(part)
+                field = Cow::Borrowed(part);
             } else {
-                field.to_mut().push_str(part)
+                field.to_mut().push_str(part);
             }
             match self.byte() {
                 Some(b'"') => {

@@ -32,7 +32,7 @@ pub enum Lists {
 }
 
 /// An object; null is left out.
-pub(super) fn write(value: JsonRef<'_>, form: &Form) -> Result<Encoded, EvalError> {
+pub(super) fn write(value: JsonRef<'_>, form: Form) -> Result<Encoded, EvalError> {
     if value.kind() != Kind::Object {
         return Err(EvalError::Type(format!(
             "a form is made of a table, not of {}; `wrap` puts a batch under a name",
@@ -49,7 +49,7 @@ pub(super) fn write(value: JsonRef<'_>, form: &Form) -> Result<Encoded, EvalErro
 fn field(
     name: &str,
     value: JsonRef<'_>,
-    form: &Form,
+    form: Form,
     depth: usize,
     out: &mut Serializer<'_, String>,
 ) -> Result<(), EvalError> {
@@ -99,7 +99,7 @@ mod tests {
 
     fn written(json: &str, lists: Lists) -> Result<String, String> {
         let json = Json::parse(json).unwrap();
-        let encoded = write(json.as_ref(), &Form { lists }).map_err(|error| error.to_string())?;
+        let encoded = write(json.as_ref(), Form { lists }).map_err(|error| error.to_string())?;
         Ok(String::from_utf8(encoded.bytes.to_vec()).unwrap())
     }
 
@@ -168,7 +168,7 @@ mod tests {
         #[test]
         fn any_tree_of_texts_comes_back_when_its_lists_have_places(tree in tree()) {
             let json = Json::from_value(&tree);
-            let written = write(json.as_ref(), &Form { lists: Lists::Index }).unwrap();
+            let written = write(json.as_ref(), Form { lists: Lists::Index }).unwrap();
             proptest::prop_assert_eq!(read(&written.bytes).unwrap().view().to_value(), tree);
         }
 
