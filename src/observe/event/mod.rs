@@ -14,8 +14,8 @@ pub use config::{
     Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
 };
 pub use connection::{
-    FailedAttempt, connection_offline, connection_online, connection_paused, credential_renewed, level_changed,
-    pause_cut, renewal_failed, request_retried,
+    FailedAttempt, connection_offline, connection_online, connection_paused, connection_unverified, credential_renewed,
+    level_changed, pause_cut, renewal_failed, request_retried,
 };
 pub use process::{
     accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
