@@ -89,6 +89,7 @@ mod tests {
             renewal_failed(&shop, "400: invalid_grant", Duration::from_secs(2));
             connection_offline(&connection, &shop, "401: no");
             connection_online(&connection, &shop);
+            connection_unverified(&shop);
             level_changed(&connection, &shop, "shop", (4, 5), "room");
             level_changed(&connection, &shop, "shop", (5, 2), "limited");
             watch_degraded("no more watches");
@@ -129,6 +130,7 @@ mod tests {
                 ("warn", "credential not renewed"),
                 ("error", "connection offline"),
                 ("info", "connection online"),
+                ("warn", "server not verified"),
                 ("debug", "concurrency raised"),
                 ("info", "concurrency lowered"),
                 ("warn", "watching by polling"),
