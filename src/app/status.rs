@@ -10,7 +10,7 @@ use crate::store::{Damage, FlowTally, Health, Phase, RunRow, Store, StoreError, 
 use crate::value::id::FlowId;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -137,7 +137,9 @@ pub fn document(
     views.sort_by(|a, b| a.id.cmp(&b.id));
     let offline = supervisor.offline();
     let flows: Vec<Value> = views.iter().map(|view| flow(view, supervisor, stored)).collect();
-    let pools: Vec<Value> = supervisor.services().queue.view().iter().map(|view| pool(view, &offline)).collect();
+    let unverified = unverified(supervisor);
+    let pools = supervisor.services().queue.view();
+    let pools: Vec<Value> = pools.iter().map(|view| pool(view, &offline, &unverified)).collect();
     json!({
         "format": FORMAT,
         "version": env!("CARGO_PKG_VERSION"),
@@ -241,7 +243,14 @@ fn counts(counts: &Counts) -> Value {
     })
 }
 
-fn pool(view: &PoolView, offline: &Offline) -> Value {
+/// Connections with `tls.verify = false`.
+fn unverified(supervisor: &Supervisor) -> HashSet<String> {
+    let snapshot = supervisor.snapshot();
+    let connections = snapshot.iter().flat_map(|snapshot| snapshot.connections.values());
+    connections.filter(|one| !one.http.tls.verify).map(|one| one.id.to_string()).collect()
+}
+
+fn pool(view: &PoolView, offline: &Offline, unverified: &HashSet<String>) -> Value {
     let lines: Vec<Value> = view
         .lines
         .iter()
@@ -253,6 +262,7 @@ fn pool(view: &PoolView, offline: &Offline) -> Value {
                 "in_flight": line.in_flight,
                 "paused_seconds": line.paused_for.map(|pause| pause.as_secs_f64()),
                 "closing": line.closing,
+                "tls_verify": !unverified.contains(&line.id.to_string()),
                 "offline": offline.get(line.id.to_string().as_str()).map(|offline| json!({
                     "reason": offline.reason,
                     "since": time(offline.since),

@@ -239,7 +239,8 @@ fn allowance(told: &Value) -> String {
 /// One that is no longer configured is still shown while requests of runs under way wait in its line.
 fn connection(line: &Value) -> String {
     let id = word(&line["connection"]);
-    if line["closing"] == true { format!("{id} (closing)") } else { id }
+    let id = if line["closing"] == true { format!("{id} (closing)") } else { id };
+    if line["tls_verify"] == false { format!("{id} (TLS NOT VERIFIED)") } else { id }
 }
 
 /// The pause that ends last: a line waits for its pool's and for its own.

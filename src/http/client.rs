@@ -12,7 +12,7 @@ use super::request::{Field, Method, Prepared, RequestSpec};
 use super::retry::Retry;
 use super::session::{Bearing, Session};
 use super::tokens::Tokens;
-use super::transport::{ReqwestTransport, Transport};
+use super::transport::{ReqwestTransport, Transport, Wiring};
 use super::verdict::{AuthFailure, RateLimit, ResponseRules};
 use crate::observe::meters::ConnectionMeters;
 use crate::value::context::{Context, Root, Slot};
@@ -29,6 +29,7 @@ use std::time::Duration;
 use url::Url;
 
 pub use super::session::OfflineView;
+pub use super::transport::{Exempt, Proxy, ProxyServer, Tls};
 
 /// Everything about a connection that shapes its requests.
 #[derive(Debug, Clone)]
@@ -49,7 +50,11 @@ pub struct ClientSettings {
     pub follow_redirects: bool,
     /// `allowed_origins`
     pub allowed_origins: Vec<OriginPattern>,
-    /// `proxy = "env"`: not built yet; kept false.
+    /// `proxy`
+    pub proxy: Proxy,
+    /// `[tls]`
+    pub tls: Tls,
+    /// `[auth]`
     pub auth: Auth,
     /// `[response]`
     pub response: ResponseRules,
@@ -122,11 +127,7 @@ impl Client {
         meters: Arc<ConnectionMeters>,
         means: Means,
     ) -> Result<Self, String> {
-        // Names of other origins need TLS unless they say http; where a token endpoint is, is known only later.
-        let foreign_tls = settings.auth.renewal().is_some()
-            || settings.allowed_origins.iter().any(|origin| !origin.source.starts_with("http://"));
-        let transport =
-            ReqwestTransport::new(&settings.base_uri, foreign_tls, connect_within(&settings), settings.level);
+        let transport = ReqwestTransport::new(wiring(&settings));
         Self::with_transport(id, settings, meters, means, Arc::new(transport))
     }
 
@@ -275,6 +276,20 @@ impl Client {
             field.write_query(ctx, url, secret)?;
         }
         Ok(())
+    }
+}
+
+fn wiring(settings: &ClientSettings) -> Wiring {
+    // Names of other origins need TLS unless they say http; where a token endpoint is, is known only later.
+    let foreign_tls = settings.auth.renewal().is_some()
+        || settings.allowed_origins.iter().any(|origin| !origin.source.starts_with("http://"));
+    Wiring {
+        connect_timeout: connect_within(settings),
+        idle: usize::try_from(settings.level).unwrap_or(usize::MAX),
+        tls_occurs: foreign_tls || settings.base_uri.scheme() == "https",
+        tls: settings.tls.clone(),
+        proxy: settings.proxy.clone(),
+        link_local: settings.base_uri.host().map(|host| host.to_owned()),
     }
 }
 

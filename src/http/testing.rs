@@ -132,6 +132,8 @@ pub(super) fn settings(base: &str) -> ClientSettings {
         max_response: 1024 * 1024,
         follow_redirects: true,
         allowed_origins: Vec::new(),
+        proxy: super::client::Proxy::None,
+        tls: super::client::Tls::default(),
         auth: Auth::None,
         response: ResponseRules::default(),
         rate_limit: RateLimit {

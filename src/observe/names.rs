@@ -128,6 +128,8 @@ table! {
         "Concurrency limit in force; the lender's for a connection that borrows";
     CONNECTION_OFFLINE = "flowgate_connection_offline", Kind::Gauge, Flag, &[CONNECTION],
         "1 while the connection's credentials are refused and its requests wait";
+    CONNECTION_UNVERIFIED = "flowgate_connection_tls_unverified", Kind::Gauge, Flag, &[CONNECTION],
+        "1 for a connection with tls.verify = false: whoever answers is believed";
     CONNECTION_LIMIT_CHANGES = "flowgate_connection_concurrency_changes_total", Kind::Counter, Count,
         &[CONNECTION, Label { name: "direction", values: DIRECTIONS }],
         "Changes of an adaptive concurrency level set off by answers to this connection";

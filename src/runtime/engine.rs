@@ -7,6 +7,7 @@ use crate::http::client::{Client, Means};
 use crate::http::tokens::Tokens;
 use crate::model::connection::Connection;
 use crate::model::snapshot::Snapshot;
+use crate::observe::event;
 use crate::observe::meters::{ConnectionMeters, FlowMeters};
 use crate::queue::Queue;
 use crate::queue::limits::{LineId, LineSpec};
@@ -125,6 +126,11 @@ impl Generation {
 
 fn client(connection: &Connection, meters: &Arc<ConnectionMeters>, services: &Services) -> Result<Client, NotReady> {
     let Services { clock, rng, tokens, .. } = services.clone();
+    let verified = connection.http.tls.verify;
+    meters.unverified(!verified);
+    if !verified {
+        event::connection_unverified(&connection.id);
+    }
     Client::new(
         &connection.id,
         connection.http.clone(),

@@ -9,6 +9,7 @@ pub mod id;
 pub mod issue;
 pub mod json;
 pub mod path;
+pub mod pki;
 pub mod record;
 pub mod rule;
 pub mod secret;

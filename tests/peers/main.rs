@@ -1,4 +1,5 @@
-//! Ways to authenticate, judged by software that was not written here: Apache, nginx, oauthlib, PyJWT, botocore.
+//! What is promised to servers, judged by software that was not written here: Apache, nginx, OpenSSL, squid, microsocks,
+//! oauthlib, PyJWT, botocore.
 //!
 //! `./test` installs them. A group whose peer is missing says that it skipped, and fails where `FLOWGATE_PEERS=required`
 //! (continuous integration).
@@ -6,9 +7,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod peer;
+mod pki;
+mod proxy;
 mod signed;
+#[path = "../it/support/mod.rs"]
+#[expect(dead_code, reason = "tests/it uses the rest")]
+mod support;
+mod tls;
 mod web;
 
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -26,7 +34,15 @@ impl Project {
         project
     }
 
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     fn write(&self, name: &str, text: &str) {
+        self.write_bytes(name, text.as_bytes());
+    }
+
+    fn write_bytes(&self, name: &str, text: &[u8]) {
         use std::os::unix::fs::PermissionsExt;
         let path = self.0.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -46,6 +62,21 @@ impl Project {
     fn expect(&self, secret: &str, code: i32) {
         let (found, shown) = self.run(secret);
         assert_eq!(found, Some(code), "{shown}");
+    }
+}
+
+/// A port nobody listens on.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until somebody listens there; `log` is shown when nobody ever does.
+#[track_caller]
+fn ready(port: u16, log: impl Fn() -> String) {
+    let until = support::now() + support::PATIENCE;
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        assert!(support::now() < until, "nobody listens on {port}: {}", log());
+        std::thread::yield_now();
     }
 }
 

@@ -10,7 +10,8 @@ fn variable(name: &str) -> Option<String> {
 /// A program of this name, or none after saying that the group is skipped.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = variable("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools");
+    let folders = std::env::split_paths(&path).chain([own, "/usr/sbin".into(), "/sbin".into()]);
     found(name, folders.map(|folder| folder.join(name)).find(|path| path.is_file()))
 }
 

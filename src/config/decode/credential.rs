@@ -23,6 +23,8 @@ const CREDENTIALS: &[&str] = &[
     "access_key",
     "secret_key",
     "private_key",
+    "client_key",
+    "pfx",
     "api_key",
     "apikey",
     "authorization",
@@ -101,6 +103,8 @@ fn mask_in(file: &File<'_>, table: &DeTable<'_>, all: bool, depth: usize) {
                 mask_in(file, inner, all || family || (here && source), depth + 1);
             }
             DeValue::String(text) if here && !text.contains("{{") => file.mask(value.span()),
+            // A URL that holds a login.
+            DeValue::String(text) if name == "proxy" && text.contains('@') => file.mask(value.span()),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Array(_) if here => file.mask(value.span()),
             _ => {}
         }
@@ -119,7 +123,8 @@ pub(in crate::config) fn mask_lines(file: &File<'_>) {
         }
         let before = line.find('=').unwrap_or(line.len());
         let name = line[..before].to_lowercase();
-        let telling = inside || CREDENTIALS.iter().chain(TELLING).any(|word| name.contains(word));
+        let login = name.trim() == "proxy" && line.contains('@');
+        let telling = inside || login || CREDENTIALS.iter().chain(TELLING).any(|word| name.contains(word));
         if telling && before < line.len() && !trimmed.starts_with('#') {
             file.mask(offset + before + 1..offset + line.trim_end_matches(['\r', '\n']).len());
         }

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// Largest file a value may come from.
 const MOST_BYTES: u64 = 64 * 1024;
+/// Largest file of certificates: a system's whole bundle has a quarter of that.
+pub(in crate::config) const MOST_CERTIFICATES: u64 = 1024 * 1024;
 
 /// Where values outside the files are found, and which files were asked for.
 pub(in crate::config) struct Sources<'a> {
@@ -34,8 +36,13 @@ impl<'a> Sources<'a> {
         (self.named.into_inner(), self.given.into_inner())
     }
 
+    /// An environment variable, as it is.
+    pub(in crate::config) fn env(&self, name: &str) -> Option<String> {
+        self.env.var(name)
+    }
+
     fn variable(&self, name: &str) -> Result<String, String> {
-        self.env.var(name).map(trimmed).ok_or_else(|| format!("environment variable `{name}` is not set"))
+        self.env.var(name).ok_or_else(|| format!("environment variable `{name}` is not set"))
     }
 
     /// Runs a command, where commands are run at all.
@@ -44,16 +51,16 @@ impl<'a> Sources<'a> {
         if let Ok(text) = &output {
             self.given.borrow_mut().push(crate::config::hash(text.as_bytes()));
         }
-        Some(output.map(trimmed))
+        Some(output)
     }
 
     /// Reads a file; the second part says whether everybody on this machine may read it too.
-    fn file(&self, name: &str) -> Result<(String, bool), String> {
+    fn file(&self, name: &str, most: u64) -> Result<(Vec<u8>, bool), String> {
         let path = self.root.join(name);
-        let read = read(&path).map_err(|reason| format!("file `{name}` {reason}"));
-        let hash = read.as_ref().map_or_else(|_| "absent".to_owned(), |(text, _)| crate::config::hash(text.as_bytes()));
+        let read = read(&path, most).map_err(|reason| format!("file `{name}` {reason}"));
+        let hash = read.as_ref().map_or_else(|_| "absent".to_owned(), |(bytes, _)| crate::config::hash(bytes));
         self.named.borrow_mut().insert(path, hash);
-        read.map(|(text, open)| (trimmed(text), open))
+        read
     }
 }
 
@@ -68,7 +75,7 @@ fn trimmed(mut text: String) -> String {
     text
 }
 
-fn read(path: &Path) -> Result<(String, bool), String> {
+fn read(path: &Path, most: u64) -> Result<(Vec<u8>, bool), String> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file =
         std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(|error| {
@@ -81,18 +88,26 @@ fn read(path: &Path) -> Result<(String, bool), String> {
     if !facts.is_file() {
         return Err("is no regular file".to_owned());
     }
-    let mut text = String::new();
-    match file.take(MOST_BYTES + 1).read_to_string(&mut text) {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err("is not UTF-8 text".to_owned()),
+    let mut bytes = Vec::new();
+    match file.take(most + 1).read_to_end(&mut bytes) {
         Err(error) => Err(format!("cannot be read: {error}")),
-        Ok(_) if text.len() as u64 > MOST_BYTES => Err("is larger than 64 KiB".to_owned()),
-        Ok(_) => Ok((text, facts.permissions().mode() & 0o004 != 0)),
+        Ok(_) if bytes.len() as u64 > most => Err(format!("is larger than {} KiB", most / 1024)),
+        Ok(_) => Ok((bytes, facts.permissions().mode() & 0o004 != 0)),
     }
+}
+
+/// What stands in a source: a key or certificates.
+pub(in crate::config) struct Material {
+    pub(in crate::config) bytes: Vec<u8>,
+    /// Anyone on this machine may read it.
+    pub(in crate::config) open: bool,
 }
 
 /// A source as found.
 struct Found {
-    value: Result<String, String>,
+    value: Result<Vec<u8>, String>,
+    /// What it is, for messages.
+    name: String,
     /// Anyone on this machine may read it.
     open: bool,
     /// Nobody has looked: it is a command, and commands are not run here.
@@ -100,14 +115,20 @@ struct Found {
 }
 
 impl Found {
-    fn closed(value: Result<String, String>) -> Self {
-        Self { value, open: false, unseen: false }
+    fn closed(name: &str, value: Result<String, String>) -> Self {
+        Self { value: value.map(String::into_bytes), name: name.to_owned(), open: false, unseen: false }
+    }
+
+    /// As text, without the line end that editors leave.
+    fn text(&self) -> Result<String, String> {
+        let text = String::from_utf8(self.value.clone()?);
+        text.map(trimmed).map_err(|_| format!("{} is not UTF-8 text", self.name))
     }
 }
 
 impl Value<'_> {
     /// Reads `{ env }`, `{ file }` or `{ command }`; `default` is allowed where the value is no secret.
-    fn source(&self, sources: &Sources<'_>, with_default: bool) -> Option<Found> {
+    fn source(&self, sources: &Sources<'_>, with_default: bool, most: u64) -> Option<Found> {
         let table = self.table()?;
         let kinds = ["env", "file", "command"].map(|name| table.take(name));
         let default = if with_default { table.take("default") } else { None };
@@ -120,14 +141,20 @@ impl Value<'_> {
             return None;
         }
         let found = match kinds {
-            [Some(env), ..] => Found::closed(sources.variable(env.string()?)),
-            [_, Some(file), _] => match sources.file(file.string()?) {
-                Ok((value, open)) => Found { open, ..Found::closed(Ok(value)) },
-                Err(reason) => Found::closed(Err(reason)),
-            },
+            [Some(env), ..] => Found::closed("the variable", sources.variable(env.string()?)),
+            [_, Some(file), _] => {
+                let name = format!("file `{}`", file.string()?);
+                match sources.file(file.string()?, most) {
+                    Ok((value, open)) => Found { value: Ok(value), name, open, unseen: false },
+                    Err(reason) => Found::closed(&name, Err(reason)),
+                }
+            }
             [.., Some(command)] => match sources.command(&command.words()?) {
-                Some(value) => Found::closed(value),
-                None => Found { unseen: true, ..Found::closed(Err("its command is not run here".to_owned())) },
+                Some(value) => Found::closed("its output", value),
+                None => {
+                    let unseen = Err("its command is not run here".to_owned());
+                    Found { unseen: true, ..Found::closed("its output", unseen) }
+                }
             },
             [None, None, None] => {
                 let finding = Finding::error("missing-key", format!("`{}` names no source", self.key)).key(&self.key);
@@ -138,7 +165,7 @@ impl Value<'_> {
             }
         };
         match (&found.value, default) {
-            (Err(_), Some(default)) => Some(Found::closed(Ok(default.string()?.to_owned()))),
+            (Err(_), Some(default)) => Some(Found::closed("the default", Ok(default.string()?.to_owned()))),
             _ => Some(found),
         }
     }
@@ -158,7 +185,7 @@ impl Value<'_> {
         Some(words)
     }
 
-    fn unresolved(&self, reason: &str, unseen: bool) {
+    pub(in crate::config) fn unresolved(&self, reason: &str, unseen: bool) {
         if unseen {
             return;
         }
@@ -172,16 +199,31 @@ impl Value<'_> {
             self.literal_secret();
             return None;
         }
-        let found = self.source(sources, false)?;
+        let found = self.source(sources, false, MOST_BYTES)?;
         if found.open {
-            let message = format!("the file of `{}` is readable by everybody on this machine", self.key);
-            self.report(
-                Finding::error("secret-file-mode", message).help("take that right away: `chmod o-r` on the file"),
-            );
+            self.readable_by_all();
             return None;
         }
-        Some(match found.value {
+        Some(match found.text() {
             Ok(value) => Ok(Secret::new(value)),
+            Err(reason) => {
+                self.unresolved(&reason, found.unseen);
+                Err(reason)
+            }
+        })
+    }
+
+    /// Reports a file that holds a secret and is open to everybody.
+    pub(in crate::config) fn readable_by_all(&self) {
+        let message = format!("the file of `{}` is readable by everybody on this machine", self.key);
+        self.report(Finding::error("secret-file-mode", message).help("take that right away: `chmod o-r` on the file"));
+    }
+
+    /// A source of keys or certificates, as bytes. The inner error says why there is nothing yet.
+    pub(in crate::config) fn material(&self, sources: &Sources<'_>, most: u64) -> Option<Result<Material, String>> {
+        let found = self.source(sources, false, most)?;
+        Some(match found.value {
+            Ok(bytes) => Ok(Material { bytes, open: found.open }),
             Err(reason) => {
                 self.unresolved(&reason, found.unseen);
                 Err(reason)
@@ -199,8 +241,8 @@ impl Value<'_> {
         if !is_source {
             return self.json().map(Ok).ok_or(Reported);
         }
-        let found = self.source(sources, true).ok_or(Reported)?;
-        Ok(match found.value {
+        let found = self.source(sources, true, MOST_BYTES).ok_or(Reported)?;
+        Ok(match found.text() {
             Ok(text) => Ok(serde_json::Value::String(text)),
             Err(reason) => {
                 self.unresolved(&reason, found.unseen);
@@ -227,9 +269,11 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         std::fs::write(at("big"), vec![b'a'; 70_000]).unwrap();
         std::fs::write(at("latin"), [0xe9, 0x20]).unwrap();
+        let read = |path: &Path| read(path, MOST_BYTES).map(|(bytes, _)| bytes);
         assert_eq!(read(dir.path()), Err("is no regular file".to_owned()));
         assert_eq!(read(&at("big")), Err("is larger than 64 KiB".to_owned()));
-        assert_eq!(read(&at("latin")), Err("is not UTF-8 text".to_owned()));
         assert_eq!(read(&at("none")), Err("does not exist".to_owned()));
+        let found = Found { value: read(&at("latin")), ..Found::closed("file `latin`", Ok(String::new())) };
+        assert_eq!(found.text(), Err("file `latin` is not UTF-8 text".to_owned()));
     }
 }

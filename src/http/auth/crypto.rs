@@ -1,14 +1,12 @@
 //! The few primitives that signing methods share: digests, HMAC, private keys, and the spellings of their results.
 
+use crate::value::pki::{self, Unusable};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use md5::Digest as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::{digest, hmac};
 use rustls::SignatureScheme;
-use rustls::crypto::ring::sign::any_supported_type;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::sign::SigningKey;
 use std::sync::Arc;
 
@@ -82,16 +80,15 @@ pub(super) fn mac(algorithm: hmac::Algorithm, key: &[u8], text: &[u8]) -> Vec<u8
 pub(super) struct PrivateKey(Arc<dyn SigningKey>);
 
 impl PrivateKey {
-    /// Reads PEM: PKCS#8, PKCS#1 or SEC1, not encrypted.
-    pub(super) fn from_pem(pem: &str) -> Result<Self, String> {
-        if pem.contains("ENCRYPTED") {
-            return Err("the key is encrypted; write it without a passphrase (`openssl pkey -in key.pem`)".to_owned());
-        }
-        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
-            .map_err(|_| "is no private key in PEM form (`-----BEGIN PRIVATE KEY-----`)".to_owned())?;
-        let key = any_supported_type(&der)
-            .map_err(|_| "is no RSA key of 2048 to 8192 bits, P-256 or P-384 key that can be used".to_owned())?;
-        Ok(Self(key))
+    /// Reads PEM: PKCS#8, PKCS#1 or SEC1; encrypted where there is a passphrase.
+    pub(super) fn from_pem(pem: &str, passphrase: Option<&str>) -> Result<Self, String> {
+        let read = pki::private_key(pem.as_bytes(), passphrase).and_then(|der| pki::signing_key(&der));
+        read.map(Self).map_err(|error| match error {
+            Unusable::NoPassphrase => "is encrypted: give its `passphrase`, or write it without one \
+                                       (`openssl pkey -in key.pem`)"
+                .to_owned(),
+            other => other.to_string(),
+        })
     }
 
     /// Whether it can sign in this way.
@@ -164,7 +161,7 @@ mod tests {
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nhunter2\n",
             "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         ] {
-            let error = PrivateKey::from_pem(bad).err().unwrap();
+            let error = PrivateKey::from_pem(bad, None).err().unwrap();
             assert!(!error.contains("hunter2") && !error.contains("AAAA"), "{error}");
         }
     }

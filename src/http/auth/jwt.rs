@@ -89,6 +89,8 @@ pub struct Jwt {
     pub algorithm: JwtAlgorithm,
     /// A shared secret, or a private key in PEM.
     pub key: Template,
+    /// Opens the private key.
+    pub passphrase: Option<Template>,
     /// `claims`; `iat` and `exp` join unless given.
     pub claims: Option<Tree>,
     /// `headers`: `kid` and others beside `alg` and `typ`.
@@ -130,7 +132,7 @@ impl Jwt {
 
     pub(super) fn ready(&self, ctx: &Context<'_>) -> Result<(JwtSigner, Vec<Secret>), EvalError> {
         let text = render(&self.key, ctx, "auth.jwt.key")?;
-        let secrets = vec![Secret::new(text.as_str())];
+        let mut secrets = vec![Secret::new(text.as_str())];
         let refused = |why: &str| EvalError::Refused(format!("auth.jwt.key: {why}"));
         if text.is_empty() {
             return Err(refused("is empty"));
@@ -138,7 +140,10 @@ impl Jwt {
         let key = match self.algorithm.kind() {
             Kind::Mac(_) => Key::Shared(Secret::new(text)),
             Kind::Signature(scheme, _) => {
-                let key = PrivateKey::from_pem(&text).map_err(|why| refused(&why))?;
+                let opened =
+                    self.passphrase.as_ref().map(|text| render(text, ctx, "auth.jwt.passphrase")).transpose()?;
+                let key = PrivateKey::from_pem(&text, opened.as_deref()).map_err(|why| refused(&why))?;
+                secrets.extend(opened.map(Secret::new));
                 if !key.fits(scheme) {
                     return Err(refused(&format!("does not fit {}", self.algorithm.name())));
                 }
@@ -237,7 +242,7 @@ mod tests {
 
     fn jwt(algorithm: JwtAlgorithm, key: &str) -> Jwt {
         let ttl = Duration::from_mins(5);
-        Jwt { algorithm, key: template(key), claims: None, headers: None, ttl, refresh: None }
+        Jwt { algorithm, key: template(key), passphrase: None, claims: None, headers: None, ttl, refresh: None }
     }
 
     fn tree(json: &str) -> Tree {
@@ -367,13 +372,23 @@ mod tests {
     }
 
     #[test]
+    fn an_encrypted_key_is_opened_by_its_passphrase() {
+        let mut settings = jwt(JwtAlgorithm::Es256, testing::ENCRYPTED_KEY);
+        settings.passphrase = Some(template("hunter2"));
+        let token = super::tests::signer(&settings);
+        assert!(token.mint(DateTime::UNIX_EPOCH, None).is_ok());
+        settings.passphrase = Some(template("another"));
+        assert!(refusal(&settings).contains("is not opened by the passphrase"));
+    }
+
+    #[test]
     fn keys_and_headers_that_cannot_be_used_say_why() {
         for (algorithm, key, why) in [
             (JwtAlgorithm::Hs256, "", "is empty"),
             (JwtAlgorithm::Rs256, testing::EC_KEY, "does not fit RS256"),
             (JwtAlgorithm::Es384, testing::EC_KEY, "does not fit ES384"),
             (JwtAlgorithm::Es256, testing::RSA_KEY, "does not fit ES256"),
-            (JwtAlgorithm::Rs256, testing::ENCRYPTED_KEY, "the key is encrypted"),
+            (JwtAlgorithm::Rs256, testing::ENCRYPTED_KEY, "is encrypted: give its `passphrase`"),
             (JwtAlgorithm::Rs256, "hunter2", "is no private key in PEM form"),
         ] {
             let error = refusal(&jwt(algorithm, key));

@@ -69,6 +69,8 @@ pub struct Oauth1 {
     pub realm: Option<Template>,
     /// PEM, for RSA.
     pub private_key: Option<Template>,
+    /// Opens it.
+    pub passphrase: Option<Template>,
 }
 
 /// Keys and tokens, ready to sign.
@@ -93,11 +95,13 @@ impl Oauth1 {
         let consumer_secret = text(&self.consumer_secret, "consumer_secret")?.unwrap_or_default();
         let token_secret = text(&self.token_secret, "token_secret")?.unwrap_or_default();
         let pem = text(&self.private_key, "private_key")?;
+        let passphrase = text(&self.passphrase, "passphrase")?;
         let private_key = match (self.signature_method.is_rsa(), &pem) {
             (false, _) => None,
             (true, None) => return Err(EvalError::Missing("auth.oauth1: RSA needs `private_key`".to_owned())),
             (true, Some(pem)) => {
-                Some(rsa_key(pem).map_err(|why| EvalError::Refused(format!("auth.oauth1.private_key: {why}")))?)
+                let key = rsa_key(pem, passphrase.as_deref());
+                Some(key.map_err(|why| EvalError::Refused(format!("auth.oauth1.private_key: {why}")))?)
             }
         };
         let realm = text(&self.realm, "realm")?;
@@ -107,14 +111,14 @@ impl Oauth1 {
         let key = Secret::new(format!("{}&{}", percent(&consumer_secret), percent(&token_secret)));
         let mut secrets = vec![key.clone(), Secret::new(consumer_secret), Secret::new(token_secret)];
         secrets.extend(token.clone());
-        secrets.extend(pem.map(Secret::new));
+        secrets.extend(pem.into_iter().chain(passphrase).map(Secret::new));
         let method = self.signature_method;
         Ok((Oauth1Signer { consumer_key, token, realm, method, key, private_key }, secrets))
     }
 }
 
-fn rsa_key(pem: &str) -> Result<PrivateKey, String> {
-    let key = PrivateKey::from_pem(pem)?;
+fn rsa_key(pem: &str, passphrase: Option<&str>) -> Result<PrivateKey, String> {
+    let key = PrivateKey::from_pem(pem, passphrase)?;
     if key.fits(SignatureScheme::RSA_PKCS1_SHA256) { Ok(key) } else { Err("is no RSA key".to_owned()) }
 }
 
@@ -196,6 +200,7 @@ mod tests {
             signature_method: SignatureMethod::HmacSha1,
             realm: Some(template("Photos")),
             private_key: None,
+            passphrase: None,
         }
     }
 

@@ -1,10 +1,15 @@
 //! The wire, behind a trait so that tests and simulations can stand in. One call is one HTTP request: no
 //! redirects, no retries, no credentials of its own.
 
+mod failure;
 mod network;
+mod proxy;
 mod resolve;
+mod tls;
 
-pub use network::ReqwestTransport;
+pub use network::{ReqwestTransport, Wiring};
+pub use proxy::{Exempt, Proxy, ProxyServer};
+pub use tls::Tls;
 
 use super::request::Method;
 use bytes::Bytes;

@@ -86,6 +86,15 @@ pub fn renewal_failed(connection: &ConnectionId, cause: &str, pause: Duration) {
     tracing::warn!(%connection, cause, seconds = seconds(pause), "credential not renewed");
 }
 
+/// A connection with `tls.verify = false` is in use.
+pub fn connection_unverified(connection: &ConnectionId) {
+    tracing::warn!(
+        %connection,
+        help = "give the server's own CA as tls.ca instead of tls.verify = false",
+        "server not verified"
+    );
+}
+
 /// The credentials of a connection are refused: its requests wait.
 pub fn connection_offline(meters: &ConnectionMeters, connection: &ConnectionId, cause: &str) {
     meters.offline(true);

@@ -14,8 +14,8 @@ pub use config::{
     Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
 };
 pub use connection::{
-    FailedAttempt, connection_offline, connection_online, connection_paused, credential_renewed, level_changed,
-    pause_cut, renewal_failed, request_retried,
+    FailedAttempt, connection_offline, connection_online, connection_paused, connection_unverified, credential_renewed,
+    level_changed, pause_cut, renewal_failed, request_retried,
 };
 pub use process::{
     accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
@@ -89,6 +89,7 @@ mod tests {
             renewal_failed(&shop, "400: invalid_grant", Duration::from_secs(2));
             connection_offline(&connection, &shop, "401: no");
             connection_online(&connection, &shop);
+            connection_unverified(&shop);
             level_changed(&connection, &shop, "shop", (4, 5), "room");
             level_changed(&connection, &shop, "shop", (5, 2), "limited");
             watch_degraded("no more watches");
@@ -129,6 +130,7 @@ mod tests {
                 ("warn", "credential not renewed"),
                 ("error", "connection offline"),
                 ("info", "connection online"),
+                ("warn", "server not verified"),
                 ("debug", "concurrency raised"),
                 ("info", "concurrency lowered"),
                 ("warn", "watching by polling"),

@@ -42,6 +42,7 @@ pub struct ConnectionMeters {
     in_flight: Gauge,
     limit: Gauge,
     offline: Gauge,
+    unverified: Gauge,
     wait: Histogram,
     limit_changes: [Counter; names::DIRECTIONS.len()],
     server: Option<ServerGauges>,
@@ -72,6 +73,7 @@ impl ConnectionMeters {
             in_flight: gauge(&names::CONNECTION_IN_FLIGHT, of),
             limit: gauge(&names::CONNECTION_LIMIT, of),
             offline: gauge(&names::CONNECTION_OFFLINE, of),
+            unverified: gauge(&names::CONNECTION_UNVERIFIED, of),
             wait: histogram(&names::QUEUE_WAIT, of),
             limit_changes: std::array::from_fn(|i| {
                 counter(&names::CONNECTION_LIMIT_CHANGES, &[id.as_str(), names::DIRECTIONS[i]])
@@ -98,6 +100,7 @@ impl ConnectionMeters {
             in_flight: Gauge::noop(),
             limit: Gauge::noop(),
             offline: Gauge::noop(),
+            unverified: Gauge::noop(),
             wait: Histogram::noop(),
             limit_changes: std::array::from_fn(|_| Counter::noop()),
             server: None,
@@ -137,6 +140,10 @@ impl ConnectionMeters {
     /// Whether credentials are refused.
     pub fn offline(&self, offline: bool) {
         self.offline.set(f64::from(u8::from(offline)));
+    }
+    /// Whether nobody looks at the server's certificate.
+    pub fn unverified(&self, unverified: bool) {
+        self.unverified.set(f64::from(u8::from(unverified)));
     }
     /// An adaptive level changed.
     pub fn limit_changed(&self, raised: bool) {

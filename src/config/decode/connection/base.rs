@@ -1,13 +1,13 @@
 //! Where a connection's requests go and what they carry: `base_uri`, headers, origins, timeouts.
 
+use super::rendered::Rendered;
 use super::{Secrets, answers, media};
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::Table;
 use crate::config::decode::value::Value;
 use crate::http::auth::Auth;
-use crate::http::client::ClientSettings;
-use crate::value::context::{Context, Root, Slot};
+use crate::http::client::{ClientSettings, Proxy, Tls};
 use crate::value::template::Place;
 use crate::value::uri::OriginPattern;
 use std::time::Duration;
@@ -19,6 +19,7 @@ pub(super) fn decode(
     scope: &Scope<'_>,
     facts: &Facts,
     auth: Option<Auth>,
+    (proxy, tls): (Option<Proxy>, Option<Tls>),
     secrets: Secrets,
     unresolved: Vec<String>,
 ) -> Option<ClientSettings> {
@@ -32,9 +33,6 @@ pub(super) fn decode(
     let redirects = root.take("redirects").and_then(|value| value.word(&[("none", false), ("same-origin", true)], &[]));
     let origins = root.take("allowed_origins").and_then(|value| value.list()).unwrap_or_default();
     let allowed_origins = origins.iter().filter_map(Value::origin).collect();
-    if let Some(value) = root.take("proxy") {
-        value.proxy();
-    }
     let response = root.take("response").and_then(|value| value.response(scope)).unwrap_or_default();
     let rate_limit = answers::rate_limit(root, scope);
     let auth_failure = answers::auth_failure(root, scope);
@@ -50,6 +48,8 @@ pub(super) fn decode(
         max_response,
         follow_redirects: redirects.unwrap_or(true),
         allowed_origins,
+        proxy: proxy?,
+        tls: tls?,
         auth: auth?,
         response,
         rate_limit,
@@ -64,16 +64,6 @@ pub(super) fn decode(
 }
 
 impl Value<'_> {
-    fn proxy(&self) {
-        if self.raw_str() == Some("none") {
-            return;
-        }
-        if let Some(text) = self.string() {
-            let finding = Finding::error("not-supported-yet", format!("`proxy = {text:?}` is not supported yet"));
-            self.report(finding.help("requests go out directly; remove `proxy` or write \"none\""));
-        }
-    }
-
     fn origin(&self) -> Option<OriginPattern> {
         let (text, auth) = if self.is_table() {
             let table = self.table()?;
@@ -95,21 +85,17 @@ impl Value<'_> {
         if self.file.error_count() != before {
             return None;
         }
-        let values: Vec<(&str, Slot<'_>)> = secrets
-            .iter()
-            .filter_map(|(name, secret)| Some((name.as_str(), Slot::Text(secret.as_ref().ok()?.reveal()))))
-            .collect();
-        let connection = [("vars", Slot::Json(facts.values.as_ref())), ("secrets", Slot::Map(&values))];
-        let mut text = String::new();
-        let context = Context::new().with(Root::Connection, Slot::Map(&connection));
-        if let Err(error) = template.render(&context, &mut text) {
+        let text = match self.rendered(&template, facts, secrets, str::to_owned) {
+            Rendered::Text(text) => text,
             // What is missing is a source that was reported: the connection is offline until it resolves.
-            if error.is_missing() && (!unresolved.is_empty() || secrets.iter().any(|(_, secret)| secret.is_err())) {
+            Rendered::Missing(_) if !unresolved.is_empty() || secrets.iter().any(|(_, secret)| secret.is_err()) => {
                 return Url::parse("http://unresolved.invalid/").ok();
             }
-            self.report(Finding::error("bad-template", error.to_string()));
-            return None;
-        }
+            Rendered::Missing(why) | Rendered::Failed(why) => {
+                self.report(Finding::error("bad-template", why));
+                return None;
+            }
+        };
         let secret = template.references().iter().any(|name| name.members.first().is_some_and(|m| m == "secrets"));
         match checked_base(&text) {
             Ok(url) => Some(url),

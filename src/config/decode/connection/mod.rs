@@ -7,8 +7,11 @@ mod errand;
 mod limits;
 mod media;
 mod ping;
+mod proxy;
+mod rendered;
 mod renewable;
 mod signing;
+mod tls;
 
 use super::file::Finding;
 use super::scope::{Facts, Scope};
@@ -62,7 +65,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "form",
     "export_defaults",
 ];
-const NOT_YET: &[&str] = &["on", "tls", "agent", "export_defaults"];
+const NOT_YET: &[&str] = &["on", "agent", "export_defaults"];
 
 /// A name with its place, for checks across files.
 #[derive(Debug, Clone)]
@@ -92,13 +95,23 @@ pub(in crate::config) struct Draft {
 
 type Secrets = Vec<(String, Result<Secret, String>)>;
 
+/// What texts that are rendered at load may use, and where they leave what they found.
+struct Reach<'s, 'a> {
+    scope: &'s Scope<'a>,
+    facts: &'s Facts,
+    sources: &'s Sources<'a>,
+    secrets: &'s mut Secrets,
+    /// Key path and reason of each source without a value.
+    unresolved: &'s mut Vec<String>,
+}
+
 /// Decodes a connection; its names are given too, for the flows that use it.
 pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &Sources<'_>) -> (Draft, Facts) {
     let title = root.take("title").and_then(|value| value.string().map(str::to_owned));
     root.take("description").map(|value| value.string());
     let formerly = root.take("formerly").map(|value| value.ids(ConnectionId::parse)).unwrap_or_default();
     root.not_yet(NOT_YET);
-    let (values, unresolved) = vars(root, sources);
+    let (values, mut unresolved) = vars(root, sources);
     let mut secrets = secrets(root, sources);
     let types = root.media_types();
     let facts = Facts {
@@ -111,7 +124,9 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let scope = Scope::of_connection(&facts);
     let auth = auth::decode(root, &scope, sources, &mut secrets);
     let limits = limits::decode(root, &scope);
-    let http = base::decode(root, &scope, &facts, auth, secrets, unresolved);
+    let mut reach = Reach { scope: &scope, facts: &facts, sources, secrets: &mut secrets, unresolved: &mut unresolved };
+    let wire = (proxy::decode(root, &mut reach), tls::decode(root, &mut reach));
+    let http = base::decode(root, &scope, &facts, auth, wire, secrets, unresolved);
     root.finish();
     let draft = Draft {
         id,

@@ -106,6 +106,7 @@ fn wsse(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
 fn jwt(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     let algorithm = table.need("algorithm").and_then(|value| value.word(JwtAlgorithm::WORDS, &[]));
     let key = origin.need_secret(table, "key");
+    let passphrase = origin.secret(table, "passphrase");
     let claims = table.given("claims", |value| object(value, origin.scope));
     let headers = table.given("headers", |value| object(value, origin.scope));
     let ttl = table.take("ttl");
@@ -134,6 +135,7 @@ fn jwt(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     Some(Auth::Jwt(Box::new(Jwt {
         algorithm: algorithm?,
         key: key?,
+        passphrase: passphrase.ok()?,
         claims: claims.ok()?,
         headers: headers.ok()?,
         ttl: ttl?,
@@ -171,6 +173,7 @@ fn oauth1(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     let consumer_key = origin.need_text(table, "consumer_key");
     let consumer_secret = origin.secret(table, "consumer_secret");
     let private_key = origin.secret(table, "private_key");
+    let passphrase = origin.secret(table, "passphrase");
     let token = origin.secret(table, "token");
     let token_secret = origin.secret(table, "token_secret");
     let realm = table.given("realm", |value| value.text(Place::Plain, origin.scope));
@@ -199,5 +202,6 @@ fn oauth1(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
         signature_method: method?,
         realm: realm.ok()?,
         private_key: private_key.ok()?,
+        passphrase: passphrase.ok()?,
     }))
 }
