@@ -27,6 +27,7 @@ mod ping;
 mod readme;
 mod reload;
 mod renewal;
+mod rotation;
 mod sample_projects;
 mod schedule;
 mod serve;
