@@ -88,12 +88,8 @@ impl Drop for Shared {
 }
 
 impl Locked {
-    /// Grants what may start now, and has whoever awaits it woken. Once the queue is closed, nothing starts any more: what
-    /// is given back goes to nobody, be they slow to leave the line.
+    /// Grants what may start now, and has whoever awaits it woken.
     pub(super) fn settle(&mut self, now: Mono) {
-        if self.closed {
-            return;
-        }
         for grant in self.state.grant(now) {
             self.woken.extend(self.waiting.remove(&grant.ticket));
             if let Some(meters) = self.meters.get(&grant.line) {
@@ -148,14 +144,9 @@ impl Locked {
         }
     }
 
-    /// When time alone lets something start.
-    fn next_wake(&self) -> Option<Mono> {
-        if self.closed { None } else { self.state.next_wake() }
-    }
-
     /// True when the waker task has to get up earlier than it knows.
     fn arm_sooner(&mut self) -> bool {
-        let Some(next) = self.next_wake() else { return false };
+        let Some(next) = self.state.next_wake() else { return false };
         let sooner = self.armed.is_none_or(|armed| next < armed);
         if sooner {
             self.armed = Some(next);
@@ -171,7 +162,7 @@ async fn wake_in_time(shared: Weak<Shared>, clock: SharedClock, alarm: Arc<Notif
             let Some(shared) = shared.upgrade() else { return };
             shared.with(|locked, now| {
                 locked.settle(now);
-                locked.armed = locked.next_wake();
+                locked.armed = locked.state.next_wake();
                 locked.armed.map(|next| next.min(now.plus(LONGEST_SLEEP)))
             })
         };
