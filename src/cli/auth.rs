@@ -1,12 +1,14 @@
 //! `flowgate auth login CONNECTION` and `flowgate auth status`: who is logged in, and how to become it.
 
 use super::ping::named;
+use super::run::no_state;
 use super::style::Tone;
 use super::table::{Align, Cell, Table};
 use super::{Exit, Globals};
 use crate::app::login::{Login, LoginError, kept, record};
 use crate::app::{Host, State};
 use crate::store::socket::{Ask, TokenAsk, ask};
+use crate::store::{self, MemoryStore, OpenError};
 use crate::value::id::ConnectionId;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -92,13 +94,13 @@ pub async fn status(globals: &Globals, host: &Host) -> Exit {
         Err(exit) => return exit,
     };
     let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
-    let state = match State::open(host, &path) {
-        Ok(state) => state,
-        Err(error) => {
-            globals.complain(&error.to_string());
-            return Exit::Temporary;
-        }
+    // Beside whoever owns the state: what is kept can be read at any time, and nothing is created for a look.
+    let store = match store::open_read_only(&path) {
+        Ok(store) => store,
+        Err(OpenError::Absent(_)) => MemoryStore::new(),
+        Err(error) => return no_state(globals, &error.into()),
     };
+    let state = State { store, epoch: 0, dir: None };
     let found = match kept(&state, &snapshot).await {
         Ok(found) => found,
         Err(text) => {

@@ -13,8 +13,8 @@ use crate::queue::Permit;
 use crate::value::context::Context;
 use std::sync::Arc;
 
-/// Refusals of an old generation that one request puts up with.
-const MOST_STALE: u32 = 3;
+/// Refusals of an old generation that one request puts up with: tokens that end faster than requests are answered.
+const MOST_STALE: u32 = 10;
 
 /// Renewals that one request may cause, whatever happens in between.
 const MOST_RENEWALS: u32 = 3;
@@ -229,12 +229,12 @@ impl Course<'_> {
     /// What follows from a refused credential: the same request again, or the end of it.
     pub(super) async fn refused(&mut self, bearing: &Bearing, attempt: Attempt) -> Result<(), Failure> {
         let session = &self.client.session;
-        match session.refused(bearing.generation) {
+        match session.refused(bearing.generation, !self.proof.renewed) {
             Refused::Stale if self.proof.stale < MOST_STALE => {
                 self.proof.stale += 1;
                 return Ok(());
             }
-            Refused::Renew if !self.proof.renewed => {
+            Refused::Renew => {
                 self.proof.renewed = true;
                 self.proof.renewals += 1;
                 return Ok(());

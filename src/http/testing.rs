@@ -32,6 +32,10 @@ use url::Url;
 pub(super) enum Play {
     /// Answers.
     Answer(u16, Vec<(&'static str, String)>, &'static str),
+    /// Answers with an empty body, after a while.
+    Late(Duration, u16),
+    /// Answers 200 with this, after a while.
+    Slow(Duration, &'static str),
     /// Fails.
     Fail(WireError),
     /// Never answers.
@@ -71,6 +75,11 @@ impl Script {
         self.seen.lock().unwrap().len()
     }
 
+    async fn after(&self, wait: Duration, play: Play) -> Play {
+        self.clock.sleep_until(self.clock.mono().plus(wait)).await;
+        play
+    }
+
     /// When each request left.
     fn times(&self) -> Vec<Duration> {
         self.seen.lock().unwrap().iter().map(|seen| seen.at.0).collect()
@@ -101,6 +110,11 @@ impl Transport for Script {
         let mut plays = self.plays.lock().unwrap();
         let play = if plays.len() > 1 { plays.pop_front().unwrap() } else { plays[0].clone() };
         Box::pin(async move {
+            let play = match play {
+                Play::Late(after, status) => self.after(after, answer(status, "")).await,
+                Play::Slow(after, body) => self.after(after, answer(200, body)).await,
+                play => play,
+            };
             let head = |status, headers: Vec<(&'static str, String)>| {
                 let headers = headers
                     .into_iter()
@@ -114,7 +128,7 @@ impl Transport for Script {
                     Ok(WireAnswer { body, ..head(status, headers) })
                 }
                 Play::Fail(error) => Err(error),
-                Play::Hang => std::future::pending().await,
+                Play::Hang | Play::Late(..) | Play::Slow(..) => std::future::pending().await,
                 Play::Stall(status) => Ok(WireAnswer { body: stream::pending().boxed(), ..head(status, Vec::new()) }),
             }
         })

@@ -134,13 +134,14 @@ impl Future for Waiting {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(ticket) = self.0.ticket else { return Poll::Ready(Err(QueueClosed)) };
         let mut locked = self.0.shared.lock();
+        // Looked at first: what was granted before the close and not taken is not in flight.
+        if locked.closed {
+            return Poll::Ready(Err(QueueClosed));
+        }
         if let Some(waited) = locked.state.waited(ticket) {
             drop(locked);
             self.0.ticket = None;
             return Poll::Ready(Ok(Permit::new(self.0.shared.clone(), ticket, waited)));
-        }
-        if locked.closed {
-            return Poll::Ready(Err(QueueClosed));
         }
         locked.waiting.insert(ticket, context.waker().clone());
         Poll::Pending

@@ -265,6 +265,18 @@ fn no_output_of_a_run_shows_a_secret() {
             let masks = ended.stdout.matches("[secret]").count() + ended.stderr.matches("[secret]").count();
             assert_eq!(masks > 0, manner != Manner::Good, "what is echoed is shown, masked: {ended:?}");
         }
+        // What is kept of records that failed came from the server as it is, and is shown masked.
+        let listed = searched(&planted, &["errors", "list", "--json"]).expect_code(0).stdout;
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let kept = listed["errors"].as_array().unwrap().iter().map(|row| row["id"].to_string()).collect::<Vec<_>>();
+        assert!(!kept.is_empty() || manner != Manner::Refuses(422));
+        if !kept.is_empty() {
+            let ids: Vec<&str> = kept.iter().map(String::as_str).collect();
+            for more in [&[][..], &["--json"]] {
+                let shown = searched(&planted, &[&["errors", "show"], &ids[..], more].concat()).expect_code(0);
+                assert!(shown.stdout.contains("[secret]") && shown.stderr.is_empty(), "{shown:?}");
+            }
+        }
         let asked = planted.api.requests();
         for id in &planted.ids {
             assert!(

@@ -113,8 +113,14 @@ fn a_login_brings_an_offline_connection_of_a_running_serve_back() {
     assert_eq!(URL_SAFE_NO_PAD.encode(Sha256::digest(traded["code_verifier"].as_bytes())), challenge);
     serving.wait_for("connection online");
     serving.wait_for_one("run finished", |line| line["delivered"] == 1);
-    // The running process answers for the connection now.
+    // The running process answers for the connection now, and what it keeps can be looked at.
     run(project.dir(), &["ping", "api"]).expect_code(0);
+    let shown = run(project.dir(), &["auth", "status"]).expect_code(0).stdout;
+    assert!(shown.contains("kept, generation 1") && shown.contains("20") && !shown.contains("gr4nt"), "{shown}");
+    let shown = run(project.dir(), &["auth", "status", "--json"]).expect_code(0).stdout;
+    let document: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(document["connections"][0]["token"]["renewable"], true, "{shown}");
+    assert!(document["connections"][0]["offline"].is_null(), "{shown}");
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod proxy;
 mod readme;
 mod reload;
 mod renewal;
+mod rotation;
 mod sample_projects;
 mod schedule;
 mod serve;

@@ -1,14 +1,12 @@
-//! Credentials with a life: renewed once for everybody, kept when they rotate, given up when the server says so.
+//! Credentials with a life: renewed once for everybody, given up when the server says so.
 
 use crate::support::PATIENCE;
 use crate::support::api::{Api, Gate, Reply, Request};
 use crate::support::command::{Ended, finish, flowgate, run};
 use crate::support::flow::{QUICK, TAKE, project, taken};
 use crate::support::project::Project;
-use crate::support::serving::Serving;
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
 
 const READ: &str = "[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\n";
 
@@ -161,130 +159,6 @@ fn a_token_whose_life_is_known_is_renewed_before_its_end() {
     let tokens = api.requests_to("/token").len();
     assert!((3..=6).contains(&tokens), "{tokens} tokens in two and a half seconds");
     assert_eq!(answered.len(), tokens + 26, "nothing was refused and sent again");
-}
-
-/// A server that rotates refresh tokens, and takes the whole grant away when a spent one is used again.
-struct Rotating {
-    newest: u64,
-    uses: u32,
-    revoked: bool,
-}
-
-fn rotating(good_for: u32) -> (Api, Arc<Mutex<Rotating>>) {
-    let state = Arc::new(Mutex::new(Rotating { newest: 1, uses: 0, revoked: false }));
-    let inside = state.clone();
-    let api = Api::start(move |request| {
-        let mut state = inside.lock().unwrap();
-        if request.path() == "/token" {
-            if state.revoked || field(request, "refresh_token") != format!("grant-number-{}", state.newest) {
-                state.revoked = true;
-                return Reply::json(400, "{\"error\":\"invalid_grant\"}");
-            }
-            state.newest += 1;
-            state.uses = 0;
-            let newest = state.newest;
-            return token(&format!("token-number-{newest}"), &format!(",\"refresh_token\":\"grant-number-{newest}\""));
-        }
-        let good = bearer(request) == format!("token-number-{}", state.newest) && state.uses < good_for;
-        if state.revoked || !good {
-            return Reply::json(401, "{}");
-        }
-        state.uses += 1;
-        if request.path() == "/records" { records(300) } else { Reply::json(201, "{}") }
-    });
-    (api, state)
-}
-
-#[test]
-fn a_rotating_grant_is_never_spent_twice() {
-    let (api, state) = rotating(60);
-    let keys = "concurrency_level = 4\n[auth.token.refresh]\nrelative_uri = \"/token\"\n\
-                refresh_token = { env = \"GRANT\" }\n";
-    let project = project(&api, keys, &format!("{READ}{TAKE}"));
-    let mut command = flowgate(project.dir());
-    command.args(["run", "copy"]).env("GRANT", "grant-number-1");
-    finish(command, PATIENCE).expect_code(0);
-    let state = state.lock().unwrap();
-    assert!(!state.revoked);
-    assert!(state.newest > 5, "300 records, 60 a token: {}", state.newest);
-    drop(state);
-    let distinct: HashSet<String> = api.requests_to("/taken").into_iter().map(|request| request.body).collect();
-    assert_eq!(distinct.len(), 300);
-}
-
-#[test]
-fn a_rotated_grant_outlives_the_process_and_a_changed_source_wins() {
-    let (api, state) = rotating(1000);
-    let auth = "[auth.token.refresh]\nrelative_uri = \"/token\"\nrefresh_token = { env = \"GRANT\" }\n";
-    let project = project(&api, auth, READ);
-    let go = |grant: &str| {
-        let mut command = flowgate(project.dir());
-        command.args(["run", "copy"]).env("GRANT", grant);
-        finish(command, PATIENCE)
-    };
-    go("grant-number-1").expect_code(0);
-    go("grant-number-1").expect_code(0);
-    assert_eq!(api.requests_to("/token").len(), 1, "the second run begins with what the first one kept");
-    // Refused: renewed with the grant that was kept, not with the spent one in the environment.
-    state.lock().unwrap().uses = 1000;
-    go("grant-number-1").expect_code(0);
-    let now = |state: &Rotating| (state.newest, state.revoked);
-    assert_eq!(now(&state.lock().unwrap()), (3, false));
-    state.lock().unwrap().newest = 77;
-    go("grant-number-77").expect_code(0);
-    let asked = api.requests_to("/token");
-    assert_eq!(field(asked.last().unwrap(), "refresh_token"), "grant-number-77");
-    let shown = run(project.dir(), &["auth", "status"]).expect_code(0);
-    assert!(shown.stdout.contains("kept, generation 3") && !shown.stdout.contains("grant"), "{}", shown.stdout);
-}
-
-#[test]
-fn a_process_killed_around_the_exchange_leaves_a_token_that_works_or_says_log_in_again() {
-    let auth = "[auth.token.refresh]\nrelative_uri = \"/token\"\nrefresh_token = { env = \"GRANT\" }\n";
-    let (mut whole, mut lost) = (0, 0);
-    for moment in 0..24_u64 {
-        let (api, state) = rotating(1000);
-        let project = project(&api, auth, READ);
-        let command = || {
-            let mut command = flowgate(project.dir());
-            command.args(["run", "copy"]).env("GRANT", "grant-number-1");
-            command
-        };
-        let running = Serving::start(command());
-        // From the arrival of the token request on, a little later each time.
-        api.wait_until(|seen| !seen.is_empty());
-        for _ in 0..moment * moment * 40 {
-            std::hint::spin_loop();
-        }
-        running.signal(rustix::process::Signal::KILL);
-        drop(running);
-        let ended = finish(command(), PATIENCE);
-        match ended.code {
-            Some(0) => whole += 1,
-            Some(77) if ended.stderr.contains("log in again") => {
-                assert!(state.lock().unwrap().newest > 1, "lost, though it was never exchanged");
-                lost += 1;
-            }
-            _ => panic!("{moment}: {ended:?}"),
-        }
-    }
-    assert_eq!(whole + lost, 24);
-}
-
-#[test]
-fn two_connections_of_a_run_have_grants_of_their_own() {
-    let (api, _) = rotating(1000);
-    let (other, state) = rotating(1000);
-    let auth = "[auth.token.refresh]\nrelative_uri = \"/token\"\nrefresh_token = { env = \"GRANT\" }\n";
-    let project =
-        project(&api, auth, &format!("{READ}\n[import]\nconnection = \"other\"\nrelative_uri = \"/taken\"\n"));
-    project.connection("other", &other.base(), auth);
-    let mut command = flowgate(project.dir());
-    command.args(["run", "copy"]).env("GRANT", "grant-number-1");
-    finish(command, PATIENCE).expect_code(0);
-    assert_eq!(other.requests_to("/taken").len(), 300);
-    assert_eq!((api.requests_to("/token").len(), other.requests_to("/token").len()), (1, 1));
-    assert!(!state.lock().unwrap().revoked);
 }
 
 #[test]

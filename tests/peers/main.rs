@@ -1,15 +1,18 @@
 //! What is promised to servers, judged by software that was not written here: Apache, nginx, OpenSSL, squid, microsocks,
-//! oauthlib, PyJWT, botocore.
+//! Django, oidc-provider, oauthlib, PyJWT, botocore.
 //!
 //! `./test` installs them. A group whose peer is missing says that it skipped, and fails where `FLOWGATE_PEERS=required`
 //! (continuous integration).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod browser;
+mod oauth;
 mod peer;
 mod pki;
 mod proxy;
 mod signed;
+mod site;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "tests/it uses the rest")]
 mod support;
@@ -50,18 +53,19 @@ impl Project {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
-    /// Runs the flow; the exit code and all output.
-    fn run(&self, secret: &str) -> (Option<i32>, String) {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flowgate"));
-        command.arg("-C").arg(self.0.path()).args(["run", "copy"]).env("SECRET", secret).env("ACCESS", "AKID");
-        let Output { status, stdout, stderr } = command.env("SESSION", "session+token==").output().unwrap();
-        (status.code(), format!("{}\n{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
+        command.arg("-C").arg(self.0.path()).args(args).env("ACCESS", "AKID").env("SESSION", "session+token==");
+        command
     }
 
+    /// Runs the flow with this secret, which has to end like this; all output.
     #[track_caller]
-    fn expect(&self, secret: &str, code: i32) {
-        let (found, shown) = self.run(secret);
-        assert_eq!(found, Some(code), "{shown}");
+    fn expect(&self, secret: &str, code: i32) -> String {
+        let Output { status, stdout, stderr } = self.command(&["run", "copy"]).env("SECRET", secret).output().unwrap();
+        let shown = format!("{}\n{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert_eq!(status.code(), Some(code), "{shown}");
+        shown
     }
 }
 

@@ -1,6 +1,10 @@
-//! Where peers are found, and what happens when they are not.
+//! Where peers are found, what happens when they are not, and servers of our own making around them.
 
+use crate::browser;
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 #[expect(clippy::disallowed_methods, reason = "switches of the test command")]
 fn variable(name: &str) -> Option<String> {
@@ -22,6 +26,15 @@ pub fn python() -> Option<PathBuf> {
     found("python with tests/peers/requirements.txt", Some(python).filter(|path| path.is_file()))
 }
 
+/// Node, and the folder with the packages of `package.json`.
+pub fn node() -> Option<(PathBuf, PathBuf)> {
+    let node = program("node")?;
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/npm/node_modules");
+    let modules = variable("FLOWGATE_PEERS_NODE_MODULES").map_or(here, PathBuf::from);
+    let modules = Some(modules).filter(|path| path.join("oidc-provider").is_dir());
+    Some((node, found("oidc-provider of tests/peers/package.json", modules)?))
+}
+
 fn found(name: &str, path: Option<PathBuf>) -> Option<PathBuf> {
     if path.is_none() {
         let required = variable("FLOWGATE_PEERS").is_some_and(|value| value == "required");
@@ -29,4 +42,41 @@ fn found(name: &str, path: Option<PathBuf>) -> Option<PathBuf> {
         eprintln!("SKIPPED: {name} is not installed; `./test` installs it");
     }
     path
+}
+
+/// A script that prints its port and then serves; it ends with this.
+pub struct Server {
+    child: Child,
+    pub base: String,
+}
+
+impl Server {
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        let port: u16 = port.trim().parse().unwrap_or_else(|_| panic!("it does not start: {command:?}"));
+        Self { child, base: format!("http://127.0.0.1:{port}") }
+    }
+
+    pub fn text(&self, path: &str) -> String {
+        browser::get(&format!("{}{path}", self.base), &mut Vec::new()).body
+    }
+
+    /// What it has counted.
+    pub fn seen(&self) -> Value {
+        serde_json::from_str(&self.text("/seen")).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A script of this folder.
+pub fn script(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
 }

@@ -1,12 +1,10 @@
 //! OAuth 1, JWT, SigV4 and WSSE, judged by `verifier.py`.
 
 use crate::{Project, SECRET, key, peer};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 struct Verifier {
-    child: Child,
-    base: String,
+    server: peer::Server,
     _keys: tempfile::TempDir,
 }
 
@@ -30,18 +28,13 @@ impl Verifier {
             assert!(child.wait().unwrap().success());
             path
         };
-        let mut child = Command::new(&python)
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/verifier.py"))
-            .env("PEER_SECRET", SECRET)
+        let mut command = Command::new(&python);
+        command.arg(peer::script("verifier.py")).env("PEER_SECRET", SECRET);
+        command
             .env("PEER_RSA", public("rsa.pem"))
             .env("PEER_EC", public("p256.pem"))
-            .env("PEER_EC384", public("p384.pem"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut port = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        Some(Self { child, base: format!("http://127.0.0.1:{}", port.trim()), _keys: keys })
+            .env("PEER_EC384", public("p384.pem"));
+        Some(Self { server: peer::Server::start(&mut command), _keys: keys })
     }
 
     /// A flow that reads and then writes what it read, with queries and bodies that are hard to sign.
@@ -49,7 +42,7 @@ impl Verifier {
     fn judge(&self, path: &str, keys: &str) {
         let flow = "relative_uri = \"/records\"\nquery = { q = \"a b+c/ü&=\", list = [\"z\", \"a\"], empty = \"\" }\n\
                     [import]\nconnection = \"api\"\nrelative_uri = \"/taken/{{record.id}}/x%20y\"\nmethod = \"PUT\"\n";
-        let project = Project::new(&format!("{}/{path}", self.base), keys, flow);
+        let project = Project::new(&format!("{}/{path}", self.server.base), keys, flow);
         for name in ["rsa.pem", "p256.pem", "p384.pem"] {
             project.write(name, &key(name));
         }
@@ -57,13 +50,6 @@ impl Verifier {
         if keys.contains("SECRET") {
             project.expect("another secret", 69);
         }
-    }
-}
-
-impl Drop for Verifier {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -106,7 +92,7 @@ fn pyjwt_accepts_every_algorithm_and_no_other_secret() {
         let keys =
             format!("[auth.jwt]\nalgorithm = \"{algorithm}\"\nkey = {key}\n{claims}\nheaders = {{ kid = \"1\" }}\n");
         let flow = "relative_uri = \"/records\"\n";
-        let project = Project::new(&format!("{}/jwt/{algorithm}", verifier.base), &keys, flow);
+        let project = Project::new(&format!("{}/jwt/{algorithm}", verifier.server.base), &keys, flow);
         for name in ["rsa.pem", "p256.pem", "p384.pem"] {
             project.write(name, &crate::key(name));
         }

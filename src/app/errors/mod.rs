@@ -2,8 +2,10 @@
 //! the state or the command itself does.
 
 pub mod amend;
+mod masks;
 mod retry;
 
+pub use masks::Masks;
 pub use retry::{Retried, retry, told};
 
 use crate::store::socket::{ErrorAsk, MOST_RECORD};

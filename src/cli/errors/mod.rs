@@ -13,7 +13,7 @@ pub use lines::age_of;
 use super::owner::Owner;
 use super::run::no_state;
 use super::{Exit, Globals};
-use crate::app::errors::{self, Groups, Page, Purged, Resolved};
+use crate::app::errors::{self, Groups, Masks, Page, Purged, Resolved};
 use crate::app::state::NoState;
 use crate::app::{Host, State};
 use crate::store::socket::{Ask, ErrorAsk};
@@ -155,6 +155,7 @@ async fn list(globals: &Globals, host: &Host, place: &Place, args: &ListArgs) ->
         }
     } else {
         let (rows, more) = place.rows(globals, host, filter, false, limit).await?;
+        let rows = masked(host, place, rows).await.0;
         if globals.json() {
             globals.say(&shown::document(&rows, more, false));
         } else {
@@ -173,6 +174,10 @@ async fn show(globals: &Globals, host: &Host, place: &Place, mut ids: Vec<u64>) 
     let filter = ErrorFilter { ids: ids.clone(), ..ErrorFilter::default() };
     let (mut rows, _) = place.rows(globals, host, filter, true, u32::MAX - 1).await?;
     rows.reverse();
+    let (rows, gaps) = masked(host, place, rows).await;
+    if let Some(why) = gaps {
+        globals.warn(&format!("not all secrets are known here, and those that are not may show in records: {why}"));
+    }
     if globals.json() {
         globals.say(&shown::document(&rows, false, true));
     } else {
@@ -181,6 +186,17 @@ async fn show(globals: &Globals, host: &Host, place: &Place, mut ids: Vec<u64>) 
         globals.data(&texts.join("\n"));
     }
     Ok(missing(globals, &ids, &rows))
+}
+
+/// What may be shown of error records, and why some secrets in it may not be known.
+async fn masked(host: &Host, place: &Place, rows: Vec<ErrorRow>) -> (Vec<ErrorRow>, Option<String>) {
+    match place {
+        Place::Here(state) if !rows.is_empty() => {
+            let masks = Masks::of(host, state).await;
+            (rows.into_iter().map(|row| masks.mask(row)).collect(), masks.gaps)
+        }
+        Place::Here(_) | Place::Owner(_) => (rows, None),
+    }
 }
 
 /// Says which of the named ones are not there.

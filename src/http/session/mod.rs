@@ -111,7 +111,7 @@ pub(super) enum Next {
 /// What a refused credential leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// A newer one is in use already.
+    /// A newer one is in use already, or on its way for somebody else.
     Stale,
     /// It is renewed.
     Renew,
@@ -136,6 +136,8 @@ struct State {
     bearing: Option<Arc<Bearing>>,
     tokens: HeldTokens,
     refused: bool,
+    /// Somebody found it refused, and has it renewed.
+    due: bool,
     renewing: bool,
     serial: u64,
     /// Renewals in a row that failed.
@@ -172,6 +174,7 @@ impl Session {
             bearing,
             tokens: first.tokens.clone(),
             refused: false,
+            due: false,
             renewing: false,
             serial: 0,
             failures: 0,
@@ -227,17 +230,20 @@ impl Session {
         self.changes.subscribe()
     }
 
-    /// A request sent with this generation was refused for want of credentials.
-    pub(super) fn refused(&self, generation: u64) -> Refused {
+    /// A request sent with this generation was refused for want of credentials. `may_renew`: no renewal was owed to it yet.
+    pub(super) fn refused(&self, generation: u64, may_renew: bool) -> Refused {
         let mut state = self.lock();
-        if state.bearing.as_ref().is_some_and(|bearing| bearing.generation > generation) {
+        let newer = state.bearing.as_ref().is_some_and(|bearing| bearing.generation > generation);
+        // One that had its renewal does not have this generation judged by itself where another has found it at its end.
+        if newer || (!may_renew && state.due) {
             return Refused::Stale;
         }
         if !self.renewable {
             return Refused::Final;
         }
         state.refused = true;
-        Refused::Renew
+        state.due |= may_renew;
+        if may_renew { Refused::Renew } else { Refused::Final }
     }
 
     /// A request sent with this generation was let through.
@@ -306,6 +312,7 @@ impl State {
         self.bearing = Some(bearing);
         self.tokens = tokens;
         self.refused = false;
+        self.due = false;
         self.failures = 0;
         self.trouble = None;
         self.redact();

@@ -256,11 +256,38 @@ async fn a_late_refusal_of_an_old_token_renews_nothing() {
     get(&bench).await.unwrap();
     let session = &bench.client.session;
     assert_eq!(session.generation(), 1);
-    assert_eq!(session.refused(1), crate::http::session::Refused::Renew);
+    assert_eq!(session.refused(1, true), crate::http::session::Refused::Renew);
     get(&bench).await.unwrap();
     assert_eq!(session.generation(), 2);
-    assert_eq!(session.refused(1), crate::http::session::Refused::Stale);
+    assert_eq!(session.refused(1, true), crate::http::session::Refused::Stale);
     let before = bench.script.count();
     get(&bench).await.unwrap();
     assert_eq!(bench.script.count(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_a_token_that_another_request_has_renewed_already_is_not_the_end() {
+    let late = |seconds, status| Play::Late(std::time::Duration::from_secs(seconds), status);
+    let plays = [
+        token("{\"access_token\":\"one\"}"),
+        answer(200, ""),
+        // Both are sent with the first token; the one that hears of its end first has the second fetched, and is slow with it.
+        late(1, 401),
+        late(3, 401),
+        token("{\"access_token\":\"two\"}"),
+        late(4, 401),
+        // The other comes late, and finds the second at its end too: the third is on its way when the first one hears it.
+        answer(401, ""),
+        Play::Slow(std::time::Duration::from_secs(10), "{\"access_token\":\"three\"}"),
+        answer(200, ""),
+    ];
+    let bench = Bench::new(renewable("https://login.example/token"), plays);
+    get(&bench).await.unwrap();
+    let (one, two) = tokio::join!(get(&bench), get(&bench));
+    assert_eq!((one, two), (Ok(()), Ok(())));
+    assert_eq!(bench.script.count(), 10);
+    assert_eq!(
+        [bearer(&bench, 5), bearer(&bench, 8), bearer(&bench, 9)],
+        ["Bearer two", "Bearer three", "Bearer three"]
+    );
 }

@@ -133,6 +133,26 @@ async fn a_closed_queue_sends_everybody_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_given_back_after_the_close_goes_to_nobody() {
+    for granted_before in [false, true] {
+        let bench = Bench::new(&[("a", fixed(1))]);
+        let held = bench.acquire("a").await;
+        let mut waiting = Box::pin(bench.try_acquire("a"));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        // Nobody has looked between the one and the other.
+        if granted_before {
+            drop(held);
+            bench.queue.close();
+        } else {
+            bench.queue.close();
+            drop(held);
+        }
+        assert_eq!(waiting.await.map(drop), Err(QueueClosed), "granted before the close: {granted_before}");
+        assert_eq!(bench.depth("a"), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_removed_line_closes_when_it_is_empty() {
     let mut bench = Bench::new(&[("a", fixed(1))]);
     let held = bench.acquire("a").await;
