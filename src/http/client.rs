@@ -1,6 +1,8 @@
 //! One client per connection: its base, headers, credentials, rules and transport. What is the same for every
 //! request is rendered once, here.
 
+// size: settings, what is rendered of them once, and the client over both stand together: a key shows where it goes
+
 use super::auth::{Auth, First, Renewal};
 use super::budget::Budget;
 use super::excerpt;
