@@ -129,7 +129,7 @@ impl Client {
         meters: Arc<ConnectionMeters>,
         means: Means,
     ) -> Result<Self, String> {
-        let transport = ReqwestTransport::new(wiring(&settings));
+        let transport = ReqwestTransport::new(Wiring::of(&settings));
         Self::with_transport(id, settings, meters, means, Arc::new(transport))
     }
 
@@ -279,26 +279,6 @@ impl Client {
         }
         Ok(())
     }
-}
-
-fn wiring(settings: &ClientSettings) -> Wiring {
-    // Names of other origins need TLS unless they say http; where a token endpoint is, is known only later.
-    let foreign_tls = settings.auth.renewal().is_some()
-        || settings.allowed_origins.iter().any(|origin| !origin.source.starts_with("http://"));
-    Wiring {
-        connect_timeout: connect_within(settings),
-        idle: usize::try_from(settings.level).unwrap_or(usize::MAX),
-        tls_occurs: foreign_tls || settings.base_uri.scheme() == "https",
-        tls: settings.tls.clone(),
-        proxy: settings.proxy.clone(),
-        link_local: settings.base_uri.host().map(|host| host.to_owned()),
-    }
-}
-
-/// Longest time for a connection to come about: always well before the whole attempt is given up, because only then
-/// it is known that no byte of the request left.
-fn connect_within(settings: &ClientSettings) -> Duration {
-    settings.connect_timeout.min(settings.timeout / 5 * 4)
 }
 
 /// What the credential begins with.

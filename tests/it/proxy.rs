@@ -118,7 +118,7 @@ fn a_proxy_that_does_not_do_its_work_is_named_and_counts_as_unreachable() {
         ("http://shop.example", says("SSH-2.0-OpenSSH_9.2\r\n"), "http", "before the answer"),
         ("https://shop.example", says(""), "http", "tunnel"),
         ("https://shop.example", nobody(), "http", "refused"),
-        ("http://shop.example", nobody(), "socks5h", "refused"),
+        ("http://shop.example", nobody(), "socks5h", "underlying connection"),
         ("https://shop.example", says("HTTP/1.1 200 OK\r\n\r\n"), "socks5h", "socks"),
     ] {
         let project = project(base, &format!("proxy = \"{scheme}://{place}\"\ntimeout = \"5s\"\n"));

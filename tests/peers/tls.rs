@@ -19,7 +19,7 @@ pub struct Nginx {
 
 /// Asks for a client certificate and logs who came with which.
 pub const MUTUAL: &str = "listen 127.0.0.1:{port} ssl;\nssl_certificate server.pem;\nssl_certificate_key server.key;\n\
-    ssl_client_certificate root.pem;\nssl_verify_client on;\nssl_verify_depth 3;\n";
+    ssl_protocols TLSv1.2 TLSv1.3;\nssl_client_certificate root.pem;\nssl_verify_client on;\nssl_verify_depth 3;\n";
 
 impl Nginx {
     pub fn start(pki: &Pki, servers: &[&str]) -> Option<Self> {

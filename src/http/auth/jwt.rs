@@ -389,7 +389,7 @@ mod tests {
             (JwtAlgorithm::Es384, testing::EC_KEY, "does not fit ES384"),
             (JwtAlgorithm::Es256, testing::RSA_KEY, "does not fit ES256"),
             (JwtAlgorithm::Rs256, testing::ENCRYPTED_KEY, "is encrypted: give its `passphrase`"),
-            (JwtAlgorithm::Rs256, "hunter2", "is no private key in PEM form"),
+            (JwtAlgorithm::Rs256, "hunter2", "holds no private key in PEM form"),
         ] {
             let error = refusal(&jwt(algorithm, key));
             assert!(error.contains(why) && !error.contains("hunter2"), "{error}");

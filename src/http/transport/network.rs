@@ -5,6 +5,7 @@ use super::proxy::{Proxy, ProxyServer};
 use super::resolve::{Guarded, is_link_local};
 use super::tls::Tls;
 use super::{BoxFuture, Phase, Transport, WireAnswer, WireError, WireRequest};
+use crate::http::client::ClientSettings;
 use crate::http::request::Method;
 use futures_util::StreamExt;
 use reqwest::tls::{TlsInfo, Version};
@@ -33,6 +34,29 @@ pub struct Wiring {
     pub proxy: Proxy,
     /// A link-local address the configuration itself names, as the base's literal host.
     pub link_local: Option<Host<String>>,
+}
+
+impl Wiring {
+    /// As a connection's settings say.
+    pub fn of(settings: &ClientSettings) -> Self {
+        // Names of other origins need TLS unless they say http; where a token endpoint is, is known only later.
+        let foreign_tls = settings.auth.renewal().is_some()
+            || settings.allowed_origins.iter().any(|origin| !origin.source.starts_with("http://"));
+        Self {
+            connect_timeout: connect_within(settings),
+            idle: usize::try_from(settings.level).unwrap_or(usize::MAX),
+            tls_occurs: foreign_tls || settings.base_uri.scheme() == "https",
+            tls: settings.tls.clone(),
+            proxy: settings.proxy.clone(),
+            link_local: settings.base_uri.host().map(|host| host.to_owned()),
+        }
+    }
+}
+
+/// Longest time for a connection to come about: always well before the whole attempt is given up, because only then
+/// it is known that no byte of the request left.
+fn connect_within(settings: &ClientSettings) -> Duration {
+    settings.connect_timeout.min(settings.timeout / 5 * 4)
 }
 
 /// One HTTP client with its own connections.

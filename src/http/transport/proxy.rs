@@ -42,17 +42,21 @@ impl Proxy {
 
 /// `NO_PROXY`: names with all below them, addresses, networks, `*`.
 #[derive(Clone)]
-pub struct Exempt(Arc<Matcher>);
+pub struct Exempt {
+    all: bool,
+    listed: Arc<Matcher>,
+}
 
 impl Exempt {
     /// Reads the list.
     pub fn new(list: &str) -> Self {
-        // It goes to one proxy for everything, or it is exempt.
-        Self(Arc::new(Matcher::builder().all("http://proxy.invalid").no(list).build()))
+        // It goes to one proxy for everything, or it is exempt. A star there means names, not addresses.
+        let listed = Matcher::builder().all("http://proxy.invalid").no(list).build();
+        Self { all: list.split(',').any(|entry| entry.trim() == "*"), listed: Arc::new(listed) }
     }
 
     fn holds(&self, url: &Url) -> bool {
-        url.as_str().parse().is_ok_and(|uri| self.0.intercept(&uri).is_none())
+        self.all || url.as_str().parse().is_ok_and(|uri| self.listed.intercept(&uri).is_none())
     }
 }
 
@@ -199,5 +203,6 @@ mod tests {
         assert_eq!(through(&none, "http://a.example/"), None);
         let all = Proxy::Env { http: server("http://p:1"), https: server("http://p:1"), exempt: Exempt::new("*") };
         assert_eq!(through(&all, "http://a.example/"), None);
+        assert_eq!(through(&all, "https://192.0.2.9/"), None);
     }
 }

@@ -1,9 +1,9 @@
 //! A private key and the certificates that speak for it: what a client shows to a server.
 
 use super::{Unusable, certificates, private_key, signing_key};
+use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys};
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,12 +30,7 @@ impl Identity {
 
     fn of(key: &PrivateKeyDer<'_>, chain: Vec<CertificateDer<'static>>) -> Result<Self, Unusable> {
         let certified = CertifiedKey::new(chain, signing_key(key)?);
-        match certified.keys_match() {
-            // Keys that do not tell their public half cannot be compared.
-            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(Self(Arc::new(certified))),
-            Err(Error::InconsistentKeys(_)) => Err(Unusable::Mismatch),
-            Err(_) => Err(Unusable::other("has a certificate that cannot be read")),
-        }
+        if belongs(&certified)? { Ok(Self(Arc::new(certified))) } else { Err(Unusable::Mismatch) }
     }
 
     /// From certificates in any order: the key's goes first, the others follow as they stand.
@@ -51,4 +46,18 @@ impl Identity {
         }
         Err(last)
     }
+}
+
+/// Whether the first certificate is for this key. Read as an anchor is, because servers take certificates of version 1
+/// from clients while verifiers of servers do not.
+fn belongs(certified: &CertifiedKey) -> Result<bool, Unusable> {
+    let mut store = RootCertStore::empty();
+    let first = certified.cert.first().ok_or_else(|| Unusable::other("holds no certificate"))?;
+    if store.add(first.clone()).is_err() {
+        return Err(Unusable::other("has a certificate that cannot be read"));
+    }
+    // A key that does not tell its public half cannot be compared.
+    let Some(public) = certified.key.public_key() else { return Ok(true) };
+    // The anchor's is without the outermost tag and length.
+    Ok(store.roots.iter().all(|anchor| public.as_ref().ends_with(anchor.subject_public_key_info.as_ref())))
 }
