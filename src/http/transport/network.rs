@@ -96,14 +96,12 @@ impl ReqwestTransport {
 }
 
 fn build(wiring: &Wiring) -> Result<reqwest::Client, String> {
-    let proxy = wiring.proxy.clone();
-    reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder()
         .user_agent(concat!("flowgate/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .no_proxy()
-        .proxy(reqwest::Proxy::custom(move |url| proxy.of(url).map(ProxyServer::with_login)))
         .http1_only()
         .http1_max_headers(MAX_HEADERS)
         .tcp_nodelay(true)
@@ -112,9 +110,13 @@ fn build(wiring: &Wiring) -> Result<reqwest::Client, String> {
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(wiring.idle)
         .dns_resolver(Arc::new(Guarded))
-        .tls_backend_preconfigured(wiring.tls.config(wiring.tls_occurs)?)
-        .build()
-        .map_err(|error| format!("no HTTP client could be built: {}", chain(&error)))
+        .tls_backend_preconfigured(wiring.tls.config(wiring.tls_occurs)?);
+    // The client asks a proxy for every request, so none is none.
+    if !matches!(wiring.proxy, Proxy::None) {
+        let proxy = wiring.proxy.clone();
+        builder = builder.proxy(reqwest::Proxy::custom(move |url| proxy.of(url).map(ProxyServer::with_login)));
+    }
+    builder.build().map_err(|error| format!("no HTTP client could be built: {}", chain(&error)))
 }
 
 impl Transport for ReqwestTransport {
