@@ -36,7 +36,10 @@ fn yoga_s_cursors_lead_through_all_orders_and_stay_text() {
     taken.sort_by_key(|order| order["ext_id"].as_u64());
     let ids: Vec<u64> = taken.iter().map(|order| order["ext_id"].as_u64().unwrap()).collect();
     assert_eq!(ids, (1..=250).collect::<Vec<_>>());
-    assert_eq!((&taken[7]["full_name"], &taken[7]["total_cents"], &taken[7]["city"]), (&"Ada L\"8".into(), &995.into(), &"Köln".into()));
+    assert_eq!(
+        (&taken[7]["full_name"], &taken[7]["total_cents"], &taken[7]["city"]),
+        (&"Ada L\"8".into(), &995.into(), &"Köln".into())
+    );
 }
 
 #[test]

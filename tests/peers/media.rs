@@ -18,7 +18,10 @@ fn journey(server: &peer::Server, query: &str, keys: &str, media: &str, import: 
          media_type = \"{media}\"\n{import}"
     );
     let project = Project::new(&server.base, keys, &flow);
-    project.write("connections/out.toml", &format!("base_uri = \"{}\"\n[csv]\ndelimiter = \";\"\n", server.base));
+    project.write(
+        "connections/out.toml",
+        &format!("base_uri = \"{}\"\nconcurrency_level = 4\n[csv]\ndelimiter = \";\"\n", server.base),
+    );
     project.expect("", 0);
     let seen = server.seen();
     assert!(seen["wrong"].as_array().unwrap().is_empty(), "{seen}");
