@@ -27,6 +27,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("cron", cron),
     ("expression", expression),
     ("link", link),
+    ("media", media),
     ("path", path),
     ("retry_after", retry_after),
     ("state", state::state),
@@ -122,6 +123,10 @@ fn expression(data: &[u8]) {
 
 fn retry_after(data: &[u8]) {
     crate::http::fuzz_retry_after(data);
+}
+
+fn media(data: &[u8]) {
+    crate::http::fuzz_media(data);
 }
 
 fn link(data: &[u8]) {

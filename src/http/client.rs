@@ -236,13 +236,13 @@ impl Client {
     }
 
     /// How the answer to a request reads.
-    pub(super) fn lens(&self, request: &Prepared) -> Lens<'_> {
-        self.lens_of(request.types)
+    pub(super) fn lens<'a>(&'a self, request: &'a Prepared) -> Lens<'a> {
+        Lens { decode: request.decode.as_deref(), ..self.lens_of(request.types) }
     }
 
     /// How answers read of which this is said.
     pub(super) fn lens_of(&self, types: MediaTypes) -> Lens<'_> {
-        Lens { types, settings: &self.settings.media, max: self.settings.max_response }
+        Lens { types, decode: None, settings: &self.settings.media, max: self.settings.max_response }
     }
 
     /// Whether the configuration says what is accepted.

@@ -36,3 +36,9 @@ pub mod verdict;
 pub(crate) fn fuzz_retry_after(data: &[u8]) {
     retry_after::fuzz(data);
 }
+
+/// Reads any bytes as an answer in every media type, packed and not, and writes what was read, for fuzzing.
+#[cfg(feature = "torture")]
+pub(crate) fn fuzz_media(data: &[u8]) {
+    media::fuzz::fuzz(data);
+}

@@ -81,5 +81,6 @@ fn usual() -> Option<RequestSpec> {
         timeout: None,
         response: Some(ResponseRules::default()),
         types: MediaTypes::default(),
+        decode: None,
     })
 }

@@ -254,6 +254,7 @@ pub(super) fn request(method: Method, url: &str) -> Prepared {
         safe: false,
         keyed: false,
         types: MediaTypes::default(),
+        decode: None,
         repeat: None,
     }
 }

@@ -272,10 +272,10 @@ pub(super) fn raw_excerpt(received: &Received) -> String {
 
 fn told(path: &BodyPath, document: &Document) -> Option<String> {
     let text = |found: JsonRef<'_>| (found.kind() != Kind::Null).then(|| found.compare_text().into_owned());
-    match document.select(path).ok()?.selection() {
+    match &*document.select(path).ok()?.selection() {
         Selection::Missing => None,
-        Selection::One(found) => text(found),
-        Selection::Many(found) => Some(found.into_iter().filter_map(text).collect::<Vec<_>>().join("; ")),
+        Selection::One(found) => text(*found),
+        Selection::Many(found) => Some(found.iter().copied().filter_map(text).collect::<Vec<_>>().join("; ")),
     }
     .filter(|told| !told.is_empty())
 }

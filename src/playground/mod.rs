@@ -3,6 +3,7 @@
 //!
 //! It runs on a thread of its own, so it can be started from anywhere and never waits for the judged.
 
+mod graph;
 mod ledger;
 mod record;
 mod report;
@@ -38,6 +39,7 @@ source        GET /page?page=&per_page=       {data, page, pages, total}
               GET /cursor?cursor=&limit=      {data, next_cursor, pages, total}
               GET /next?page=&per_page=       {data, next_url, pages, total}
               GET /link?page=&per_page=       a list, and a Link header
+              POST /graphql                   orders(first, after) with Relay cursors
 the shop      GET /shop/orders?page=&per_page=       orders not yet delivered
               GET /shop/customers?cursor=&limit=     customers not yet delivered
 destinations  POST /orders, /erp/orders, /erp/reports/customers, /sink/<name>

@@ -1,5 +1,6 @@
 //! HTTP for the playground: plain hyper on one thread, cheap enough to judge benchmarks.
 
+use super::graph;
 use super::ledger::{Arrived, Ledger, Side};
 use super::record::Kind;
 use super::settings::{Faults, Settings};
@@ -93,6 +94,7 @@ async fn connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
 enum Place<'a> {
     Pages(Style),
     Shop(Style, Kind),
+    Graph,
     Sink(&'a str, Kind),
     Ledger,
     Reset,
@@ -107,6 +109,7 @@ fn place(path: &str) -> Place<'_> {
         "/cursor" => Place::Pages(Style::Cursor),
         "/next" => Place::Pages(Style::NextUrl),
         "/link" => Place::Pages(Style::Link),
+        "/graphql" => Place::Graph,
         "/shop/orders" => Place::Shop(Style::Page, Kind::Order),
         "/shop/customers" => Place::Shop(Style::Cursor, Kind::Customer),
         "/orders" | "/erp/orders" => Place::Sink("orders", Kind::Order),
@@ -128,6 +131,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
     match place(path) {
         Place::Pages(style) => from_source(shared, &head, style, None, now).await,
         Place::Shop(style, kind) => from_source(shared, &head, style, Some(kind), now).await,
+        Place::Graph => from_graph(shared, &head, body, now).await,
         Place::Sink(name, kind) => {
             let is_write = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
             match shared.ledger.destination(name, kind) {
@@ -244,6 +248,27 @@ async fn from_source(
         Err(why) => refuse(StatusCode::BAD_REQUEST, &why),
     };
     flight.land(settings.source.latency, Answered::Normally, answer).await
+}
+
+async fn from_graph(shared: &Shared, head: &hyper::http::request::Parts, body: Incoming, now: Mono) -> Answer {
+    if head.method != Method::POST {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "GraphQL takes POST");
+    }
+    let settings = shared.settings();
+    let flight = Flight::begin(shared, Side::Source, now);
+    let body = match Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(e) => {
+            let answer = refuse(StatusCode::PAYLOAD_TOO_LARGE, &e.to_string());
+            return flight.land(Duration::ZERO, Answered::Normally, answer).await;
+        }
+    };
+    if let Some((answered, answer)) = flight.obstacle(&settings, &settings.source, &head.headers) {
+        return flight.land(obstacle_latency(answered, settings.source.latency), answered, answer).await;
+    }
+    let (body, ids) = graph::answer(&settings, &body);
+    shared.ledger.show(flight.arrived, &ids);
+    flight.land(settings.source.latency, Answered::Normally, reply(StatusCode::OK, body)).await
 }
 
 async fn to_sink(shared: &Shared, side: Side, kind: Kind, headers: &HeaderMap, body: Incoming, now: Mono) -> Answer {

@@ -7,6 +7,7 @@ use super::path::{Path, Selection};
 use super::xml::{XPath, Xml};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A body that has been read.
@@ -121,12 +122,12 @@ impl From<Json> for Document {
 
 impl Found<'_> {
     /// The selection.
-    pub fn selection(&self) -> Selection<'_> {
+    pub fn selection(&self) -> Cow<'_, Selection<'_>> {
         match self {
-            Self::Slices(_, selection) => selection.clone(),
-            Self::Made(Made::Missing) => Selection::Missing,
-            Self::Made(Made::One(json)) => Selection::One(json.as_ref()),
-            Self::Made(Made::Many(list)) => Selection::Many(list.as_ref().items().collect()),
+            Self::Slices(_, selection) => Cow::Borrowed(selection),
+            Self::Made(Made::Missing) => Cow::Owned(Selection::Missing),
+            Self::Made(Made::One(json)) => Cow::Owned(Selection::One(json.as_ref())),
+            Self::Made(Made::Many(list)) => Cow::Owned(Selection::Many(list.as_ref().items().collect())),
         }
     }
 
@@ -175,7 +176,7 @@ mod tests {
         let document = Document::from(Json::parse(r#"{"a":[{"n":1.0}]}"#).unwrap());
         let path = BodyPath::compile("$.a[*]").unwrap();
         let found = document.select(&path).unwrap();
-        let Selection::Many(values) = found.selection() else { panic!() };
+        let Selection::Many(values) = found.selection().into_owned() else { panic!() };
         assert_eq!(found.share(values[0]).text(), r#"{"n":1.0}"#);
         assert!(document.text().as_bytes().as_ptr_range().contains(&values[0].text().as_ptr()));
         assert_eq!((path.source(), document.kind()), ("$.a[*]", Kind::Json));
@@ -184,11 +185,12 @@ mod tests {
     #[test]
     fn what_was_made_reads_as_a_selection() {
         let json = |text: &str| Json::parse(text).unwrap();
-        assert_eq!(Found::Made(Made::Missing).selection(), Selection::Missing);
+        assert_eq!(*Found::Made(Made::Missing).selection(), Selection::Missing);
         let one = Found::Made(Made::One(json("{\"a\":1}")));
         assert_eq!(one.selection().first().unwrap().text(), "{\"a\":1}");
         let many = Found::Made(Made::Many(json("[1, [2]]")));
-        let texts: Vec<_> = many.selection().spread().iter().map(|value| value.text().to_owned()).collect();
+        let texts: Vec<_> =
+            many.selection().into_owned().spread().iter().map(|value| value.text().to_owned()).collect();
         assert_eq!(texts, ["1", "[2]"]);
     }
 }

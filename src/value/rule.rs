@@ -92,11 +92,11 @@ impl Rule {
             Err(error) if error.is_missing() => return Ok(false),
             found => found?,
         };
-        Ok(match found.selection() {
+        Ok(match &*found.selection() {
             Selection::Missing => false,
             Selection::One(value) if self.values.is_empty() => value.is_truthy(),
             Selection::Many(values) if self.values.is_empty() => values.iter().any(|value| value.is_truthy()),
-            Selection::One(value) => self.accepts(value) || value.items().any(|item| self.accepts(item)),
+            Selection::One(value) => self.accepts(*value) || value.items().any(|item| self.accepts(item)),
             Selection::Many(values) => values.iter().any(|value| self.accepts(*value)),
         })
     }

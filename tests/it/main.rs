@@ -19,6 +19,7 @@ mod hostile;
 mod isolation;
 mod level;
 mod login;
+mod media;
 mod metrics;
 mod offline;
 mod pace;

@@ -44,8 +44,31 @@ fn hello_world_prints_what_it_kept() {
 }
 
 #[test]
+fn graphql_follows_its_cursors_and_an_error_under_200_is_one() {
+    let (state, playground) = (tempfile::tempdir().unwrap(), Playground::start(Settings::demo()).unwrap());
+    let mut command = sample("examples/graphql", state.path(), &playground);
+    command.args(["run", "orders"]);
+    finish(command, PATIENCE).expect_code(0);
+    let seen = playground.stop();
+    assert!(seen.verdict().holds(), "{seen}");
+    assert_eq!(seen.destination("orders").records.once, 1_200);
+    // A query the source does not know is answered with 200 and errors.
+    let (project, playground) = (tempfile::tempdir().unwrap(), Playground::start(Settings::demo()).unwrap());
+    for name in ["connections/shop.toml", "connections/erp.toml", "flows/orders.toml"] {
+        let text = std::fs::read_to_string(repository("examples/graphql").join(name)).unwrap();
+        let path = project.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text.replace("  orders(", "  nothing(").replace("query Orders", "query Nothing")).unwrap();
+    }
+    let mut command = flowgate(project.path());
+    command.env("FLOWGATE_PLAYGROUND", playground.base_uri()).args(["run", "orders"]);
+    let ended = finish(command, PATIENCE).expect_code(69);
+    assert!(ended.stderr.contains("asks for no orders"), "{}", ended.stderr);
+}
+
+#[test]
 fn check_finds_nothing_wrong_with_them() {
-    for below in ["", "examples/hello-world"] {
+    for below in ["", "examples/hello-world", "examples/graphql"] {
         run(&repository(below), &["check"]).expect_code(0);
     }
 }

@@ -1,5 +1,5 @@
 //! What is promised to servers, judged by software that was not written here: Apache, nginx, OpenSSL, squid, microsocks,
-//! Django, oidc-provider, oauthlib, PyJWT, botocore.
+//! Django, oidc-provider, oauthlib, PyJWT, botocore, graphql-yoga, Python's csv, zipfile and email.
 //!
 //! `./test` installs them. A group whose peer is missing says that it skipped, and fails where `FLOWGATE_PEERS=required`
 //! (continuous integration).
@@ -7,6 +7,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod browser;
+mod graphql;
+mod media;
 mod oauth;
 mod peer;
 mod pki;

@@ -5,11 +5,13 @@ use super::file::Finding;
 use super::scope::Scope;
 use super::table::Table;
 use super::value::Value;
+use crate::http::media::unpack::{Decode, Layer, MOST as MOST_LAYERS};
 use crate::http::media::{MediaType, MediaTypes};
 use crate::http::request::{BodySpec, Field, Method, RequestSpec};
 use crate::value::template::{Place, Template};
 use crate::value::tree::Tree;
 use crate::value::uri::UriTemplate;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const METHODS: &[(&str, Method)] = &[
@@ -43,6 +45,13 @@ pub(super) const ANSWERS: &[(&str, MediaType)] = &[
 const RESERVED: &[&str] =
     &["host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer"];
 
+/// A word of `decode`.
+#[derive(Clone, Copy)]
+enum Part {
+    Layer(Layer),
+    Media(MediaType),
+}
+
 /// What texts of a request see: its body may see another context than the rest (records of a batch one by one).
 pub(super) struct RequestScopes<'s, 'a> {
     pub(super) head: &'s Scope<'a>,
@@ -74,6 +83,7 @@ impl Table<'_> {
             timeout,
             response,
             types,
+            decode: None,
         })
     }
 
@@ -87,6 +97,37 @@ impl Table<'_> {
             success: word("success_media_type", ANSWERS),
             error: word("error_media_type", ANSWERS),
         }
+    }
+
+    /// `decode`: layers, and perhaps the media type inside.
+    pub(in crate::config) fn decode_chain(&self) -> Option<Arc<Decode>> {
+        let value = self.take("decode")?;
+        let words: Vec<(&str, Part)> = [Layer::Gzip, Layer::Zip, Layer::Base64]
+            .map(|layer| (layer.name(), Part::Layer(layer)))
+            .into_iter()
+            .chain(ANSWERS.iter().map(|(name, media)| (*name, Part::Media(*media))))
+            .collect();
+        let items = value.list()?;
+        let mut decode = Decode { layers: Vec::new(), media: None };
+        for item in &items {
+            match item.word(&words, OTHER_MEDIA)? {
+                _ if decode.media.is_some() => {
+                    let finding = Finding::error("bad-decode", "a media type is what is inside, and stands last");
+                    item.report(finding.help("write the layers from the outside in: `[\"gzip\", \"csv\"]`"));
+                    return None;
+                }
+                Part::Layer(layer) => decode.layers.push(layer),
+                Part::Media(media) => decode.media = Some(media),
+            }
+        }
+        if decode.layers.is_empty() || decode.layers.len() > MOST_LAYERS {
+            let finding = Finding::error("bad-decode", format!("`{}` names 1 to {MOST_LAYERS} layers", value.key));
+            value.report(
+                finding.help("they are `gzip`, `zip` and `base64`; a media type alone is `success_media_type`"),
+            );
+            return None;
+        }
+        Some(Arc::new(decode))
     }
 
     /// A duration above zero.

@@ -4,9 +4,11 @@ use super::file::Finding;
 use super::value::Value;
 use crate::config::suggest;
 use crate::http::media::MediaTypes;
+use crate::http::media::unpack::Decode;
 use crate::value::context::{Context, Reference, Root, Slot};
 use crate::value::json::Json;
 use crate::value::template::Place;
+use std::sync::Arc;
 
 /// The names one file offers to texts: `vars` and `secrets`.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub(in crate::config) struct Facts {
     pub(in crate::config) values: Json,
     /// What a connection says of media types.
     pub(in crate::config) types: MediaTypes,
+    /// `decode` of a connection: holds for its exports.
+    pub(in crate::config) decode: Option<Arc<Decode>>,
     /// False when the file could not be read far enough to know its names.
     pub(in crate::config) complete: bool,
 }
@@ -30,6 +34,7 @@ impl Facts {
             secrets: Vec::new(),
             values: Json::trusted("{}"),
             types: MediaTypes::default(),
+            decode: None,
             complete: false,
         }
     }
@@ -78,6 +83,11 @@ impl<'a> Scope<'a> {
     /// What the connection says of media types.
     pub(super) fn media_types(&self) -> MediaTypes {
         self.connection.map(|facts| facts.types).unwrap_or_default()
+    }
+
+    /// What exports of the connection are packed in.
+    pub(super) fn decode(&self) -> Option<Arc<Decode>> {
+        self.connection.and_then(|facts| facts.decode.clone())
     }
 
     /// For trees that stand elsewhere: a header, say.

@@ -153,7 +153,7 @@ impl<'f> Value<'f> {
     }
 
     /// One of the words; others that belong to the format but are not built yet are refused by name.
-    pub(in crate::config) fn word<T: Copy>(&self, words: &[(&'static str, T)], not_yet: &[&str]) -> Option<T> {
+    pub(in crate::config) fn word<T: Copy>(&self, words: &[(&str, T)], not_yet: &[&str]) -> Option<T> {
         let text = self.string()?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);

@@ -6,12 +6,15 @@
 mod charset;
 pub mod csv;
 pub mod form;
+#[cfg(feature = "torture")]
+pub(in crate::http) mod fuzz;
 mod json;
 mod multipart;
 mod ndjson;
 mod read;
 mod sniff;
 mod text;
+pub mod unpack;
 pub mod xml;
 
 pub(in crate::http) use read::Lens;

@@ -1,5 +1,6 @@
 //! From the bytes of an answer to a document: what they are packed in, which media type they are, their charset.
 
+use super::unpack::{Decode, unpack};
 use super::{MediaSettings, MediaType, MediaTypes, charset, csv, form, json, ndjson, sniff, text, xml};
 use crate::value::document::Document;
 use encoding_rs::{Encoding, UTF_8};
@@ -13,6 +14,8 @@ const GROWTH: u64 = 4;
 pub(in crate::http) struct Lens<'a> {
     /// What the request and its connection say.
     pub types: MediaTypes,
+    /// What good answers are packed in.
+    pub decode: Option<&'a Decode>,
     pub settings: &'a MediaSettings,
     /// `max_response`
     pub max: u64,
@@ -75,7 +78,13 @@ impl Lens<'_> {
     /// Reads a body that is not empty. What it was read from is given back where rules may still look for text in it.
     pub fn read(&self, good: bool, headers: &HeaderMap, body: Vec<u8>) -> Result<Read, Unread> {
         let told = Told::of(headers);
-        let said = if good { self.types.success } else { self.types.error };
+        let decode = self.decode.filter(|_| good);
+        let body = match decode.map(|decode| unpack(&body, &decode.layers, self.max)) {
+            None => body,
+            Some(Ok(inside)) => inside,
+            Some(Err(why)) => return Err(Unread { why, expected: "packed as `decode` says", body }),
+        };
+        let said = decode.and_then(|decode| decode.media).or(if good { self.types.success } else { self.types.error });
         let media = said.or_else(|| told.media()).unwrap_or_else(|| self.usual());
         self.read_as(media, &told, body).map_err(|(why, body)| Unread {
             why: complaint(media, &told, &why, &body),

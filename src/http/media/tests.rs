@@ -9,7 +9,7 @@ fn read_as(types: MediaTypes, kind: &str, body: &[u8]) -> Result<String, String>
         headers.insert(CONTENT_TYPE, kind.parse().unwrap());
     }
     let settings = MediaSettings::default();
-    let lens = Lens { types, settings: &settings, max: 1 << 20 };
+    let lens = Lens { types, decode: None, settings: &settings, max: 1 << 20 };
     lens.read(true, &headers, body.to_vec())
         .map(|(document, _)| document.text().to_owned())
         .map_err(|unread| unread.why)
@@ -49,7 +49,7 @@ fn what_is_said_holds_over_the_content_type() {
     let headers = HeaderMap::new();
     let settings = MediaSettings::default();
     let error = MediaTypes { error: Some(MediaType::Form), ..success(MediaType::Csv) };
-    let lens = Lens { types: error, settings: &settings, max: 100 };
+    let lens = Lens { types: error, decode: None, settings: &settings, max: 100 };
     let (document, _) = lens.read(false, &headers, b"error=x".to_vec()).ok().unwrap();
     assert_eq!(document.text(), "{\"error\":\"x\"}");
 }
@@ -85,7 +85,7 @@ fn json_is_the_buffer_that_came() {
     let body = b"{\"a\": [1, 2]}".to_vec();
     let place = body.as_ptr();
     let (settings, headers) = (MediaSettings::default(), HeaderMap::new());
-    let lens = Lens { types: MediaTypes::default(), settings: &settings, max: 1 << 20 };
+    let lens = Lens { types: MediaTypes::default(), decode: None, settings: &settings, max: 1 << 20 };
     let (document, rest) = lens.read(true, &headers, body).ok().unwrap();
     assert_eq!(document.text().as_ptr(), place);
     assert!(rest.is_none());
@@ -96,4 +96,18 @@ fn deep_json_is_refused_and_doubled_keys_and_half_characters_are_not() {
     assert!(read("", "[".repeat(50_000).as_bytes()).unwrap_err().contains("128 levels"));
     let text = r#"{"a":1,"a":"\ud800"}"#;
     assert_eq!(read("", text.as_bytes()).unwrap(), text);
+}
+
+#[test]
+fn what_is_packed_is_unpacked_when_the_answer_is_good() {
+    use unpack::{Decode, Layer};
+    let decode = Decode { layers: vec![Layer::Base64], media: Some(MediaType::Csv) };
+    let (settings, headers) = (MediaSettings::default(), HeaderMap::new());
+    let lens = Lens { types: MediaTypes::default(), decode: Some(&decode), settings: &settings, max: 1 << 20 };
+    let (document, _) = lens.read(true, &headers, b"aWQKMDA3Cg==".to_vec()).ok().unwrap();
+    assert_eq!(document.text(), "[{\"id\":\"007\"}]");
+    let (document, _) = lens.read(false, &headers, b"{\"error\":1}".to_vec()).ok().unwrap();
+    assert_eq!(document.text(), "{\"error\":1}");
+    let unread = lens.read(true, &headers, b"<html>".to_vec()).err().unwrap();
+    assert!(unread.why.starts_with("`decode`: base64: ") && unread.body == b"<html>", "{}", unread.why);
 }

@@ -7,6 +7,7 @@ pub use field::Field;
 pub use prepared::Prepared;
 
 use super::client::Client;
+use super::media::unpack::Decode;
 use super::media::{Encoded, MediaSettings, MediaType, MediaTypes};
 use super::verdict::ResponseRules;
 use crate::value::context::Context;
@@ -17,6 +18,7 @@ use crate::value::tree::{Tree, Written};
 use crate::value::uri::UriTemplate;
 use field::names_secret;
 use reqwest::header::{ACCEPT, HeaderValue};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The methods FORMAT.md allows.
@@ -68,6 +70,8 @@ pub struct RequestSpec {
     pub response: Option<ResponseRules>,
     /// `media_type` and its siblings, over the connection's.
     pub types: MediaTypes,
+    /// `decode`, of requests that read records.
+    pub decode: Option<Arc<Decode>>,
 }
 
 /// `body`
@@ -111,11 +115,16 @@ impl RequestSpec {
             field.write_header(ctx, &mut headers)?;
         }
         let types = self.types.over(settings.media.types);
-        if let Some(media) = types.success.filter(|_| !self.accepts() && !client.accepts()) {
-            headers.insert(ACCEPT, HeaderValue::from_static(media.accept()));
+        let accept = match (&self.decode, types.success) {
+            (Some(_), _) => Some("*/*"),
+            (None, media) => media.map(MediaType::accept),
+        };
+        if let Some(accept) = accept.filter(|_| !self.accepts() && !client.accepts()) {
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
         }
         Ok(Prepared {
             types,
+            decode: self.decode.clone(),
             method: self.method,
             body: None,
             url,

@@ -1,6 +1,7 @@
 //! A rendered request and what paging and imports may still change about it.
 
 use super::Method;
+use crate::http::media::unpack::Decode;
 use crate::http::media::{Encoded, MediaSettings, MediaType, MediaTypes, form};
 use crate::http::{headers, query};
 use crate::value::issue::EvalError;
@@ -8,6 +9,7 @@ use crate::value::json::{Json, JsonRef, Kind, write_string};
 use crate::value::uri::same_origin;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -36,6 +38,8 @@ pub struct Prepared {
     pub keyed: bool,
     /// What its body is, and what is said about its answers.
     pub(in crate::http) types: MediaTypes,
+    /// What good answers are packed in.
+    pub(in crate::http) decode: Option<Arc<Decode>>,
     /// What the import says of repetition (`unknown_outcome`), over what method and key say.
     pub repeat: Option<bool>,
 }

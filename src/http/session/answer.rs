@@ -134,10 +134,10 @@ fn text(json: JsonRef<'_>) -> Option<String> {
 }
 
 fn pick(path: &BodyPath, body: &Document) -> Option<String> {
-    match body.select(path).ok()?.selection() {
+    match &*body.select(path).ok()?.selection() {
         Selection::Missing => None,
-        Selection::One(found) => text(found),
-        Selection::Many(found) => found.into_iter().find_map(text),
+        Selection::One(found) => text(*found),
+        Selection::Many(found) => found.iter().copied().find_map(text),
     }
 }
 

@@ -29,6 +29,7 @@ fn spec(uri: &str) -> RequestSpec {
         timeout: None,
         response: None,
         types: MediaTypes::default(),
+        decode: None,
     }
 }
 

@@ -37,14 +37,14 @@ pub fn split(
             found => found.map_err(|error| error.at("records"))?,
         },
     };
-    match found.selection() {
+    match &*found.selection() {
         Selection::Missing if optional => Ok(Vec::new()),
         Selection::Missing => Err(EvalError::Missing(format!(
             "records: `{}` is not in the answer, which begins {} (`records_optional = true` takes it as no records)",
             path.map_or("$", BodyPath::source),
             opening(body.text(), clean),
         ))),
-        Selection::One(value) => spread(&found, value),
+        Selection::One(value) => spread(&found, *value),
         Selection::Many(values) => match values.as_slice() {
             [one] if one.kind() == Kind::Array => spread(&found, *one),
             all => collect(&found, all.iter().copied()),

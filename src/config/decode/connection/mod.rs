@@ -36,6 +36,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "media_type",
     "success_media_type",
     "error_media_type",
+    "decode",
     "headers",
     "query",
     "timeout",
@@ -116,6 +117,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let types = root.media_types();
     let facts = Facts {
         types,
+        decode: root.decode_chain(),
         vars: names(root, "vars"),
         secrets: names(root, "secrets"),
         values: Json::from_value(&serde_json::Value::Object(values)),

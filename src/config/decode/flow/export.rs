@@ -10,7 +10,7 @@ use crate::model::export::Export;
 use crate::value::context::{Reference, Root};
 use crate::value::template::Place;
 
-const NOT_YET: &[&str] = &["delta", "each", "once", "job", "group_by", "decode", "name"];
+const NOT_YET: &[&str] = &["delta", "each", "once", "job", "group_by", "name"];
 
 pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections) -> Option<Export> {
     let (connection, names) = match table.need("connection") {
@@ -21,6 +21,8 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     let records = scope.with(&[Root::Record]);
     let pages = if paging::has_method(table) { scope.with(&[Root::Page, Root::Previous]) } else { scope.clone() };
     let request = table.request(Method::Get, &RequestScopes { head: &pages, body: &pages });
+    let decode = table.decode_chain().or_else(|| scope.decode());
+    let request = request.map(|request| RequestSpec { decode, ..request });
     let path = table.given("records", Value::body_path);
     let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
     let limit = table.given("limit", |value| value.number(1..=u64::MAX, &scope));

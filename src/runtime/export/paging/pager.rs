@@ -338,9 +338,9 @@ fn next_token(from: &TokenSource, got: &Received<'_>, ctx: &Context<'_>) -> Resu
 /// The text at a path; absent, null, empty and false are none.
 fn text_at(path: &BodyPath, body: Option<&Document>) -> Result<Option<String>, PagingError> {
     let Some(found) = found_at(path, body)? else { return Ok(None) };
-    match found.selection() {
+    match &*found.selection() {
         Selection::Missing => Ok(None),
-        Selection::One(value) => scalar(value, path.source()),
+        Selection::One(value) => scalar(*value, path.source()),
         Selection::Many(values) => values.first().map_or(Ok(None), |value| scalar(*value, path.source())),
     }
 }
@@ -369,7 +369,7 @@ fn found_at<'a>(path: &BodyPath, body: Option<&'a Document>) -> Result<Option<Fo
 
 fn number_at(path: &BodyPath, body: Option<&Document>) -> Result<Option<u64>, PagingError> {
     let Some(found) = found_at(path, body)? else { return Ok(None) };
-    Ok(match found.selection() {
+    Ok(match &*found.selection() {
         Selection::One(value) => value.compare_text().trim().parse().ok(),
         Selection::Many(values) => values.first().and_then(|value| value.compare_text().trim().parse().ok()),
         Selection::Missing => None,
