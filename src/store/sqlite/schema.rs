@@ -84,7 +84,7 @@ pub(super) fn connect(path: &Path, purpose: For) -> Result<Connection, Fault> {
     let settings = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;";
     connection.execute_batch(settings)?;
     match purpose {
-        For::Reading => connection.execute_batch("PRAGMA cache_size = -1024;")?,
+        For::Reading => connection.execute_batch("PRAGMA cache_size = -512;")?,
         For::Writing => prepare_for_writing(&connection, log_pages(size_of_disk(path)))?,
     }
     Ok(connection)
@@ -119,7 +119,7 @@ fn prepare_for_writing(connection: &Connection, log_pages: i64) -> Result<(), Fa
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
-         PRAGMA secure_delete = FAST; PRAGMA cache_size = -2048;",
+         PRAGMA secure_delete = FAST; PRAGMA cache_size = -1024;",
     )?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", log_pages, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
