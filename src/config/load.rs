@@ -51,7 +51,7 @@ pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
     let settings = load.settings(&mut finished);
     let (connections, names) = load.connections();
     let flows = load.flows(&names);
-    check(&connections, &names, &flows);
+    check(&connections, &names, &flows, settings.as_ref().ok());
 
     let mut drafts = Vec::new();
     for ConnectionFile { file, draft } in connections {
@@ -66,9 +66,9 @@ pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
     let failed = finished.iter().any(File::has_errors);
     let snapshot = (!failed).then(|| Snapshot {
         revision: revision(tree, &load.named),
-        connections: resolve::connections(drafts, &settings),
+        connections: resolve::connections(drafts, settings.as_ref().unwrap_or_else(|defaults| defaults)),
         flows: whole,
-        settings: Arc::new(settings),
+        settings: Arc::new(settings.unwrap_or_else(|defaults| defaults)),
     });
     finished.sort_by(|a, b| a.path().cmp(b.path()));
     let diagnostics = finished.into_iter().flat_map(File::finish).collect();
@@ -76,10 +76,18 @@ pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
 }
 
 /// Checks across files.
-fn check(connections: &[ConnectionFile<'_>], names: &Connections, flows: &[FlowFile<'_>]) {
+fn check(
+    connections: &[ConnectionFile<'_>],
+    names: &Connections,
+    flows: &[FlowFile<'_>],
+    settings: Option<&Settings>,
+) {
     let drafts: Vec<_> = connections.iter().filter_map(|one| Some((&one.file, &one.draft.as_ref()?.0))).collect();
     let unreadable: Vec<_> = names.iter().filter(|(_, facts)| !facts.complete).map(|(id, _)| id.clone()).collect();
     resolve::borrowing(&drafts, &unreadable);
+    if let Some(settings) = settings {
+        resolve::agents(&drafts, settings);
+    }
     let claims = drafts.iter().map(|(file, draft)| (*file, &draft.id, draft.formerly.as_slice()));
     resolve::former_ids("connection", claims, &names.keys().collect::<Vec<_>>());
     let ids: Vec<_> = flows.iter().filter_map(|one| one.id.as_ref()).collect();
@@ -114,10 +122,11 @@ impl<'a> Load<'a> {
         hash(text.as_bytes())
     }
 
-    fn settings(&mut self, finished: &mut Vec<File<'a>>) -> Settings {
+    /// The defaults stand in where the file cannot be read.
+    fn settings(&mut self, finished: &mut Vec<File<'a>>) -> Result<Settings, Settings> {
         let path = Path::new("flowgate.toml");
         let defaults = settings::defaults(&self.tree.root);
-        let Some(content) = self.tree.files.get(path) else { return defaults };
+        let Some(content) = self.tree.files.get(path) else { return Ok(defaults) };
         let (file, source) = open(path, content, settings::KEYS);
         let mut found = None;
         if let Some(source) = source
@@ -128,7 +137,7 @@ impl<'a> Load<'a> {
             self.settle(source, sources.named());
         }
         finished.push(file);
-        found.unwrap_or(defaults)
+        found.ok_or(defaults)
     }
 
     fn connections(&mut self) -> (Vec<ConnectionFile<'a>>, Connections) {

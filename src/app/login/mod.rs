@@ -38,7 +38,7 @@ impl Login {
         connection: &ConnectionId,
         port: u16,
     ) -> Result<Self, LoginError> {
-        let services = host.services(state, WhenRefused::GiveUp);
+        let services = host.services(&snapshot.settings, state, WhenRefused::GiveUp);
         let generation =
             Generation::prepare(snapshot, None, &services).map_err(|e| LoginError::Config(e.to_string()))?;
         let landing = Landing::open(port).await.map_err(LoginError::Landing)?;

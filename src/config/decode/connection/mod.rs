@@ -65,7 +65,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "form",
     "export_defaults",
 ];
-const NOT_YET: &[&str] = &["on", "agent", "export_defaults"];
+const NOT_YET: &[&str] = &["on", "export_defaults"];
 
 /// A name with its place, for checks across files.
 #[derive(Debug, Clone)]
@@ -89,6 +89,7 @@ pub(in crate::config) struct Draft {
     pub(in crate::config) wait_time: Duration,
     pub(in crate::config) rate: Vec<RateWindow>,
     pub(in crate::config) order: Order,
+    pub(in crate::config) agent: Option<Named<String>>,
     /// None when something it needs is wrong.
     pub(in crate::config) http: Option<ClientSettings>,
 }
@@ -139,6 +140,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
         wait_time: limits.wait_time,
         rate: limits.rate,
         order: limits.order,
+        agent,
         http,
     };
     (draft, facts)
