@@ -145,19 +145,22 @@ impl Hub {
     /// Connects to a target and carries what the HTTP client says. Asks each agent once: their lists may differ, and
     /// one that cannot reach the target must not draw all requests to itself.
     pub(super) async fn connect(&self, name: &str, target: &Target) -> Result<Stream, NotOpened> {
-        let opened = self.find(name, target).await;
-        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (name.to_owned(), target.clone());
-        match &opened {
-            Ok(_) => drop(reasons.remove(&key)),
-            Err(why) => {
-                if reasons.len() >= MOST_REASONS {
-                    reasons.clear();
-                }
-                reasons.insert(key, why.clone());
+        // What was true of the last attempt says nothing about one that is given up on the way.
+        self.reasons().remove(&key);
+        let opened = self.find(name, target).await;
+        if let Err(why) = &opened {
+            let mut reasons = self.reasons();
+            if reasons.len() >= MOST_REASONS {
+                reasons.clear();
             }
+            reasons.insert(key, why.clone());
         }
         opened
+    }
+
+    fn reasons(&self) -> MutexGuard<'_, HashMap<(String, Target), NotOpened>> {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn find(&self, name: &str, target: &Target) -> Result<Stream, NotOpened> {
@@ -184,6 +187,11 @@ impl Hub {
             },
             None => passing(format!("no agent `{name}` is connected")),
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn loads(&self, name: &str) -> Vec<usize> {
+        self.posts[name].lock().iter().map(|tunnel| tunnel.load()).collect()
     }
 
     /// Carries a stream that was opened for the client at `socket`.
@@ -300,8 +308,7 @@ impl Route {
     /// Why the last attempt to reach this place failed.
     pub fn why(&self, host: &str, port: u16) -> Option<NotOpened> {
         let target = Target::new(host, port).ok()?;
-        let reasons = self.hub.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.get(&(self.name.to_string(), target)).cloned()
+        self.hub.reasons().get(&(self.name.to_string(), target)).cloned()
     }
 
     fn unknown(&self) -> String {

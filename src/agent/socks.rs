@@ -100,7 +100,10 @@ mod tests {
         ] {
             let (heard, answers) = heard(&[HELLO, asked].concat()).await;
             let (name, target) = heard.unwrap();
-            assert_eq!((name.as_str(), target.to_string().as_str(), &answers[..]), ("erp", shown, &b"\x05\x02\x01\x00"[..]));
+            assert_eq!(
+                (name.as_str(), target.to_string().as_str(), &answers[..]),
+                ("erp", shown, &b"\x05\x02\x01\x00"[..])
+            );
         }
     }
 

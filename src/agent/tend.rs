@@ -19,8 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// Time to connect to a target.
-const DIAL: Duration = Duration::from_secs(10);
+/// Time to connect to a target: a connection's `connect_timeout` is longer unless it says so, and then this end knows
+/// better what is wrong.
+const DIAL: Duration = Duration::from_secs(8);
 
 /// How the work on one tunnel ended.
 #[derive(Debug, PartialEq, Eq)]

@@ -29,11 +29,7 @@ pub enum Parted {
 }
 
 /// Carries requests until a signal, or until the server refuses for good.
-pub async fn carry(
-    host: &Host,
-    first: Orders,
-    orders: impl Fn() -> Result<Orders, String>,
-) -> std::io::Result<Parted> {
+pub async fn carry(host: &Host, first: Orders, orders: impl Fn() -> Result<Orders, String>) -> std::io::Result<Parted> {
     let mut signals = Signals::listen()?;
     let stop = CancellationToken::new();
     let keeper =

@@ -1,9 +1,9 @@
 //! The only composer: puts the parts together, starts and stops them. Commands in `cli` ask it for one thing
 //! each and turn the result into words and an exit code.
 
+pub mod agent;
 #[cfg(test)]
 mod crash;
-pub mod agent;
 pub mod errors;
 mod keeper;
 pub mod login;
@@ -20,10 +20,10 @@ mod tallies;
 mod tokens;
 mod upkeep;
 
+use crate::agent::Hub;
 use crate::config::files::{self, Tree};
 use crate::config::{self, Env, Loaded};
 use crate::http::tokens::{Tokens, WhenRefused};
-use crate::agent::Hub;
 use crate::model::settings::Settings;
 use crate::model::snapshot::Snapshot;
 use crate::queue::Queue;

@@ -291,9 +291,7 @@ fn pool(view: &PoolView, offline: &Offline, unverified: &HashSet<String>) -> Val
 
 fn agents(supervisor: &Supervisor) -> Value {
     let agents = supervisor.services().agents.presence();
-    let one = |(name, there): (&str, Presence)| {
-        json!({ "agent": name, "connected": there.connected, "since": time(there.since) })
-    };
+    let one = |(name, there): (&str, Presence)| json!({ "agent": name, "connected": there.connected, "since": time(there.since) });
     agents.map(one).collect()
 }
 

@@ -232,7 +232,8 @@ const LATER: &[&str] = &[
 ];
 
 /// Commands that are there.
-const NOW: &[&str] = &["demo", "init", "check", "ping", "auth", "run", "serve", "status", "errors", "state", "agent", "help"];
+const NOW: &[&str] =
+    &["demo", "init", "check", "ping", "auth", "run", "serve", "status", "errors", "state", "agent", "help"];
 
 /// Why a command line is not carried out.
 #[derive(Debug)]

@@ -68,12 +68,16 @@ mod tests {
         let file = file.unwrap();
         assert_eq!(file.server.unwrap().as_str(), "https://flows.example:9380/");
         assert_eq!(file.token.unwrap().unwrap().reveal(), "s3cret");
-        assert_eq!(file.allow.iter().map(ToString::to_string).collect::<Vec<_>>(), ["erp.internal:443", "[fd00::1]:8443"]);
+        assert_eq!(
+            file.allow.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["erp.internal:443", "[fd00::1]:8443"]
+        );
     }
 
     #[test]
     fn every_mistake_is_told_at_once_with_its_place() {
-        let (file, found) = of("server = \"http://flows.example\"\ntoken = \"s3cret\"\nallow = [\"*.internal:443\"]\nalow = []\n");
+        let (file, found) =
+            of("server = \"http://flows.example\"\ntoken = \"s3cret\"\nallow = [\"*.internal:443\"]\nalow = []\n");
         assert!(file.is_none());
         assert_eq!(found.len(), 4, "{found:?}");
         for (one, part) in found.iter().zip(["1:10: \"http", "2:", "3:10: \"*", "4:1: unknown key `alow`"]) {

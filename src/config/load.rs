@@ -76,12 +76,7 @@ pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
 }
 
 /// Checks across files.
-fn check(
-    connections: &[ConnectionFile<'_>],
-    names: &Connections,
-    flows: &[FlowFile<'_>],
-    settings: Option<&Settings>,
-) {
+fn check(connections: &[ConnectionFile<'_>], names: &Connections, flows: &[FlowFile<'_>], settings: Option<&Settings>) {
     let drafts: Vec<_> = connections.iter().filter_map(|one| Some((&one.file, &one.draft.as_ref()?.0))).collect();
     let unreadable: Vec<_> = names.iter().filter(|(_, facts)| !facts.complete).map(|(id, _)| id.clone()).collect();
     resolve::borrowing(&drafts, &unreadable);

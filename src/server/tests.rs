@@ -20,7 +20,14 @@ impl StatusSource for Process {
 }
 
 fn doors() -> Doors {
-    Doors { listen: "127.0.0.1:0".parse().unwrap(), token: None, public: Vec::new(), hosts: Vec::new(), tls: None, agents: Vec::new() }
+    Doors {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        token: None,
+        public: Vec::new(),
+        hosts: Vec::new(),
+        tls: None,
+        agents: Vec::new(),
+    }
 }
 
 async fn start(doors: Doors) -> (ServerHandle, Arc<Process>, SharedClock) {

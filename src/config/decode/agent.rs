@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn a_token_never_travels_in_the_clear_to_another_machine() {
-        for good in ["https://flows.example:9380", "https://10.0.0.1/x/", "http://127.0.0.1:9380", "http://localhost:1"] {
+        for good in ["https://flows.example:9380", "https://10.0.0.1/x/", "http://127.0.0.1:9380", "http://localhost:1"]
+        {
             assert!(server_url(good).is_ok(), "{good}");
         }
         for (bad, why) in [
