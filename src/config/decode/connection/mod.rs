@@ -128,6 +128,13 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let mut reach = Reach { scope: &scope, facts: &facts, sources, secrets: &mut secrets, unresolved: &mut unresolved };
     let wire = (proxy::decode(root, &mut reach), tls::decode(root, &mut reach));
     let http = base::decode(root, &scope, &facts, auth, wire, secrets, unresolved);
+    let agent = root.take("agent").and_then(|value| super::agent::named(&value));
+    if agent.is_some()
+        && let Some(proxy) = root.peek("proxy").filter(|proxy| proxy.raw_str() != Some("none"))
+    {
+        let finding = Finding::error("conflicting-keys", "requests that leave through an agent take no proxy");
+        proxy.report_key(finding.help("the agent connects to the API itself: remove `proxy`"));
+    }
     root.finish();
     let draft = Draft {
         id,
