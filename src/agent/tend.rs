@@ -122,12 +122,11 @@ async fn reach(
 
 /// A listed name must not be led to where clouds keep machine credentials; a listed address is meant.
 async fn connect(target: &Target) -> io::Result<TcpStream> {
-    let found: Vec<SocketAddr> = match target.ip() {
-        Some(ip) => vec![(ip, target.port()).into()],
-        None => {
-            let found = tokio::net::lookup_host((target.host(), target.port())).await?;
-            found.filter(|address| !is_link_local(address.ip())).collect()
-        }
+    let found: Vec<SocketAddr> = if let Some(ip) = target.ip() {
+        vec![(ip, target.port()).into()]
+    } else {
+        let found = tokio::net::lookup_host((target.host(), target.port())).await?;
+        found.filter(|address| !is_link_local(address.ip())).collect()
     };
     if found.is_empty() {
         return Err(io::Error::other("the name leads nowhere, or to a link-local address"));

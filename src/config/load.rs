@@ -48,10 +48,10 @@ struct Load<'a> {
 pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
     let mut load = Load { tree, env, named: Outside::new() };
     let mut finished: Vec<File<'_>> = Vec::new();
-    let settings = load.settings(&mut finished);
+    let (settings, readable) = load.settings(&mut finished);
     let (connections, names) = load.connections();
     let flows = load.flows(&names);
-    check(&connections, &names, &flows, settings.as_ref().ok());
+    check(&connections, &names, &flows, readable.then_some(&settings));
 
     let mut drafts = Vec::new();
     for ConnectionFile { file, draft } in connections {
@@ -66,9 +66,9 @@ pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
     let failed = finished.iter().any(File::has_errors);
     let snapshot = (!failed).then(|| Snapshot {
         revision: revision(tree, &load.named),
-        connections: resolve::connections(drafts, settings.as_ref().unwrap_or_else(|defaults| defaults)),
+        connections: resolve::connections(drafts, &settings),
         flows: whole,
-        settings: Arc::new(settings.unwrap_or_else(|defaults| defaults)),
+        settings: Arc::new(settings),
     });
     finished.sort_by(|a, b| a.path().cmp(b.path()));
     let diagnostics = finished.into_iter().flat_map(File::finish).collect();
@@ -117,11 +117,11 @@ impl<'a> Load<'a> {
         hash(text.as_bytes())
     }
 
-    /// The defaults stand in where the file cannot be read.
-    fn settings(&mut self, finished: &mut Vec<File<'a>>) -> Result<Settings, Settings> {
+    /// The settings, and whether they are those of the file: the defaults stand in for one that cannot be read.
+    fn settings(&mut self, finished: &mut Vec<File<'a>>) -> (Settings, bool) {
         let path = Path::new("flowgate.toml");
         let defaults = settings::defaults(&self.tree.root);
-        let Some(content) = self.tree.files.get(path) else { return Ok(defaults) };
+        let Some(content) = self.tree.files.get(path) else { return (defaults, true) };
         let (file, source) = open(path, content, settings::KEYS);
         let mut found = None;
         if let Some(source) = source
@@ -132,7 +132,7 @@ impl<'a> Load<'a> {
             self.settle(source, sources.named());
         }
         finished.push(file);
-        found.ok_or(defaults)
+        found.map_or((defaults, false), |found| (found, true))
     }
 
     fn connections(&mut self) -> (Vec<ConnectionFile<'a>>, Connections) {

@@ -54,3 +54,20 @@ pub fn agent_orders_kept(cause: &str) {
 pub fn agent_barred(target: &str) {
     tracing::warn!(asked = target, help = "add it to `allow` if it is meant to be reached", "not allowed");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::logs::tests::captured;
+
+    #[test]
+    fn a_flood_of_refusals_is_no_flood_of_lines() {
+        let lines = captured("info", || {
+            for _ in 0..1_000 {
+                agent_refused("192.0.2.1:9", "a token that no agent has");
+            }
+        });
+        let count = lines.lines().count();
+        assert!((5..=11).contains(&count), "{count} lines");
+    }
+}
