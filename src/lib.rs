@@ -7,6 +7,7 @@
 //! - [`model`]: what a valid project means
 //! - [`value`]: small checked types: paths, templates, expressions, trees, secrets, time
 //! - [`queue`]: who may send next: pools, lines, tickets, permits
+//! - [`agent`]: ways into networks that cannot be reached from here
 //! - [`http`]: one request, one answer: render, authorise, send, judge, retry
 //! - [`runtime`]: flows in motion: supervisor, schedule, runs, paging, imports
 //! - [`store`]: what survives a restart, and the owner's socket
@@ -15,6 +16,7 @@
 //! - [`playground`]: built-in APIs for `demo`, docs and tests
 //! - [`cli`]: one file per command; [`app`] composes everything
 
+pub mod agent;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -162,14 +162,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("observe", &["value"]),
     ("queue", &["value", "observe"]),
     ("store", &["value", "observe"]),
-    ("http", &["value", "observe", "queue::Permit", "queue::permit", "queue::limits"]),
+    ("agent", &["value", "observe"]),
+    ("http", &["value", "observe", "agent", "queue::Permit", "queue::permit", "queue::limits"]),
     ("model", SETTINGS),
     (
         "config",
         &["value", "observe", "model", HTTP[0], HTTP[1], HTTP[2], HTTP[3], HTTP[4], HTTP[5], "queue::limits", PAGING],
     ),
-    ("runtime", &["value", "observe", "queue", "http", "store", "model"]),
-    ("server", &["value", "observe", "store", "model", "runtime"]),
+    ("runtime", &["value", "observe", "agent", "queue", "http", "store", "model"]),
+    ("server", &["value", "observe", "agent", "store", "model", "runtime"]),
     ("playground", &["value", "model"]),
     ("convert", &["value", "model"]),
     (
@@ -177,6 +178,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "value",
             "observe",
+            "agent",
             "queue",
             "store",
             "http",

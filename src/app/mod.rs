@@ -1,6 +1,7 @@
 //! The only composer: puts the parts together, starts and stops them. Commands in `cli` ask it for one thing
 //! each and turn the result into words and an exit code.
 
+pub mod agent;
 #[cfg(test)]
 mod crash;
 pub mod errors;
@@ -19,9 +20,11 @@ mod tallies;
 mod tokens;
 mod upkeep;
 
+use crate::agent::Hub;
 use crate::config::files::{self, Tree};
 use crate::config::{self, Env, Loaded};
 use crate::http::tokens::{Tokens, WhenRefused};
+use crate::model::settings::Settings;
 use crate::model::snapshot::Snapshot;
 use crate::queue::Queue;
 use crate::runtime::engine::{NotReady, Services};
@@ -70,7 +73,7 @@ impl Host {
         state: &State,
         when_refused: WhenRefused,
     ) -> Result<Supervisor, NotReady> {
-        let services = self.services(state, when_refused);
+        let services = self.services(&snapshot.settings, state, when_refused);
         let supervisor = Supervisor::new(services, output, snapshot.settings.max_runs.get());
         supervisor.apply(snapshot)?;
         Ok(supervisor)
@@ -79,12 +82,13 @@ impl Host {
 
 impl Host {
     /// What everything that runs shares.
-    fn services(&self, state: &State, when_refused: WhenRefused) -> Services {
+    fn services(&self, settings: &Settings, state: &State, when_refused: WhenRefused) -> Services {
         Services {
             queue: Queue::start(self.clock.clone()),
             clock: self.clock.clone(),
             rng: self.rng.clone(),
             tokens: Tokens::new(Arc::new(StoredTokens(state.store.clone())), when_refused),
+            agents: Hub::open(settings.agents.iter().map(|agent| agent.name.clone()), &self.clock, &self.rng),
             store: state.store.clone(),
             epoch: state.epoch,
             recall: Arc::new(Files(self.clone())),

@@ -1,6 +1,6 @@
 //! `ping`: every connection asked once, side by side, each through its own queue.
 
-use super::{Host, State};
+use super::{Host, State, agent};
 use crate::http::exchange::FailureClass;
 use crate::http::ping::Pong;
 use crate::http::tokens::WhenRefused;
@@ -9,6 +9,7 @@ use crate::queue::Queue;
 use crate::runtime::engine::{Generation, NotReady};
 use crate::runtime::scope::Lane;
 use crate::runtime::supervisor::Supervisor;
+use crate::server::BindError;
 use crate::value::id::{ConnectionId, FlowId};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -78,19 +79,33 @@ impl Verdict {
     }
 }
 
+/// Why nobody was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPing {
+    /// A connection is not ready.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    /// No agent can come in.
+    #[error(transparent)]
+    Agents(#[from] BindError),
+}
+
 /// Asks these connections, each through a queue of this process. `state` keeps the credentials that are renewed for it.
 pub async fn ping(
     host: &Host,
     snapshot: Arc<Snapshot>,
     state: &State,
     ids: &[ConnectionId],
-) -> Result<Vec<Pinged>, NotReady> {
-    let services = host.services(state, WhenRefused::GiveUp);
+) -> Result<Vec<Pinged>, NoPing> {
+    let services = host.services(&snapshot.settings, state, WhenRefused::GiveUp);
+    let door = agent::let_in(&snapshot, ids, &services).await?;
     let generation = Generation::prepare(snapshot, None, &services)?;
     generation.enforce(&services);
     let lanes = ids.iter().filter_map(|id| Some((id, generation.lanes.get(id)?)));
     let pings = lanes.map(|(id, lane)| one(&services.queue, id, lane));
-    Ok(join_all(pings).await.into_iter().flatten().collect())
+    let pinged = join_all(pings).await.into_iter().flatten().collect();
+    door.close(host).await;
+    Ok(pinged)
 }
 
 /// Asks one through the queue of a running process.

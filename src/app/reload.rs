@@ -125,6 +125,8 @@ fn needs_restart(started: &Snapshot, after: &Snapshot) -> bool {
         || old.token != new.token
         || old.public != new.public
         || old.hosts != new.hosts
+        || old.tls != new.tls
+        || old.agents != new.agents
         || old.log_format != new.log_format
         || old.max_runs != new.max_runs
         || old.shutdown_timeout != new.shutdown_timeout

@@ -100,7 +100,7 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let process = Process::start(setup, &state, &clock).await?;
     let face = process.face.clone();
     let upkeep = recorder::keep(recorder, clock.clone(), move || face.live());
-    let server = door.start(process.face.clone(), clock.clone());
+    let server = door.start(process.face.clone(), process.supervisor.services().agents.clone(), clock.clone());
     // Outlives the drain: `status` tells how that goes.
     let silence = CancellationToken::new();
     let answers = socket.serve(process.face.clone(), clock.clone(), silence.clone());

@@ -1,5 +1,6 @@
 //! What `status` tells: one JSON document, the same over the socket and for `--json`.
 
+use crate::agent::Presence;
 use crate::http::client::OfflineView;
 use crate::model::flow::Flow;
 use crate::queue::PoolView;
@@ -150,6 +151,7 @@ pub fn document(
         "store": stored.document(),
         "flows": flows,
         "pools": pools,
+        "agents": agents(supervisor),
     })
 }
 
@@ -285,6 +287,12 @@ fn pool(view: &PoolView, offline: &Offline, unverified: &HashSet<String>) -> Val
         "paused_seconds": view.paused_for.map(|pause| pause.as_secs_f64()),
         "lines": lines,
     })
+}
+
+fn agents(supervisor: &Supervisor) -> Value {
+    let agents = supervisor.services().agents.presence();
+    let one = |(name, there): (&str, Presence)| json!({ "agent": name, "connected": there.connected, "since": time(there.since) });
+    agents.map(one).collect()
 }
 
 /// As it is written in documents.

@@ -95,6 +95,8 @@ pub enum Command {
     Serve,
     /// Shows what the running `serve` does
     Status,
+    /// Carries requests of a `serve` elsewhere into the network this runs in
+    Agent(AgentArgs),
     /// Looks into the state directory, checks and repairs it
     State {
         /// What to do
@@ -188,6 +190,26 @@ pub struct RunArgs {
     pub fresh: bool,
 }
 
+/// Arguments of `agent`.
+#[derive(Debug, Clone, Args)]
+pub struct AgentArgs {
+    /// The agent's own file; agent.toml where it is there
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Where `flowgate serve` listens, instead of `server` in the file
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// A file that holds the token, instead of `token`
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A host and port that may be reached, instead of `allow`; may be given several times
+    #[arg(long, value_name = "HOST:PORT")]
+    pub allow: Vec<String>,
+    /// PEM of the authority that vouches for the server, instead of `ca`
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
 /// Commands of the format that are not built yet.
 const LATER: &[&str] = &[
     "runs",
@@ -204,14 +226,14 @@ const LATER: &[&str] = &[
     "resume",
     "drain",
     "schema",
-    "agent",
     "import",
     "completions",
     "man",
 ];
 
 /// Commands that are there.
-const NOW: &[&str] = &["demo", "init", "check", "ping", "auth", "run", "serve", "status", "errors", "state", "help"];
+const NOW: &[&str] =
+    &["demo", "init", "check", "ping", "auth", "run", "serve", "status", "errors", "state", "agent", "help"];
 
 /// Why a command line is not carried out.
 #[derive(Debug)]
@@ -293,6 +315,7 @@ impl Command {
             Self::Run(_) => "run",
             Self::Serve => "serve",
             Self::Status => "status",
+            Self::Agent(_) => "agent",
             Self::State { .. } => "state",
             Self::Errors { .. } => "errors",
             Self::Other(words) => {

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Reads arguments, asks `app`, `config` or the running process, and turns
 //! the result into words and an exit code. No decision about flows is taken here.
 
+mod agent;
 mod args;
 mod auth;
 mod check;
@@ -71,6 +72,7 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Auth(AuthCommand::Status) => {
             with_runtime(&globals, 1, async |host| auth::status(&globals, &host).await)
         }
+        Command::Agent(args) => with_runtime(&globals, 2, async |host| agent::agent(&globals, &host, args).await),
         Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
         Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),
         Command::State { what } => with_runtime(&globals, 1, async |host| state::state(&globals, &host, what).await),

@@ -3,7 +3,7 @@
 use super::style::Tone;
 use super::table::{Align, Cell, Table};
 use super::{Exit, Globals};
-use crate::app::ping::{Pinged, Verdict, ping as locally};
+use crate::app::ping::{NoPing, Pinged, Verdict, ping as locally};
 use crate::app::{Host, State};
 use crate::model::snapshot::Snapshot;
 use crate::store::socket::{Ask, AskError, ask};
@@ -50,7 +50,10 @@ pub async fn ping(globals: &Globals, host: &Host, connection: Option<&str>) -> E
         Ok(answers) => tell(globals, &answers.iter().map(Pinged::document).collect::<Vec<_>>()),
         Err(error) => {
             globals.complain(&error.to_string());
-            Exit::Config
+            match error {
+                NoPing::NotReady(_) => Exit::Config,
+                NoPing::Agents(_) => Exit::Unavailable,
+            }
         }
     }
 }

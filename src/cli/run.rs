@@ -6,7 +6,7 @@ use super::{Exit, Globals, summary};
 use crate::app::output::Stdout;
 use crate::app::run::{Ending, Finished, Options, Started, Stopped, Supervisor, TriggerKind, WhenRefused, to_the_end};
 use crate::app::state::NoState;
-use crate::app::{Host, Signal, State};
+use crate::app::{Host, Signal, State, agent};
 use crate::model::snapshot::Snapshot;
 use crate::store::socket::RunAsk;
 use crate::store::{StateError, StoreError};
@@ -119,6 +119,10 @@ async fn here(
         globals.complain(&error.to_string());
         Exit::Config
     })?;
+    let door = agent::for_flows(&supervisor, ids).await.map_err(|error| {
+        globals.complain(&error.to_string());
+        Exit::Unavailable
+    })?;
     look_back(globals, &supervisor, ids, options).await?;
     let watch = |id: &FlowId, started: &Started| bars.watch(id, started.progress.clone());
     let mut left = ids;
@@ -127,6 +131,7 @@ async fn here(
         round.map(|id| (id.clone(), supervisor.start(id, TriggerKind::Manual, options))).collect()
     };
     let finished = to_the_end(&supervisor, rounds, timeout, watch, |how| stopped(how).code()).await;
+    door.close(host).await;
     state.close(host).await;
     let finished = finished.map_err(|error| {
         globals.complain(&format!("signals cannot be handled: {error}"));

@@ -44,6 +44,22 @@ fn text(document: &Value, colour: bool) -> String {
         out.push('\n');
         out.push_str(&lines.render(colour));
     }
+    out.push_str(&agents(document, colour));
+    out
+}
+
+/// Who carries requests into other networks.
+fn agents(document: &Value, colour: bool) -> String {
+    let mut out = String::new();
+    for agent in document["agents"].as_array().into_iter().flatten() {
+        let connected = agent["connected"].as_u64().unwrap_or(0);
+        let tone = if connected > 0 { Tone::Good } else { Tone::Bad };
+        let there = paint(colour, tone, format!("{connected} connected"));
+        let _ = write!(out, "\nagent {}: {there} since {}", word(&agent["agent"]), word(&agent["since"]));
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
     out
 }
 

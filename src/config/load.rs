@@ -48,10 +48,10 @@ struct Load<'a> {
 pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
     let mut load = Load { tree, env, named: Outside::new() };
     let mut finished: Vec<File<'_>> = Vec::new();
-    let settings = load.settings(&mut finished);
+    let (settings, readable) = load.settings(&mut finished);
     let (connections, names) = load.connections();
     let flows = load.flows(&names);
-    check(&connections, &names, &flows);
+    check(&connections, &names, &flows, readable.then_some(&settings));
 
     let mut drafts = Vec::new();
     for ConnectionFile { file, draft } in connections {
@@ -76,10 +76,13 @@ pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
 }
 
 /// Checks across files.
-fn check(connections: &[ConnectionFile<'_>], names: &Connections, flows: &[FlowFile<'_>]) {
+fn check(connections: &[ConnectionFile<'_>], names: &Connections, flows: &[FlowFile<'_>], settings: Option<&Settings>) {
     let drafts: Vec<_> = connections.iter().filter_map(|one| Some((&one.file, &one.draft.as_ref()?.0))).collect();
     let unreadable: Vec<_> = names.iter().filter(|(_, facts)| !facts.complete).map(|(id, _)| id.clone()).collect();
     resolve::borrowing(&drafts, &unreadable);
+    if let Some(settings) = settings {
+        resolve::agents(&drafts, settings);
+    }
     let claims = drafts.iter().map(|(file, draft)| (*file, &draft.id, draft.formerly.as_slice()));
     resolve::former_ids("connection", claims, &names.keys().collect::<Vec<_>>());
     let ids: Vec<_> = flows.iter().filter_map(|one| one.id.as_ref()).collect();
@@ -114,10 +117,11 @@ impl<'a> Load<'a> {
         hash(text.as_bytes())
     }
 
-    fn settings(&mut self, finished: &mut Vec<File<'a>>) -> Settings {
+    /// The settings, and whether they are those of the file: the defaults stand in for one that cannot be read.
+    fn settings(&mut self, finished: &mut Vec<File<'a>>) -> (Settings, bool) {
         let path = Path::new("flowgate.toml");
         let defaults = settings::defaults(&self.tree.root);
-        let Some(content) = self.tree.files.get(path) else { return defaults };
+        let Some(content) = self.tree.files.get(path) else { return (defaults, true) };
         let (file, source) = open(path, content, settings::KEYS);
         let mut found = None;
         if let Some(source) = source
@@ -128,7 +132,7 @@ impl<'a> Load<'a> {
             self.settle(source, sources.named());
         }
         finished.push(file);
-        found.unwrap_or(defaults)
+        found.map_or((defaults, false), |found| (found, true))
     }
 
     fn connections(&mut self) -> (Vec<ConnectionFile<'a>>, Connections) {

@@ -1,5 +1,6 @@
 //! Text to `Snapshot`: scan, decode (spanned), resolve, diagnose. Every error of every file at once.
 
+pub mod agent;
 mod command;
 mod decode;
 pub mod diagnostic;

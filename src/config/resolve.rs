@@ -69,6 +69,20 @@ fn judge(
     None
 }
 
+/// Reports every agent that `flowgate.toml` does not know.
+pub(super) fn agents(drafts: &[(&File<'_>, &Draft)], settings: &Settings) {
+    let known: Vec<&str> = settings.agents.iter().map(|agent| agent.name.as_str()).collect();
+    for (file, draft) in drafts {
+        let Some(agent) = draft.agent.as_ref().filter(|agent| !known.contains(&agent.value.as_str())) else { continue };
+        let finding = Finding::error("unknown-agent", format!("`flowgate.toml` has no `[agents.{}]`", agent.value));
+        let help = suggest::nearest(&agent.value, known.iter().copied()).map_or_else(
+            || format!("add `[agents.{}]` with `token = {{ file = \"secrets/…\" }}` there", agent.value),
+            |near| format!("did you mean `{near}`?"),
+        );
+        file.report(finding.help(help).at(agent.at.clone()).key(&agent.key));
+    }
+}
+
 /// Former ids must be free: neither in use nor claimed twice.
 pub(super) fn former_ids<'d, T: Ord + Display + 'd>(
     kind: &str,
@@ -117,6 +131,7 @@ pub(super) fn connections(
             title: draft.title,
             formerly: draft.formerly.into_iter().map(|named| named.value).collect(),
             limits,
+            agent: draft.agent.map(|named| named.value),
             http: Arc::new(http),
             hash,
         };

@@ -52,6 +52,8 @@ pub(super) enum Outcome {
     Challenged,
     Rejected,
     Unreadable,
+    /// Nothing left, and nothing will until somebody changes a file.
+    Barred,
     /// Nothing that could be judged came back, or the server says "not now".
     Unreachable {
         /// Whether a byte of the request may have left.
@@ -277,6 +279,7 @@ impl Round<'_> {
     fn broken(&self, status: Option<u16>, error: &WireError) -> Attempt {
         let outcome = match error.phase {
             Phase::Connect => Outcome::Unreachable { sent: false, open: false },
+            Phase::Barred => Outcome::Barred,
             Phase::Sent | Phase::Body => Outcome::Unreachable { sent: true, open: true },
             Phase::Decode => Outcome::Unreadable,
         };

@@ -16,6 +16,7 @@ use super::session::{Bearing, Session};
 use super::tokens::Tokens;
 use super::transport::{ReqwestTransport, Transport, Wiring};
 use super::verdict::{AuthFailure, RateLimit, ResponseRules};
+use crate::agent::Route;
 use crate::observe::meters::ConnectionMeters;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
@@ -118,6 +119,8 @@ pub struct Means {
     pub tokens: Arc<Tokens>,
     /// Former names of the connection, under which something may be kept.
     pub former: Vec<ConnectionId>,
+    /// The agent that carries its requests, where they do not leave from here.
+    pub route: Option<Route>,
 }
 
 impl Client {
@@ -129,7 +132,7 @@ impl Client {
         meters: Arc<ConnectionMeters>,
         means: Means,
     ) -> Result<Self, String> {
-        let transport = ReqwestTransport::new(Wiring::of(&settings));
+        let transport = ReqwestTransport::new(Wiring::of(&settings)).through(means.route.clone());
         Self::with_transport(id, settings, meters, means, Arc::new(transport))
     }
 
@@ -162,7 +165,7 @@ impl Client {
         let fingerprint = first.fingerprint(settings.auth.method());
         let session = Session::new(settings.auth.renewal().is_some(), first, fingerprint, bearing, secrets);
         let offline = offline.map(|reason| excerpt::fit(&session.redactor().redact(&reason)));
-        let Means { clock, rng, tokens, former } = means;
+        let Means { clock, rng, tokens, former, route: _ } = means;
         Ok(Self {
             id: id.clone(),
             root,
@@ -206,7 +209,7 @@ impl Client {
 
     /// Why requests of this connection wait, if they do.
     pub fn waits(&self) -> Option<OfflineView> {
-        self.session.offline(self.clock.mono())
+        self.session.offline(self.clock.mono()).or_else(|| self.waits_for_agent())
     }
 
     /// The connection's file has changed and another client is in its place: requests that wait for these credentials

@@ -11,6 +11,7 @@ use super::tokens::{OfflineMark, WhenRefused};
 use crate::observe::event;
 use crate::queue::Permit;
 use crate::value::context::Context;
+use std::future::Future;
 use std::sync::Arc;
 
 /// Refusals of an old generation that one request puts up with: tokens that end faster than requests are answered.
@@ -57,6 +58,10 @@ impl Course<'_> {
     pub(super) async fn ready(&mut self, mut held: Held) -> Result<(Permit, Arc<Bearing>), Failure> {
         let client = self.client;
         loop {
+            if let Some(absence) = client.absence() {
+                held = self.wait_for_agent(held, absence).await?;
+                continue;
+            }
             // Who asks whether the connection works asks although it is offline.
             let probing = self.proof.turn.is_some() || self.once;
             match client.session.next(client.clock.mono(), probing) {
@@ -91,6 +96,12 @@ impl Course<'_> {
     async fn fresh(&self, held: Held) -> Result<Held, Failure> {
         let permit = held.permit.again(std::time::Duration::ZERO).await.map_err(|_| self.cancelled())?;
         Ok(Held::fresh(permit))
+    }
+
+    /// Lets others pass until `ready`.
+    pub(super) async fn aside<T>(&self, held: Held, ready: impl Future<Output = T>) -> Result<(Held, T), Failure> {
+        let (permit, told) = held.permit.once(ready).await.map_err(|_| self.cancelled())?;
+        Ok((Held::fresh(permit), told))
     }
 
     /// Renews. At home the renewal takes this request's permit; elsewhere it needs none, and others may be sent.
@@ -217,12 +228,12 @@ impl Course<'_> {
                 self.proof.turn = turn;
                 self.proof.renewed &= self.proof.renewals >= MOST_RENEWALS;
             }
-            Outcome::AuthFailed | Outcome::Unreachable { .. } if turn.is_some() => {
+            Outcome::AuthFailed | Outcome::Unreachable { .. } | Outcome::Barred if turn.is_some() => {
                 let (now, retry) = (client.clock.mono(), &client.settings.retry);
                 let reason = told(attempt);
                 client.session.still_offline(&reason, false, now, retry, client.rng.as_ref());
             }
-            Outcome::AuthFailed | Outcome::Unreachable { .. } => {}
+            Outcome::AuthFailed | Outcome::Unreachable { .. } | Outcome::Barred => {}
         }
     }
 

@@ -189,7 +189,8 @@ impl Course<'_> {
                     permit = Held::used(granted);
                     continue;
                 }
-                Outcome::Rejected => return Err(course.ended(FailureClass::Rejected, attempt)),
+                // Nothing was sent, and nothing will be: the same as a refusal for whoever waits.
+                Outcome::Barred | Outcome::Rejected => return Err(course.ended(FailureClass::Rejected, attempt)),
                 Outcome::Unreadable => return Err(course.ended(FailureClass::Unreadable, attempt)),
             };
             permit = Held::fresh(granted.again(wait).await.map_err(|_| course.cancelled())?);
@@ -220,7 +221,7 @@ impl Course<'_> {
             Outcome::Success(_) => RequestOutcome::Success,
             Outcome::Limited(_) => RequestOutcome::Limited,
             Outcome::AuthFailed | Outcome::Challenged => RequestOutcome::AuthFailed,
-            Outcome::Rejected | Outcome::Unreadable => RequestOutcome::Rejected,
+            Outcome::Rejected | Outcome::Unreadable | Outcome::Barred => RequestOutcome::Rejected,
             Outcome::Unreachable { .. } => RequestOutcome::Unreachable,
         };
         let took = self.client.clock.mono().since(started);

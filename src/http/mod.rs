@@ -8,6 +8,7 @@ mod attempt;
 pub mod auth;
 mod body;
 mod budget;
+mod carried;
 pub mod client;
 mod credentials;
 mod excerpt;

@@ -16,6 +16,8 @@ pub struct Connection {
     pub formerly: Vec<ConnectionId>,
     /// Level, wait time, rate, order.
     pub limits: Limits,
+    /// `[agent] name`: who carries its requests.
+    pub agent: Option<String>,
     /// Requests.
     pub http: Arc<ClientSettings>,
     /// Hash of the file's bytes and of everything it names.

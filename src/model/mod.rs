@@ -1,5 +1,6 @@
 //! What a valid project means. Produced by `config`, read by `runtime`; nothing here is checked twice.
 
+pub mod agent;
 pub mod connection;
 pub mod export;
 pub mod flow;

@@ -1,5 +1,6 @@
 //! `flowgate.toml`: where state lives, where the server listens, process-wide limits.
 
+use super::agent::AgentToken;
 use crate::value::secret::Secret;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -19,6 +20,10 @@ pub struct Settings {
     pub public: Vec<Public>,
     /// `[server] hosts`
     pub hosts: Vec<String>,
+    /// `[server.tls]`
+    pub tls: Option<ServerTls>,
+    /// `[agents.<name>]`
+    pub agents: Vec<AgentToken>,
     /// `[log] format`
     pub log_format: LogFormat,
     /// `[log] level`
@@ -33,6 +38,15 @@ pub struct Settings {
     pub history_retention: Duration,
     /// `[shutdown] timeout`
     pub shutdown_timeout: Duration,
+}
+
+/// `[server.tls]`; what does not resolve carries the reason.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerTls {
+    /// The server's certificate and those between it and its root, PEM.
+    pub certificate: Result<String, String>,
+    /// Its private key, PEM.
+    pub key: Result<Secret, String>,
 }
 
 /// What needs no token.

@@ -146,6 +146,9 @@ table! {
     QUEUE_WAIT = "flowgate_queue_wait_seconds", Kind::Histogram(WAIT_SECONDS), Seconds, &[CONNECTION],
         "Time a request stood in line before it might be sent";
 
+    AGENTS_CONNECTED = "flowgate_agents_connected", Kind::Gauge, Count, &[Label { name: "agent", values: &[] }],
+        "Agents of this name that are connected; without one its connections' requests wait";
+
     CONFIG_RELOADS = "flowgate_config_reloads_total", Kind::Counter, Count,
         &[Label { name: "outcome", values: RELOAD_OUTCOMES }],
         "Changed project trees, by whether they were put in force";
@@ -219,6 +222,7 @@ fn values(label: Label) -> String {
     match (label.name, label.values) {
         ("flow", _) => "id of the flow".to_owned(),
         ("connection", _) => "id of the connection".to_owned(),
+        ("agent", _) => "name in `[agents]`".to_owned(),
         (_, []) => "of the build".to_owned(),
         (_, values) => values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", "),
     }

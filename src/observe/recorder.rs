@@ -205,7 +205,7 @@ fn label_of<'a>(sample: &'a str, label: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
     use crate::observe::meters::{
-        ConfigMeters, ConnectionMeters, FlowMeters, RecordOutcome, RequestOutcome, StoreMeters,
+        AgentMeters, ConfigMeters, ConnectionMeters, FlowMeters, RecordOutcome, RequestOutcome, StoreMeters,
     };
     use crate::observe::meters::{RunOutcome, SchedulerMeters, TriggerKind};
     use chrono::DateTime;
@@ -269,6 +269,7 @@ mod tests {
                 meters.paused(Duration::from_millis(1500));
                 meters.server_allows(Some(100), Some(12), Some(at));
             }
+            AgentMeters::of("warehouse").connected(1);
         });
         recorder.upkeep();
         recorder.render(live)

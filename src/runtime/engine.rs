@@ -3,6 +3,7 @@
 
 use super::past::Recall;
 use super::scope::{Lane, Lanes};
+use crate::agent::Hub;
 use crate::http::client::{Client, Means};
 use crate::http::tokens::Tokens;
 use crate::model::connection::Connection;
@@ -28,6 +29,8 @@ pub struct Services {
     pub rng: SharedRng,
     /// Renewed credentials.
     pub tokens: Arc<Tokens>,
+    /// Agents that carry requests into other networks.
+    pub agents: Arc<Hub>,
     /// What survives a restart.
     pub store: Arc<dyn Store>,
     /// How many processes have owned the state, this one included.
@@ -125,17 +128,18 @@ impl Generation {
 }
 
 fn client(connection: &Connection, meters: &Arc<ConnectionMeters>, services: &Services) -> Result<Client, NotReady> {
-    let Services { clock, rng, tokens, .. } = services.clone();
+    let Services { clock, rng, tokens, agents, .. } = services.clone();
     let verified = connection.http.tls.verify;
     meters.unverified(!verified);
     if !verified {
         event::connection_unverified(&connection.id);
     }
+    let route = connection.agent.as_ref().map(|name| agents.route(name));
     Client::new(
         &connection.id,
         connection.http.clone(),
         meters.clone(),
-        Means { clock, rng, tokens, former: connection.formerly.clone() },
+        Means { clock, rng, tokens, former: connection.formerly.clone(), route },
     )
     .map_err(|cause| NotReady { connection: connection.id.clone(), cause })
 }

@@ -1,7 +1,8 @@
 //! The accept loop: bounded, patient with a system out of file descriptors, stopped gracefully.
 
-use super::gate::LocalAddress;
-use super::{Doors, StatusSource, router};
+use super::gate::{LocalAddress, PeerAddress};
+use super::{Doors, StatusSource, agents_only, router};
+use crate::agent::Hub;
 use crate::observe::{event, task};
 use crate::value::time::SharedClock;
 use axum::Router;
@@ -14,9 +15,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// Connections at once; further ones wait to be accepted.
@@ -37,6 +40,9 @@ pub enum BindError {
     /// Configured, but its source gives nothing.
     #[error("`[server] token` cannot be read: {0}")]
     TokenUnreadable(String),
+    /// `[server.tls]` cannot be used.
+    #[error("`[server.tls]`: {0}")]
+    Tls(String),
     /// The system said no.
     #[error("cannot listen on {address} (`[server] listen`): {source}")]
     Io {
@@ -52,6 +58,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     doors: Doors,
+    tls: Option<TlsAcceptor>,
 }
 
 /// A running server.
@@ -68,10 +75,11 @@ impl Server {
         if !address.ip().is_loopback() && doors.token.is_none() {
             return Err(BindError::TokenNeeded(address));
         }
+        let tls = doors.tls.as_ref().map(super::tls::acceptor).transpose().map_err(BindError::Tls)?;
         let failed = |source| BindError::Io { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, doors })
+        Ok(Self { listener, address, doors, tls })
     }
 
     /// Where it listens, the port resolved.
@@ -80,11 +88,22 @@ impl Server {
     }
 
     /// Answers until stopped.
-    pub fn start(self, source: Arc<dyn StatusSource>, clock: SharedClock) -> ServerHandle {
+    pub fn start(self, source: Arc<dyn StatusSource>, hub: Arc<Hub>, clock: SharedClock) -> ServerHandle {
+        let router = router(&self.doors, source, hub, clock.clone());
+        self.listen(router, clock)
+    }
+
+    /// The same for agents only.
+    pub fn start_for_agents(self, hub: Arc<Hub>, clock: SharedClock) -> ServerHandle {
+        let router = agents_only(&self.doors, hub, clock.clone());
+        self.listen(router, clock)
+    }
+
+    fn listen(self, router: Router, clock: SharedClock) -> ServerHandle {
         let stop = CancellationToken::new();
-        let router = router(&self.doors, source, clock.clone());
         event::listening(self.address);
-        let task = task::spawn("server", accept(self.listener, router, clock, stop.clone()));
+        let visitors = Visitors { router, tls: self.tls, stop: stop.clone() };
+        let task = task::spawn("server", accept(self.listener, visitors, clock));
         ServerHandle { address: self.address, stop, task }
     }
 }
@@ -106,22 +125,30 @@ impl ServerHandle {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, clock: SharedClock, stop: CancellationToken) {
+/// What everybody who comes in meets.
+#[derive(Clone)]
+struct Visitors {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    stop: CancellationToken,
+}
+
+async fn accept(listener: TcpListener, visitors: Visitors, clock: SharedClock) {
     let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut failing = false;
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
             biased;
-            () = stop.cancelled() => break,
+            () = visitors.stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, from)) => {
                 failing = false;
-                let (router, stop) = (router.clone(), stop.clone());
+                let (visitors, clock) = (visitors.clone(), clock.clone());
                 task::spawn("server-connection", async move {
-                    converse(stream, router, stop).await;
+                    visitors.meet(stream, from, &clock).await;
                     drop(slot);
                 });
             }
@@ -141,15 +168,36 @@ async fn accept(listener: TcpListener, router: Router, clock: SharedClock, stop:
     let _ = slots.acquire_many(most).await;
 }
 
-async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
-    let Ok(local) = stream.local_addr() else { return };
-    let router = router.layer(axum::middleware::map_request(move |mut request: Request<Body>| async move {
-        request.extensions_mut().insert(LocalAddress(local));
-        request
-    }));
+impl Visitors {
+    /// Shakes hands where there is TLS, and answers.
+    async fn meet(self, stream: TcpStream, from: SocketAddr, clock: &SharedClock) {
+        let Ok(local) = stream.local_addr() else { return };
+        // Nothing but speed depends on it.
+        let _ = stream.set_nodelay(true);
+        let router = self.router.layer(axum::middleware::map_request(move |mut request: Request<Body>| async move {
+            request.extensions_mut().insert(LocalAddress(local));
+            request.extensions_mut().insert(PeerAddress(from));
+            request
+        }));
+        let Some(tls) = self.tls else { return converse(stream, router, self.stop).await };
+        let shaken = tokio::select! {
+            shaken = tls.accept(stream) => shaken,
+            () = clock.sleep_until(clock.mono().plus(HEAD_PATIENCE)) => return,
+            () = self.stop.cancelled() => return,
+        };
+        if let Ok(stream) = shaken {
+            converse(stream, router, self.stop).await;
+        }
+    }
+}
+
+async fn converse<T>(stream: T, router: Router, stop: CancellationToken)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(BUFFER);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);
     // A broken conversation is the client's business.
     tokio::select! {

@@ -2,10 +2,11 @@
 //!
 //! The names keep out web pages that point their own name at our address; the token keeps out everybody else.
 
-use super::{Doors, refuse, token};
+use super::{Doors, refuse};
 use crate::model::settings::Public;
 use crate::value::secret::Secret;
 use crate::value::time::SharedClock;
+use crate::value::token;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header, uri::Authority};
 use axum::middleware::Next;
@@ -20,6 +21,10 @@ const WRONG_TOKEN_DELAY: Duration = Duration::from_millis(250);
 /// The address a request came in at, put there by `accept`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LocalAddress(pub(super) SocketAddr);
+
+/// The address it came from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PeerAddress(pub(super) SocketAddr);
 
 pub(super) struct Gate {
     token: Option<Secret>,
@@ -53,6 +58,8 @@ impl Gate {
         let needed = match path {
             "/metrics" => Public::Metrics,
             "/healthz" | "/readyz" => Public::Health,
+            // Agents bring tokens of their own, which are asked for there.
+            crate::agent::PATH => return true,
             _ => return self.token.is_none(),
         };
         self.token.is_none() || self.public.contains(&needed)

@@ -1,14 +1,17 @@
-//! `/metrics`, `/healthz`, `/readyz`: what monitoring asks. Reads only.
+//! `/metrics`, `/healthz`, `/readyz`: what monitoring asks, reads only; `/agent`: where agents come in.
 //!
 //! `gate` decides who may ask, `accept` keeps the door, this file says what there is.
 
 mod accept;
+mod agents;
 mod gate;
-mod token;
+mod tls;
 
 pub use accept::{BindError, Server, ServerHandle};
 
-use crate::model::settings::{Public, Settings};
+use crate::agent::Hub;
+use crate::model::agent::AgentToken;
+use crate::model::settings::{Public, ServerTls, Settings};
 use crate::observe::recorder::{self, Live};
 use crate::value::secret::Secret;
 use crate::value::time::SharedClock;
@@ -33,6 +36,10 @@ pub struct Doors {
     pub public: Vec<Public>,
     /// `[server] hosts`
     pub hosts: Vec<String>,
+    /// `[server.tls]`
+    pub tls: Option<ServerTls>,
+    /// `[agents.<name>]`: each brings a token of its own.
+    pub agents: Vec<AgentToken>,
 }
 
 impl TryFrom<&Settings> for Doors {
@@ -41,7 +48,14 @@ impl TryFrom<&Settings> for Doors {
     /// A token that is asked for but cannot be read opens no door.
     fn try_from(settings: &Settings) -> Result<Self, BindError> {
         let token = settings.token.clone().transpose().map_err(BindError::TokenUnreadable)?;
-        Ok(Self { listen: settings.listen, token, public: settings.public.clone(), hosts: settings.hosts.clone() })
+        Ok(Self {
+            listen: settings.listen,
+            token,
+            public: settings.public.clone(),
+            hosts: settings.hosts.clone(),
+            tls: settings.tls.clone(),
+            agents: settings.agents.clone(),
+        })
     }
 }
 
@@ -74,8 +88,9 @@ struct App {
     clock: SharedClock,
 }
 
-fn router(doors: &Doors, source: Arc<dyn StatusSource>, clock: SharedClock) -> Router {
+fn router(doors: &Doors, source: Arc<dyn StatusSource>, hub: Arc<Hub>, clock: SharedClock) -> Router {
     let gate = Arc::new(Gate::new(doors, clock.clone()));
+    let agents = agents::router(doors, hub, clock.clone());
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
@@ -83,6 +98,15 @@ fn router(doors: &Doors, source: Arc<dyn StatusSource>, clock: SharedClock) -> R
         .fallback(nothing)
         .method_not_allowed_fallback(reads_only)
         .with_state(App { source, clock })
+        .merge(agents)
+        .layer(axum::middleware::from_fn_with_state(gate, gate::keep))
+}
+
+/// For agents only.
+fn agents_only(doors: &Doors, hub: Arc<Hub>, clock: SharedClock) -> Router {
+    let gate = Arc::new(Gate::new(doors, clock.clone()));
+    agents::router(doors, hub, clock)
+        .fallback(|| async { refuse(StatusCode::NOT_FOUND, "this is `flowgate run`: only agents come in here") })
         .layer(axum::middleware::from_fn_with_state(gate, gate::keep))
 }
 

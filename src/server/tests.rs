@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::value::id::{ConnectionId, FlowId};
-use crate::value::time::SystemClock;
+use crate::value::time::{SeededRng, SystemClock};
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,13 +20,21 @@ impl StatusSource for Process {
 }
 
 fn doors() -> Doors {
-    Doors { listen: "127.0.0.1:0".parse().unwrap(), token: None, public: Vec::new(), hosts: Vec::new() }
+    Doors {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        token: None,
+        public: Vec::new(),
+        hosts: Vec::new(),
+        tls: None,
+        agents: Vec::new(),
+    }
 }
 
 async fn start(doors: Doors) -> (ServerHandle, Arc<Process>, SharedClock) {
     let (process, clock) = (Arc::new(Process(Mutex::new(Readiness::Ready))), SystemClock::start());
     recorder::install(&clock);
-    (Server::bind(doors).await.unwrap().start(process.clone(), clock.clone()), process, clock)
+    let hub = Hub::open([], &clock, &SeededRng::from_system());
+    (Server::bind(doors).await.unwrap().start(process.clone(), hub, clock.clone()), process, clock)
 }
 
 /// The whole answer as text.

@@ -4,6 +4,7 @@
 #![expect(clippy::float_cmp, reason = "series of counts and flags are whole numbers, exact in a float")]
 
 mod adaptive;
+mod agent;
 mod auth;
 mod bad_answers;
 mod bodies;

@@ -7,7 +7,7 @@ pub use crate::http::login::LoginError;
 pub use landing::Landing;
 
 use super::tokens::{StoredTokens, write_token};
-use super::{Host, State};
+use super::{Host, State, agent};
 use crate::http::login::Invitation;
 use crate::http::tokens::{Kept, TokenStore, WhenRefused};
 use crate::model::snapshot::Snapshot;
@@ -27,6 +27,8 @@ pub struct Login {
     generation: Generation,
     connection: ConnectionId,
     host: Host,
+    /// For the agent that carries the request for tokens.
+    door: agent::Door,
 }
 
 impl Login {
@@ -38,14 +40,16 @@ impl Login {
         connection: &ConnectionId,
         port: u16,
     ) -> Result<Self, LoginError> {
-        let services = host.services(state, WhenRefused::GiveUp);
+        let services = host.services(&snapshot.settings, state, WhenRefused::GiveUp);
+        let door = agent::let_in(&snapshot, std::slice::from_ref(connection), &services).await;
+        let door = door.map_err(|error| LoginError::Config(error.to_string()))?;
         let generation =
             Generation::prepare(snapshot, None, &services).map_err(|e| LoginError::Config(e.to_string()))?;
         let landing = Landing::open(port).await.map_err(LoginError::Landing)?;
         let lane =
             generation.lanes.get(connection).ok_or_else(|| LoginError::Config("no such connection".to_owned()))?;
         let invitation = lane.client.invite(&landing.redirect())?;
-        Ok(Self { landing, invitation, generation, connection: connection.clone(), host: host.clone() })
+        Ok(Self { landing, invitation, generation, connection: connection.clone(), host: host.clone(), door })
     }
 
     /// Where the person goes.
@@ -55,14 +59,16 @@ impl Login {
 
     /// Waits for the browser to come back, trades the code for tokens and keeps them. When they end, if that is known.
     pub async fn finish(self) -> Result<Option<DateTime<Utc>>, LoginError> {
-        let Self { landing, invitation, generation, connection, host } = self;
+        let Self { landing, invitation, generation, connection, host, door } = self;
         let deadline = host.clock.mono().plus(PATIENCE);
         let code = tokio::select! {
             code = landing.wait(invitation.state()) => code?,
             () = host.clock.sleep_until(deadline) => return Err(LoginError::Nobody),
         };
         let lane = generation.lanes.get(&connection).ok_or(LoginError::Nobody)?;
-        lane.client.trade(&code, &invitation).await
+        let traded = lane.client.trade(&code, &invitation).await;
+        door.close(&host).await;
+        traded
     }
 }
 

@@ -8,7 +8,7 @@ use super::Place;
 use crate::app::errors::{Retried, retry as begin};
 use crate::app::output::Stdout;
 use crate::app::run::{Finished, Options, Refused, Started, Stopped, WhenRefused, to_the_end};
-use crate::app::{Host, State};
+use crate::app::{Host, State, agent};
 use crate::store::ErrorFilter;
 use crate::store::socket::{Ask, RetryBegun};
 use crate::value::id::FlowId;
@@ -75,6 +75,9 @@ async fn here(globals: &Globals, host: &Host, state: State, filter: ErrorFilter)
     let supervisor = host.supervise(snapshot, Arc::new(Stdout::new()), &state, WhenRefused::GiveUp);
     let supervisor = supervisor.map_err(|error| failed(error.to_string(), Exit::Config))?;
     supervisor.look_back().await.map_err(|error| failed(error.to_string(), Exit::Temporary))?;
+    let flows: Vec<FlowId> = supervisor.snapshot().iter().flat_map(|all| all.flows.keys().cloned()).collect();
+    let door = agent::for_flows(&supervisor, &flows).await;
+    let door = door.map_err(|error| failed(error.to_string(), Exit::Unavailable))?;
     let bars = Bars::start(globals, host.clock.clone());
     let watch = |id: &FlowId, started: &Started| bars.watch(id, started.progress.clone());
     let (mut next, mut records, mut unreadable) = (Some(filter), 0, None);
@@ -97,6 +100,7 @@ async fn here(globals: &Globals, host: &Host, state: State, filter: ErrorFilter)
     };
     let finished = to_the_end(&supervisor, rounds, timeout, watch, |how| stopped(how).code()).await;
     bars.finish();
+    door.close(host).await;
     state.close(host).await;
     if let Some(error) = unreadable {
         return Err(failed(error.to_string(), Exit::Temporary));

@@ -1,5 +1,6 @@
 //! Spanned TOML to the model: one cursor, typed readings, one module per kind of file.
 
+pub(super) mod agent;
 pub(super) mod connection;
 mod credential;
 pub(super) mod file;

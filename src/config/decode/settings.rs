@@ -1,11 +1,12 @@
 //! `flowgate.toml`: settings of the process, every one with a default.
 
+use super::agent;
 use super::file::Finding;
 use super::scope::{Facts, Scope};
 use super::source::Sources;
 use super::table::Table;
 use super::value::Value;
-use crate::model::settings::{LogFormat, Public, Settings};
+use crate::model::settings::{LogFormat, Public, ServerTls, Settings};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -25,6 +26,8 @@ pub(in crate::config) fn defaults(root: &Path) -> Settings {
         token: None,
         public: Vec::new(),
         hosts: Vec::new(),
+        tls: None,
+        agents: Vec::new(),
         log_format: LogFormat::Auto,
         log_level: "info".to_owned(),
         burst: NonZeroU32::MIN.saturating_add(255),
@@ -56,7 +59,15 @@ pub(in crate::config) fn decode(root: &Table<'_>, directory: &Path, sources: &So
         }
         table.finish();
     }
-    root.not_yet(&["notify", "agents"]);
+    if let Some(value) = root.take("agents") {
+        settings.agents = agent::known(&value, sources);
+    }
+    let elsewhere = !settings.listen.ip().to_canonical().is_loopback();
+    if let Some(value) = root.peek("agents").filter(|_| elsewhere && settings.tls.is_none()) {
+        let finding = Finding::warning("unsafe-listen", "tokens of agents come in here without TLS");
+        value.report_key(finding.help("add `[server.tls]`, unless a proxy in front of this address speaks TLS"));
+    }
+    root.not_yet(&["notify"]);
     root.finish();
     settings
 }
@@ -94,8 +105,16 @@ fn server(table: &Table<'_>, sources: &Sources<'_>, settings: &mut Settings) {
     settings.hosts = table.take("hosts").and_then(|value| value.strings()).unwrap_or_default();
     let public = table.take("public").and_then(|value| value.list()).unwrap_or_default();
     settings.public = public.iter().filter_map(|value| value.word(PUBLIC, &["webhooks"])).collect();
-    table.not_yet(&["tls"]);
+    settings.tls = table.take("tls").and_then(|value| tls(&value, sources));
     table.finish();
+}
+
+fn tls(value: &Value<'_>, sources: &Sources<'_>) -> Option<ServerTls> {
+    let table = value.table()?;
+    let certificate = table.need("certificate").and_then(|value| value.open_text(sources));
+    let key = table.need("key").and_then(|value| value.secret(sources));
+    table.finish();
+    Some(ServerTls { certificate: certificate?, key: key? })
 }
 
 fn log(table: &Table<'_>, settings: &mut Settings) {

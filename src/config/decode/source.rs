@@ -64,6 +64,15 @@ impl<'a> Sources<'a> {
     }
 }
 
+/// A secret from a file that a command line names.
+pub(in crate::config) fn secret_file(path: &Path) -> Result<Secret, String> {
+    match read(path) {
+        Ok((_, true)) => Err("is readable by everybody on this machine: `chmod o-r` takes that away".to_owned()),
+        Ok((text, false)) => Ok(Secret::new(trimmed(text))),
+        Err(reason) => Err(reason),
+    }
+}
+
 /// Takes one trailing newline off.
 fn trimmed(mut text: String) -> String {
     if text.ends_with('\n') {
@@ -229,6 +238,13 @@ impl Value<'_> {
                 Err(reason)
             }
         })
+    }
+
+    /// Text that everybody may read, such as a certificate: a source all the same. The inner result is what the process
+    /// will find.
+    pub(in crate::config) fn open_text(&self, sources: &Sources<'_>) -> Option<Result<String, String>> {
+        let found = self.material(sources, MOST_CERTIFICATES)?;
+        Some(found.and_then(|found| String::from_utf8(found.bytes).map_err(|_| "is not UTF-8 text".to_owned())))
     }
 
     /// An entry of `[vars]`: a constant, or a source with an optional default. The inner result is the value or why

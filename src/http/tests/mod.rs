@@ -1,6 +1,7 @@
 //! Behaviour of the whole layer: scripted wires under a paused clock, and hostile servers on real sockets.
 
 mod auth;
+mod carried;
 mod limits;
 mod renewal;
 mod requests;

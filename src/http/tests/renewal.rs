@@ -158,6 +158,7 @@ fn over(store: Arc<Flaky>, bench: &Bench) -> Arc<Client> {
         rng: crate::value::time::SeededRng::seeded(7),
         tokens: Tokens::new(store, WhenRefused::GiveUp),
         former: vec![ConnectionId::parse("old/shop").unwrap()],
+        route: None,
     };
     let meters = Arc::new(crate::observe::meters::ConnectionMeters::silent());
     let id = ConnectionId::parse("shop").unwrap();
@@ -237,6 +238,7 @@ async fn two_clients_of_one_connection_spend_a_grant_once() {
         rng: crate::value::time::SeededRng::seeded(8),
         tokens: first.tokens.clone(),
         former: Vec::new(),
+        route: None,
     };
     let meters = Arc::new(crate::observe::meters::ConnectionMeters::silent());
     let settings = Arc::new(renewable("/token"));

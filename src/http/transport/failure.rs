@@ -31,7 +31,7 @@ impl Sent {
             other => other,
         };
         let what = match phase {
-            Phase::Connect => "cannot connect",
+            Phase::Connect | Phase::Barred => "cannot connect",
             Phase::Sent => "the connection broke before the answer",
             Phase::Body => "the connection broke within the answer",
             Phase::Decode => "the answer is not encoded as its content-encoding says",

@@ -12,6 +12,7 @@ pub use proxy::{Exempt, Proxy, ProxyServer};
 pub use tls::Tls;
 
 use super::request::Method;
+use crate::agent::Route;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use reqwest::header::HeaderMap;
@@ -26,6 +27,11 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Transport: Send + Sync + 'static {
     /// Sends. Dropping the future, or the answer's body, closes the connection it used.
     fn send(&self, request: WireRequest) -> BoxFuture<'_, Result<WireAnswer, WireError>>;
+
+    /// The agent that carries the requests, where they do not leave from here.
+    fn route(&self) -> Option<&Route> {
+        None
+    }
 
     /// The version of TLS the last answer came over, where there was one.
     fn tls(&self) -> Option<&'static str> {
@@ -72,6 +78,8 @@ pub struct WireError {
 pub enum Phase {
     /// No byte of the request left.
     Connect,
+    /// No byte left, and none will until somebody changes a file.
+    Barred,
     /// Some bytes may have left.
     Sent,
     /// The answer's body broke off.

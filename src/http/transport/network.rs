@@ -5,11 +5,12 @@ use super::proxy::{Proxy, ProxyServer};
 use super::resolve::{Guarded, is_link_local};
 use super::tls::Tls;
 use super::{BoxFuture, Phase, Transport, WireAnswer, WireError, WireRequest};
+use crate::agent::Route;
 use crate::http::client::ClientSettings;
 use crate::http::request::Method;
 use futures_util::StreamExt;
 use reqwest::tls::{TlsInfo, Version};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::{Host, Url};
 
@@ -62,7 +63,10 @@ fn connect_within(settings: &ClientSettings) -> Duration {
 /// One HTTP client with its own connections.
 pub struct ReqwestTransport {
     wiring: Arc<Wiring>,
-    client: OnceLock<Result<reqwest::Client, String>>,
+    /// The client, and the agents it was built for.
+    client: Mutex<Option<(u64, Result<reqwest::Client, String>)>>,
+    /// The agent that carries the requests.
+    route: Option<Route>,
     /// Version of TLS of the last answer.
     tls: Mutex<Option<&'static str>>,
 }
@@ -70,14 +74,35 @@ pub struct ReqwestTransport {
 impl ReqwestTransport {
     /// Prepares; nothing is opened or loaded before the first request.
     pub fn new(wiring: Wiring) -> Self {
-        Self { wiring: Arc::new(wiring), client: OnceLock::new(), tls: Mutex::default() }
+        Self { wiring: Arc::new(wiring), client: Mutex::default(), route: None, tls: Mutex::default() }
     }
 
-    fn client(&self) -> Result<&reqwest::Client, WireError> {
-        self.client
-            .get_or_init(|| build(&self.wiring))
-            .as_ref()
-            .map_err(|message| WireError::new(Phase::Connect, message.clone()))
+    /// The same through an agent.
+    #[must_use]
+    pub fn through(self, route: Option<Route>) -> Self {
+        Self { route, ..self }
+    }
+
+    /// When an agent comes or goes, connections made before are let go, each with the request it carries: they may
+    /// lead through one that is leaving, and pass by one that is new.
+    fn client(&self) -> Result<reqwest::Client, WireError> {
+        let epoch = self.route.as_ref().map_or(0, Route::epoch);
+        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = match kept.take() {
+            Some((of, built)) if of == epoch => built,
+            _ => build(&self.wiring, self.route.as_ref()),
+        };
+        kept.insert((epoch, built)).1.clone().map_err(|message| WireError::new(Phase::Connect, message))
+    }
+
+    /// A client whose agent cannot reach the server only sees that it is so.
+    fn explained(&self, error: WireError, url: &Url) -> WireError {
+        let (Phase::Connect, Some(route)) = (error.phase, &self.route) else { return error };
+        let why = url.host_str().zip(url.port_or_known_default()).and_then(|(host, port)| route.why(host, port));
+        match why {
+            Some(why) => WireError::new(if why.lasting { Phase::Barred } else { Phase::Connect }, why.text),
+            None => error,
+        }
     }
 
     /// Names are guarded when they resolve; an address written as such never resolves.
@@ -95,7 +120,7 @@ impl ReqwestTransport {
     }
 }
 
-fn build(wiring: &Wiring) -> Result<reqwest::Client, String> {
+fn build(wiring: &Wiring, route: Option<&Route>) -> Result<reqwest::Client, String> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("flowgate/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -111,8 +136,11 @@ fn build(wiring: &Wiring) -> Result<reqwest::Client, String> {
         .pool_max_idle_per_host(wiring.idle)
         .dns_resolver(Arc::new(Guarded))
         .tls_backend_preconfigured(wiring.tls.config(wiring.tls_occurs)?);
-    // The client asks a proxy for every request, so none is none.
-    if !matches!(wiring.proxy, Proxy::None) {
+    if let Some(route) = route {
+        let way = reqwest::Proxy::all(route.proxy()?).map_err(|_| "the way to the agent cannot be used")?;
+        builder = builder.proxy(way);
+    } else if !matches!(wiring.proxy, Proxy::None) {
+        // The client asks a proxy for every request, so none is none.
         let proxy = wiring.proxy.clone();
         builder = builder.proxy(reqwest::Proxy::custom(move |url| proxy.of(url).map(ProxyServer::with_login)));
     }
@@ -124,13 +152,15 @@ impl Transport for ReqwestTransport {
         Box::pin(async move {
             self.check_literal(&request.url)?;
             let wiring = self.wiring.clone();
-            let proxy = wiring.proxy.of(&request.url).cloned();
+            let proxy = wiring.proxy.of(&request.url).filter(|_| self.route.is_none()).cloned();
             let forwarded = proxy.as_ref().is_some_and(ProxyServer::forwards) && request.url.scheme() == "http";
+            let url = request.url.clone();
             let mut wire = reqwest::Request::new(method(request.method), request.url);
             *wire.headers_mut() = request.headers;
             *wire.body_mut() = request.body.map(reqwest::Body::from);
             let sent = Sent { wiring, proxy };
-            let answer = self.client()?.execute(wire).await.map_err(|error| sent.explain(error, Phase::Sent))?;
+            let answer = self.client()?.execute(wire).await;
+            let answer = answer.map_err(|error| self.explained(sent.explain(error, Phase::Sent), &url))?;
             if forwarded && answer.status() == reqwest::StatusCode::PROXY_AUTHENTICATION_REQUIRED {
                 return Err(sent.wants_login());
             }
@@ -146,6 +176,10 @@ impl Transport for ReqwestTransport {
                     .boxed(),
             })
         })
+    }
+
+    fn route(&self) -> Option<&Route> {
+        self.route.as_ref()
     }
 
     fn tls(&self) -> Option<&'static str> {

@@ -3,6 +3,7 @@
 //! Messages are constant; what varies stands in fields (`flow`, `run`, `connection`, `cause` …). Callers pass texts
 //! that are already free of secrets: request lines as templates, errors without URLs, excerpts cut short.
 
+mod agent;
 mod config;
 mod connection;
 mod process;
@@ -10,6 +11,10 @@ mod run;
 mod schedule;
 mod store;
 
+pub use agent::{
+    agent_barred, agent_connected, agent_link_failed, agent_link_lost, agent_link_up, agent_lost, agent_orders_kept,
+    agent_refused,
+};
 pub use config::{
     Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
 };

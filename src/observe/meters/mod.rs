@@ -2,11 +2,13 @@
 //!
 //! Install the recorder before the first handle is taken: handles taken earlier count nowhere.
 
+mod agent;
 mod connection;
 mod flow;
 mod process;
 mod store;
 
+pub use agent::AgentMeters;
 pub use connection::{ConnectionMeters, RequestOutcome};
 pub use flow::{ErrorMeters, FlowMeters, RecordOutcome, RunOutcome, TriggerKind};
 pub use process::{ConfigMeters, ProcessMeters, ReloadOutcome, SchedulerMeters, SkipReason};

@@ -11,6 +11,7 @@ pub mod command;
 pub mod flow;
 pub mod project;
 pub mod serving;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -66,7 +66,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "form",
     "export_defaults",
 ];
-const NOT_YET: &[&str] = &["on", "agent", "export_defaults"];
+const NOT_YET: &[&str] = &["on", "export_defaults"];
 
 /// A name with its place, for checks across files.
 #[derive(Debug, Clone)]
@@ -90,6 +90,7 @@ pub(in crate::config) struct Draft {
     pub(in crate::config) wait_time: Duration,
     pub(in crate::config) rate: Vec<RateWindow>,
     pub(in crate::config) order: Order,
+    pub(in crate::config) agent: Option<Named<String>>,
     /// None when something it needs is wrong.
     pub(in crate::config) http: Option<ClientSettings>,
 }
@@ -129,6 +130,13 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let mut reach = Reach { scope: &scope, facts: &facts, sources, secrets: &mut secrets, unresolved: &mut unresolved };
     let wire = (proxy::decode(root, &mut reach), tls::decode(root, &mut reach));
     let http = base::decode(root, &scope, &facts, auth, wire, secrets, unresolved);
+    let agent = root.take("agent").and_then(|value| super::agent::named(&value));
+    if agent.is_some()
+        && let Some(proxy) = root.peek("proxy").filter(|proxy| proxy.raw_str() != Some("none"))
+    {
+        let finding = Finding::error("conflicting-keys", "requests that leave through an agent take no proxy");
+        proxy.report_key(finding.help("the agent connects to the API itself: remove `proxy`"));
+    }
     root.finish();
     let draft = Draft {
         id,
@@ -141,6 +149,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
         wait_time: limits.wait_time,
         rate: limits.rate,
         order: limits.order,
+        agent,
         http,
     };
     (draft, facts)
