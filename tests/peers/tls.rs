@@ -268,6 +268,32 @@ fn a_key_may_stand_in_the_file_of_its_certificate_or_in_a_variable() {
 }
 
 #[test]
+fn the_client_certificate_is_not_shown_to_origins_that_data_leads_to() {
+    let Some(pki) = Pki::new() else { return };
+    pki.key("client", "P-256");
+    pki.issue("client", "root", "extendedKeyUsage=clientAuth", VALID);
+    let optional = MUTUAL.replace("ssl_verify_client on", "ssl_verify_client optional");
+    let Some(nginx) = Nginx::start(&pki, &[&optional, &optional]) else { return };
+    let away = nginx.base(1);
+    for (origin, seen) in
+        [(format!("\"{away}\""), "NONE"), (format!("{{ origin = \"{away}\", auth = true }}"), "SUCCESS")]
+    {
+        let keys = format!(
+            "allowed_origins = [{origin}]\n[tls]\nca = {{ file = \"root.pem\" }}\n\
+             client_certificate = {{ file = \"both.pem\" }}\n"
+        );
+        let flow = format!("relative_uri = \"{away}/records\"\nrecords = \"$.data[*]\"\n");
+        let project = Project::new(&nginx.base(0), &keys, &flow);
+        project.write_bytes("root.pem", &pki.read("root.pem"));
+        project.write_bytes("both.pem", &[pki.read("client.pem"), pki.read("client.key")].concat());
+        project.expect(SECRET, 0);
+        nginx.logged(|line| line.starts_with(&format!("200 {} TLSv1.3 {seen}", nginx.ports[1])));
+        expect(&project, 0, "");
+        nginx.logged(|line| line.starts_with(&format!("200 {} TLSv1.3 SUCCESS", nginx.ports[0])));
+    }
+}
+
+#[test]
 fn a_server_is_believed_by_issuer_name_and_date_and_what_is_wrong_is_told_with_the_key_to_change() {
     let Some(pki) = Pki::new() else { return };
     let server = |name: &str, more: &str| {

@@ -160,13 +160,12 @@ impl Value<'_> {
                     Err(reason) => Found::closed(&name, Err(reason)),
                 }
             }
-            [.., Some(command)] => match sources.command(&command.words()?) {
-                Some(value) => Found::closed("its output", value),
-                None => {
-                    let unseen = Err("its command is not run here".to_owned());
-                    Found { unseen: true, ..Found::closed("its output", unseen) }
-                }
-            },
+            [.., Some(command)] => {
+                let output = sources.command(&command.words()?);
+                let unseen = output.is_none();
+                let output = output.unwrap_or_else(|| Err("its command is not run here".to_owned()));
+                Found { unseen, ..Found::closed("its output", output) }
+            }
             [None, None, None] => {
                 let finding = Finding::error("missing-key", format!("`{}` names no source", self.key)).key(&self.key);
                 let help =

@@ -8,6 +8,7 @@ use super::{BoxFuture, Phase, Transport, WireAnswer, WireError, WireRequest};
 use crate::agent::Route;
 use crate::http::client::ClientSettings;
 use crate::http::request::Method;
+use crate::value::uri::{OriginPattern, credentials_may_go};
 use futures_util::StreamExt;
 use reqwest::tls::{TlsInfo, Version};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,8 +34,10 @@ pub struct Wiring {
     pub tls: Tls,
     /// `proxy`
     pub proxy: Proxy,
-    /// A link-local address the configuration itself names, as the base's literal host.
-    pub link_local: Option<Host<String>>,
+    /// Where requests go; its literal host may be a link-local address.
+    pub base: Url,
+    /// Where else data may lead them.
+    pub allowed: Vec<OriginPattern>,
 }
 
 impl Wiring {
@@ -49,8 +52,15 @@ impl Wiring {
             tls_occurs: foreign_tls || settings.base_uri.scheme() == "https",
             tls: settings.tls.clone(),
             proxy: settings.proxy.clone(),
-            link_local: settings.base_uri.host().map(|host| host.to_owned()),
+            base: settings.base_uri.clone(),
+            allowed: settings.allowed_origins.clone(),
         }
+    }
+
+    /// Whether a URL leads to strangers: to an origin that data may lead to and credentials may not. Token endpoints
+    /// are none, they stand in the configuration.
+    fn is_strange(&self, url: &Url) -> bool {
+        !credentials_may_go(url, &self.base, &self.allowed) && self.allowed.iter().any(|origin| origin.matches(url))
     }
 }
 
@@ -60,11 +70,15 @@ fn connect_within(settings: &ClientSettings) -> Duration {
     settings.connect_timeout.min(settings.timeout / 5 * 4)
 }
 
+/// A client, and the agents it was built for.
+type Kept = Mutex<Option<(u64, Result<reqwest::Client, String>)>>;
+
 /// One HTTP client with its own connections.
 pub struct ReqwestTransport {
     wiring: Arc<Wiring>,
-    /// The client, and the agents it was built for.
-    client: Mutex<Option<(u64, Result<reqwest::Client, String>)>>,
+    client: Kept,
+    /// The same without a client certificate, for strangers.
+    nameless: Kept,
     /// The agent that carries the requests.
     route: Option<Route>,
     /// Version of TLS of the last answer.
@@ -74,7 +88,8 @@ pub struct ReqwestTransport {
 impl ReqwestTransport {
     /// Prepares; nothing is opened or loaded before the first request.
     pub fn new(wiring: Wiring) -> Self {
-        Self { wiring: Arc::new(wiring), client: Mutex::default(), route: None, tls: Mutex::default() }
+        let (client, nameless) = (Kept::default(), Kept::default());
+        Self { wiring: Arc::new(wiring), client, nameless, route: None, tls: Mutex::default() }
     }
 
     /// The same through an agent.
@@ -85,12 +100,18 @@ impl ReqwestTransport {
 
     /// When an agent comes or goes, connections made before are let go, each with the request it carries: they may
     /// lead through one that is leaving, and pass by one that is new.
-    fn client(&self) -> Result<reqwest::Client, WireError> {
+    fn client(&self, url: &Url) -> Result<reqwest::Client, WireError> {
+        let nameless = self.wiring.tls.identity.is_some() && self.wiring.is_strange(url);
+        let kept = if nameless { &self.nameless } else { &self.client };
         let epoch = self.route.as_ref().map_or(0, Route::epoch);
-        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         let built = match kept.take() {
             Some((of, built)) if of == epoch => built,
-            _ => build(&self.wiring, self.route.as_ref()),
+            _ if nameless => {
+                let tls = Tls { identity: None, ..self.wiring.tls.clone() };
+                build(&self.wiring, &tls, self.route.as_ref())
+            }
+            _ => build(&self.wiring, &self.wiring.tls, self.route.as_ref()),
         };
         kept.insert((epoch, built)).1.clone().map_err(|message| WireError::new(Phase::Connect, message))
     }
@@ -113,14 +134,14 @@ impl ReqwestTransport {
             Some(Host::Ipv6(ip)) => (*ip).into(),
             _ => return Ok(()),
         };
-        if is_link_local(ip) && host != self.wiring.link_local {
+        if is_link_local(ip) && host.as_ref() != self.wiring.base.host().map(|host| host.to_owned()).as_ref() {
             return Err(WireError::new(Phase::Connect, format!("the link-local address {ip} is refused")));
         }
         Ok(())
     }
 }
 
-fn build(wiring: &Wiring, route: Option<&Route>) -> Result<reqwest::Client, String> {
+fn build(wiring: &Wiring, tls: &Tls, route: Option<&Route>) -> Result<reqwest::Client, String> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("flowgate/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -135,7 +156,7 @@ fn build(wiring: &Wiring, route: Option<&Route>) -> Result<reqwest::Client, Stri
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(wiring.idle)
         .dns_resolver(Arc::new(Guarded))
-        .tls_backend_preconfigured(wiring.tls.config(wiring.tls_occurs)?);
+        .tls_backend_preconfigured(tls.config(wiring.tls_occurs)?);
     if let Some(route) = route {
         let way = reqwest::Proxy::all(route.proxy()?).map_err(|_| "the way to the agent cannot be used")?;
         builder = builder.proxy(way);
@@ -155,11 +176,12 @@ impl Transport for ReqwestTransport {
             let proxy = wiring.proxy.of(&request.url).filter(|_| self.route.is_none()).cloned();
             let forwarded = proxy.as_ref().is_some_and(ProxyServer::forwards) && request.url.scheme() == "http";
             let url = request.url.clone();
+            let client = self.client(&url)?;
             let mut wire = reqwest::Request::new(method(request.method), request.url);
             *wire.headers_mut() = request.headers;
             *wire.body_mut() = request.body.map(reqwest::Body::from);
             let sent = Sent { wiring, proxy };
-            let answer = self.client()?.execute(wire).await;
+            let answer = client.execute(wire).await;
             let answer = answer.map_err(|error| self.explained(sent.explain(error, Phase::Sent), &url))?;
             if forwarded && answer.status() == reqwest::StatusCode::PROXY_AUTHENTICATION_REQUIRED {
                 return Err(sent.wants_login());

@@ -37,15 +37,15 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(told)?;
-        let builder = if !used {
-            builder.with_root_certificates(RootCertStore::empty())
-        } else {
+        let builder = if used {
             let verifier: Arc<dyn ServerCertVerifier> = if self.verify {
                 Arc::new(Known::new(&self.ca, provider).map_err(told)?)
             } else {
                 Arc::new(Anybody(provider))
             };
             builder.dangerous().with_custom_certificate_verifier(verifier)
+        } else {
+            builder.with_root_certificates(RootCertStore::empty())
         };
         let mut config = match &self.identity {
             Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified()))),

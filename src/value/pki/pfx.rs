@@ -38,11 +38,13 @@ impl Identity {
 
 fn explain(error: &Error, given: bool) -> Unusable {
     match error {
-        Error::MacError(_) if given => Unusable::WrongPassphrase,
-        Error::MacError(_) => Unusable::NoPassphrase,
         // Without a sum over the whole, a wrong passphrase shows later.
-        Error::Pkcs5Error(_) | Error::UnpadError | Error::InvalidPrivateKey if given => Unusable::WrongPassphrase,
-        Error::Pkcs5Error(_) | Error::UnpadError | Error::InvalidPrivateKey => Unusable::NoPassphrase,
+        Error::MacError(_) | Error::Pkcs5Error(_) | Error::UnpadError | Error::InvalidPrivateKey if given => {
+            Unusable::WrongPassphrase
+        }
+        Error::MacError(_) | Error::Pkcs5Error(_) | Error::UnpadError | Error::InvalidPrivateKey => {
+            Unusable::NoPassphrase
+        }
         Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => Unusable::other(
             "is encrypted in a way that is not read; write it anew with `openssl pkcs12 -export -certpbe aes-256-cbc \
              -keypbe aes-256-cbc -macalg sha256`",

@@ -56,3 +56,25 @@ fn unknown(why: &str) -> Unusable {
         "is encrypted in a way that is not read ({why}); write it anew with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in …`"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::pkcs8::pkcs5::pbes2::ScryptParams;
+
+    #[test]
+    fn scrypt_may_take_what_keys_take_and_not_a_machine() {
+        let scrypt = |cost_parameter, block_size, parallelization| {
+            let salt = [0; 8].as_slice().try_into().unwrap();
+            affordable(&Kdf::Scrypt(ScryptParams {
+                salt,
+                cost_parameter,
+                block_size,
+                parallelization,
+                key_length: None,
+            }))
+        };
+        assert!(scrypt(1 << 14, 8, 1) && scrypt(1 << 17, 8, 1));
+        assert!(!scrypt(1 << 20, 8, 1) && !scrypt(1 << 14, 8, 1000) && !scrypt(1 << 63, 8, 1) && !scrypt(0, 8, 1));
+    }
+}
