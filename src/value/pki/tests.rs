@@ -77,6 +77,16 @@ fn a_pfx_is_read_as_bytes_and_as_base64_its_own_certificate_first() {
 }
 
 #[test]
+fn the_certificate_of_the_key_goes_first_wherever_it_stood() {
+    let chain = certificates(CHAIN).unwrap();
+    let key = private_key(form("sec1"), None).unwrap();
+    let backwards: Vec<_> = chain.iter().rev().cloned().collect();
+    assert_eq!(Identity::of_any(&key, &backwards).unwrap().certified().cert, chain);
+    let strangers = &chain[1..];
+    assert_eq!(Identity::of_any(&key, strangers).unwrap_err(), Unusable::Mismatch);
+}
+
+#[test]
 fn what_cannot_be_used_says_why() {
     let read = |key: &[u8]| Identity::new(CHAIN, key, PASSPHRASE).unwrap_err().to_string();
     for (key, why) in [
