@@ -31,7 +31,7 @@ impl Masks {
     }
 
     async fn of_snapshot(host: &Host, state: &State, snapshot: Arc<Snapshot>) -> Result<Self, String> {
-        let services = host.services(state, WhenRefused::GiveUp);
+        let services = host.services(&snapshot.settings, state, WhenRefused::GiveUp);
         let generation = Generation::prepare(snapshot, None, &services).map_err(|error| error.to_string())?;
         let mut masks = Self { clients: Vec::new(), gaps: None };
         for (id, lane) in generation.lanes.iter() {

@@ -66,10 +66,12 @@ impl<'a> Sources<'a> {
 
 /// A secret from a file that a command line names.
 pub(in crate::config) fn secret_file(path: &Path) -> Result<Secret, String> {
-    match read(path) {
-        Ok((_, true)) => Err("is readable by everybody on this machine: `chmod o-r` takes that away".to_owned()),
-        Ok((text, false)) => Ok(Secret::new(trimmed(text))),
-        Err(reason) => Err(reason),
+    match read(path, MOST_BYTES)? {
+        (_, true) => Err("is readable by everybody on this machine: `chmod o-r` takes that away".to_owned()),
+        (bytes, false) => {
+            let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
+            Ok(Secret::new(trimmed(text)))
+        }
     }
 }
 
