@@ -14,6 +14,10 @@ use crate::value::path::Path;
 use crate::value::record::Record;
 use crate::value::template::{Place, Template};
 use crate::value::uri::UriTemplate;
+use crate::value::xml::record::{ArrayPaths, record};
+use crate::value::xml::write::{Style, write};
+use crate::value::xml::xpath::{Found, XPath};
+use crate::value::xml::{DOCUMENT, Xml};
 use chrono::DateTime;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,6 +38,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("stored", state::stored),
     ("template", template),
     ("transfer", state::transfer),
+    ("xml", xml),
 ];
 
 /// Begins a line that names the next file of a project.
@@ -108,6 +113,27 @@ fn path(data: &[u8]) {
             selection.write(&mut out);
             assert!(Json::parse(out).is_ok(), "a selection of JSON is JSON");
         }
+    }
+}
+
+/// An XPath on the first line, the document after it; what is read can be written and reads the same.
+fn xml(data: &[u8]) {
+    let end = data.iter().position(|b| *b == b'\n').unwrap_or(data.len());
+    let (path, document) = data.split_at(end);
+    let namespaces = [("p".to_owned(), "urn:p".to_owned())];
+    let path = std::str::from_utf8(path).ok().and_then(|path| XPath::compile(path, &namespaces).ok());
+    let Ok(xml) = Xml::parse(document.get(1..).unwrap_or_default(), None) else { return };
+    let mut nodes = vec![DOCUMENT];
+    if let Some(Ok(Found::Nodes(found))) = path.map(|path| path.select(&xml)) {
+        assert!(found.is_sorted(), "document order");
+        nodes.extend(found.into_iter().take(8));
+    }
+    for node in nodes {
+        let Ok(json) = record(&xml, node, &ArrayPaths::default()) else { continue };
+        assert!(Json::parse(json.text()).is_ok(), "a record is JSON");
+        let style = Style { namespaces: &namespaces, root: Some("r") };
+        let Ok(text) = write(json.as_ref(), &style) else { continue };
+        assert!(Xml::check(&text).is_ok(), "what is written is well-formed");
     }
 }
 

@@ -10,6 +10,7 @@ mod report;
 mod serve;
 mod settings;
 mod sink;
+mod soap;
 mod source;
 mod tally;
 mod traffic;
@@ -42,6 +43,7 @@ source        GET /page?page=&per_page=       {data, page, pages, total}
               POST /graphql                   orders(first, after) with Relay cursors
 the shop      GET /shop/orders?page=&per_page=       orders not yet delivered
               GET /shop/customers?cursor=&limit=     customers not yet delivered
+a SOAP service POST /soap    ListCustomers (Page, Size) and PutCustomer (Customer) of urn:playground
 destinations  POST /orders, /erp/orders, /erp/reports/customers, /sink/<name>
               one record, a list, or {\"<key>\": [...]}
 the judge     GET /ledger      what was delivered, how many at once, and the gaps, as JSON

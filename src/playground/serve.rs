@@ -5,6 +5,7 @@ use super::ledger::{Arrived, Ledger, Side};
 use super::record::Kind;
 use super::settings::{Faults, Settings};
 use super::sink;
+use super::soap::{self, Asked};
 use super::source::{self, Shelf, Style};
 use super::traffic::Answered;
 use super::watch::{Carried, MARK};
@@ -96,6 +97,7 @@ enum Place<'a> {
     Shop(Style, Kind),
     Graph,
     Sink(&'a str, Kind),
+    Soap,
     Ledger,
     Reset,
     Help,
@@ -114,6 +116,7 @@ fn place(path: &str) -> Place<'_> {
         "/shop/customers" => Place::Shop(Style::Cursor, Kind::Customer),
         "/orders" | "/erp/orders" => Place::Sink("orders", Kind::Order),
         "/erp/reports/customers" => Place::Sink("customers", Kind::Customer),
+        "/soap" => Place::Soap,
         "/ledger" => Place::Ledger,
         "/reset" => Place::Reset,
         "/" => Place::Help,
@@ -140,6 +143,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
                 Some(side) => to_sink(shared, side, kind, &head.headers, body, now).await,
             }
         }
+        Place::Soap => to_soap(shared, &head, body, now).await,
         Place::Ledger => match serde_json::to_vec(&shared.ledger.report()) {
             Ok(json) => reply(StatusCode::OK, json),
             Err(e) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &e.to_string()),
@@ -293,6 +297,59 @@ async fn to_sink(shared: &Shared, side: Side, kind: Kind, headers: &HeaderMap, b
         None => refuse(StatusCode::CONFLICT, "the playground was reset under this request"),
     };
     flight.land(settings.sink.latency, Answered::Normally, answer).await
+}
+
+/// The SOAP service: the customers of the shop, and the destination `customers`.
+async fn to_soap(shared: &Shared, head: &hyper::http::request::Parts, body: Incoming, now: Mono) -> Answer {
+    let settings = shared.settings();
+    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+        return xml(StatusCode::PAYLOAD_TOO_LARGE, soap::fault("too large"));
+    };
+    let action = head.headers.get("soapaction").and_then(|action| action.to_str().ok());
+    let envelope = match soap::read(action, &body.to_bytes()) {
+        Ok(envelope) => envelope,
+        Err(why) => return xml(StatusCode::INTERNAL_SERVER_ERROR, soap::fault(&why)),
+    };
+    // Credentials stand in the envelope; for the rest they are those of a header.
+    let mut headers = head.headers.clone();
+    headers.remove(AUTHORIZATION);
+    if let Some(value) = envelope.auth.and_then(|auth| HeaderValue::from_str(auth.header()).ok()) {
+        headers.insert(AUTHORIZATION, value);
+    }
+    let (side, faults) = match envelope.asked {
+        Asked::List { .. } => (Some(Side::Source), &settings.source),
+        Asked::Put(_) => (shared.ledger.destination("customers", Kind::Customer), &settings.sink),
+    };
+    let Some(side) = side else { return refuse(StatusCode::INSUFFICIENT_STORAGE, "too many destinations") };
+    let flight = Flight::begin(shared, side, now);
+    if let Some((answered, answer)) = flight.obstacle(&settings, faults, &headers) {
+        return flight.land(obstacle_latency(answered, faults.latency), answered, answer).await;
+    }
+    let answer = match envelope.asked {
+        Asked::List { page, size } => {
+            let (body, ids) = soap::list(&settings, page, size);
+            shared.ledger.show(flight.arrived, &ids);
+            xml(StatusCode::OK, body)
+        }
+        Asked::Put(body) => {
+            let carried = Carried { key: None, marks: marks(&head.headers), body: &body };
+            let take = |tally: &mut _, known| sink::take(&settings, Kind::Customer, &body, tally, known);
+            match shared.ledger.take(flight.arrived, carried, take) {
+                Some(answered) if answered.status.is_success() => xml(StatusCode::OK, soap::taken(&answered.body)),
+                Some(answered) => {
+                    xml(StatusCode::INTERNAL_SERVER_ERROR, soap::fault(&String::from_utf8_lossy(&answered.body)))
+                }
+                None => refuse(StatusCode::CONFLICT, "the playground was reset under this request"),
+            }
+        }
+    };
+    flight.land(faults.latency, Answered::Normally, answer).await
+}
+
+fn xml(status: StatusCode, body: Vec<u8>) -> Answer {
+    let mut answer = reply(status, body);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    answer
 }
 
 /// The headers a judge wants to see.

@@ -78,6 +78,10 @@ impl Auth {
         let pair = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
         Self { header: format!("Basic {pair}") }
     }
+    /// As the header that carries it.
+    pub(super) fn header(&self) -> &str {
+        &self.header
+    }
     /// Whether a request's `Authorization` value is the demanded one.
     pub(super) fn admits(&self, given: Option<&[u8]>) -> bool {
         given == Some(self.header.as_bytes())

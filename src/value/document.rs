@@ -3,8 +3,9 @@
 
 use super::issue::{EvalError, Issue};
 use super::json::{Json, JsonRef};
-use super::path::{Path, Selection};
-use super::xml::{XPath, Xml};
+use super::path::{Path, Selection, looks_like_json_path};
+use super::xml::body::XmlBody;
+use super::xml::xpath::{Namespaces, XPath};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -16,7 +17,7 @@ pub enum Document {
     /// JSON, or what was made into JSON: CSV, forms, text.
     Json(Json),
     /// XML.
-    Xml(Xml),
+    Xml(XmlBody),
 }
 
 /// What a stored document has to be read as again.
@@ -107,8 +108,11 @@ impl Document {
                 None => Err(EvalError::Missing(format!("`{}` is an XPath, and the body is JSON", path.source))),
             },
             Self::Xml(xml) => match &path.xml {
-                Some(path) => Ok(Found::Made(xml.select(path)?)),
-                None => Err(EvalError::Missing(format!("`{}` is no XPath, and the body is XML", path.source))),
+                Ok(path) => Ok(Found::Made(xml.select(path)?)),
+                Err(why) => {
+                    let message = format!("`{}` is no XPath, and the body is XML: {why}", path.source);
+                    Err(EvalError::Missing(message))
+                }
             },
         }
     }
@@ -147,17 +151,45 @@ impl Found<'_> {
 pub struct BodyPath {
     source: Arc<str>,
     json: Option<Path>,
-    xml: Option<XPath>,
+    /// Or why it is none.
+    xml: Result<XPath, Arc<str>>,
+}
+
+/// What is known at load of the bodies that a path will meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Nothing.
+    Any,
+    /// Some are XML.
+    PerhapsXml,
+    /// All are XML.
+    Xml,
 }
 
 impl BodyPath {
     /// Compiles every reading the text has. Where it has none the complaint is about the one it looks like.
     pub fn compile(text: &str) -> Result<Self, Vec<Issue>> {
-        let (json, xml) = (Path::compile(text), XPath::compile(text));
+        Self::compile_for(text, &[], Reading::Any)
+    }
+
+    /// As `compile`, with prefixes for XPath. A text must be an XPath where it will meet XML, unless it is JSONPath by
+    /// its look and meets other bodies too.
+    pub fn compile_for(text: &str, namespaces: &Namespaces, reading: Reading) -> Result<Self, Vec<Issue>> {
+        let (json, xml) = (Path::compile(text), XPath::compile(text, namespaces));
+        let wanted = match reading {
+            Reading::Any => text.starts_with('/') && json.is_err(),
+            Reading::PerhapsXml => json.is_err() || !looks_like_json_path(text),
+            Reading::Xml => true,
+        };
         match (json, xml) {
-            (Err(_), Err(issues)) if text.starts_with('/') => Err(issues),
+            (_, Err(issues)) if wanted => Err(issues),
             (Err(issues), Err(_)) => Err(issues),
-            (json, xml) => Ok(Self { source: text.into(), json: json.ok(), xml: xml.ok() }),
+            // `items[*]` and `a..b` are XPath too, but nobody means that where XML is not spoken of.
+            (Err(issues), Ok(_)) if reading == Reading::Any && !text.contains('/') => Err(issues),
+            (json, xml) => {
+                let why = |issues: Vec<Issue>| issues.first().map_or("", |issue| &issue.message).into();
+                Ok(Self { source: text.into(), json: json.ok(), xml: xml.map_err(why) })
+            }
         }
     }
 
@@ -180,6 +212,47 @@ mod tests {
         assert_eq!(found.share(values[0]).text(), r#"{"n":1.0}"#);
         assert!(document.text().as_bytes().as_ptr_range().contains(&values[0].text().as_ptr()));
         assert_eq!((path.source(), document.kind()), ("$.a[*]", Kind::Json));
+    }
+
+    #[test]
+    fn a_text_must_be_an_xpath_where_it_will_meet_xml() {
+        let bound = [("s".to_owned(), "urn:s".to_owned())];
+        let compiles = |text, reading| BodyPath::compile_for(text, &bound, reading).is_ok();
+        for (text, any, perhaps, xml) in [
+            ("a.b", true, true, true),
+            ("/a/b", true, true, true),
+            ("s:a/s:b", true, true, true),
+            ("t:a/t:b", true, false, false),
+            ("$.a", true, true, false),
+            ("items[0].id", true, false, false),
+            ("items[*]", false, true, true),
+            ("data..items", false, true, true),
+            ("//item[@id]", true, true, true),
+            ("/a[", false, false, false),
+            ("count(", false, false, false),
+        ] {
+            let found = [Reading::Any, Reading::PerhapsXml, Reading::Xml].map(|reading| compiles(text, reading));
+            assert_eq!(found, [any, perhaps, xml], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_meets_the_kind_of_body_it_reads() {
+        use crate::value::xml::record::ArrayPaths;
+        let body = XmlBody::parse(b"<a><b>1</b></a>".to_vec(), None, &ArrayPaths::default()).unwrap();
+        let (xml, json) = (Document::Xml(body), Document::from(Json::parse(r#"{"a":{"b":1}}"#).unwrap()));
+        let found = |document: &Document, path: &str| {
+            let path = BodyPath::compile(path).unwrap();
+            let found = document.select(&path)?;
+            Ok::<_, EvalError>(found.selection().first().map(|value| value.text().to_owned()))
+        };
+        assert_eq!(found(&xml, "/a/b").unwrap().as_deref(), Some("\"1\""));
+        assert_eq!(found(&json, "a.b").unwrap().as_deref(), Some("1"));
+        assert_eq!(found(&json, "a/b").unwrap(), None);
+        let why = found(&xml, "$.a").unwrap_err();
+        assert!(why.is_missing() && why.to_string().contains("is no XPath, and the body is XML: variables"), "{why}");
+        assert!(found(&json, "/a/b").unwrap_err().is_missing());
+        assert_eq!((xml.kind(), xml.view().text()), (Kind::Xml, r#"{"b":"1"}"#));
     }
 
     #[test]

@@ -94,8 +94,8 @@ impl Rule {
         };
         Ok(match &*found.selection() {
             Selection::Missing => false,
-            Selection::One(value) if self.values.is_empty() => value.is_truthy(),
-            Selection::Many(values) if self.values.is_empty() => values.iter().any(|value| value.is_truthy()),
+            Selection::One(value) if self.values.is_empty() => truthy(body, *value),
+            Selection::Many(values) if self.values.is_empty() => values.iter().any(|value| truthy(body, *value)),
             Selection::One(value) => self.accepts(*value) || value.items().any(|item| self.accepts(item)),
             Selection::Many(values) => values.iter().any(|value| self.accepts(*value)),
         })
@@ -115,6 +115,14 @@ impl Rule {
             },
         }
     }
+}
+
+/// As FORMAT says; XML has no other way to write `false` and 0 than as text.
+fn truthy(body: &Document, value: JsonRef<'_>) -> bool {
+    if body.kind().is_json() {
+        return value.is_truthy();
+    }
+    value.is_truthy() && !value.as_str().is_some_and(|text| matches!(text.trim(), "" | "0" | "false"))
 }
 
 #[cfg(test)]
@@ -170,6 +178,28 @@ mod tests {
         assert!(matches(&list, 200, r#"{"errors":[{"code":0},{"code":1}]}"#));
         assert!(!matches(&list, 200, r#"{"errors":[{"code":0}]}"#));
         assert!(!matches(&list, 200, r#"{"errors":[]}"#));
+    }
+
+    #[test]
+    fn in_xml_false_and_zero_are_words() {
+        use crate::value::xml::body::XmlBody;
+        let rule = rule(&[], Some("/r/ok"), &[], None);
+        for (text, expected) in [
+            ("<r><ok>true</ok></r>", true),
+            ("<r><ok>no</ok></r>", true),
+            ("<r><ok><a/></ok></r>", true),
+            ("<r><ok x='1'/></r>", true),
+            ("<r><ok>false</ok></r>", false),
+            ("<r><ok> 0 </ok></r>", false),
+            ("<r><ok/></r>", false),
+            ("<r><ok>false</ok><ok>1</ok></r>", true),
+            ("<r/>", false),
+            ("<other/>", false),
+        ] {
+            let body = Document::Xml(XmlBody::parse(text.into(), None, &Default::default()).unwrap());
+            let answer = Judged { status: 200, body: Some(&body), text };
+            assert_eq!(rule.matches(answer, &Context::new()).unwrap(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -39,3 +39,4 @@ mod stopping;
 mod storm;
 mod support;
 mod tls;
+mod xml;

@@ -43,6 +43,31 @@ fn hello_world_prints_what_it_kept() {
     }
 }
 
+/// Runs the SOAP example; exit code and output, and what the playground saw.
+fn soap(settings: Settings, code: i32) -> (String, flowgate::playground::Report) {
+    let (state, playground) = (tempfile::tempdir().unwrap(), Playground::start(settings).unwrap());
+    let mut command = sample("examples/soap", state.path(), &playground);
+    command.args(["run", "customers"]).env("SOAP_PASSWORD", "p<&\"w");
+    let ended = finish(command, PATIENCE).expect_code(code);
+    (ended.stderr, playground.stop())
+}
+
+#[test]
+fn the_soap_example_copies_every_customer_with_its_username_token() {
+    let auth = Some(flowgate::playground::Auth::basic("flow", "p<&\"w"));
+    let (_, seen) = soap(Settings { customers: 120, auth, ..Settings::demo() }, 0);
+    let customers = seen.destination("customers").records;
+    assert_eq!((customers.once, customers.wrong_mapping, customers.unreadable), (120, 0, 0), "{seen}");
+}
+
+#[test]
+fn a_soap_fault_is_a_failure_with_its_words_and_is_not_tried_again() {
+    let (shown, seen) = soap(Settings { customers: 9, reject_every: 3, ..Settings::demo() }, 1);
+    let customers = seen.destination("customers").records;
+    assert_eq!((customers.once, customers.refused), (6, 3), "{seen}");
+    assert!(shown.contains("order 3 is not wanted"), "{shown}");
+}
+
 #[test]
 fn graphql_follows_its_cursors_and_an_error_under_200_is_one() {
     let (state, playground) = (tempfile::tempdir().unwrap(), Playground::start(Settings::demo()).unwrap());
@@ -68,7 +93,7 @@ fn graphql_follows_its_cursors_and_an_error_under_200_is_one() {
 
 #[test]
 fn check_finds_nothing_wrong_with_them() {
-    for below in ["", "examples/hello-world", "examples/graphql"] {
+    for below in ["", "examples/hello-world", "examples/graphql", "examples/soap"] {
         run(&repository(below), &["check"]).expect_code(0);
     }
 }

@@ -1,5 +1,5 @@
 //! What is promised to servers, judged by software that was not written here: Apache, nginx, OpenSSL, squid, microsocks,
-//! Django, oidc-provider, oauthlib, PyJWT, botocore, graphql-yoga, Python's csv, zipfile and email.
+//! Django, oidc-provider, oauthlib, PyJWT, botocore, graphql-yoga, libxml2, spyne, Python's csv, zipfile and email.
 //!
 //! `./test` installs them. A group whose peer is missing says that it skipped, and fails where `FLOWGATE_PEERS=required`
 //! (continuous integration).
@@ -15,11 +15,13 @@ mod pki;
 mod proxy;
 mod signed;
 mod site;
+mod soap;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "tests/it uses the rest")]
 mod support;
 mod tls;
 mod web;
+mod xpath;
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;

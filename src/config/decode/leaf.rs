@@ -48,9 +48,12 @@ impl Value<'_> {
     }
 
     /// A path into an answer.
-    pub(in crate::config) fn body_path(&self) -> Option<BodyPath> {
+    pub(in crate::config) fn body_path(&self, scope: &Scope<'_>) -> Option<BodyPath> {
         let text = self.string()?;
-        BodyPath::compile(text).map_err(|issues| self.report_issues("bad-path", 0, issues)).ok()
+        let namespaces = scope.xml().namespaces;
+        BodyPath::compile_for(text, &namespaces, scope.meets())
+            .map_err(|issues| self.report_issues("bad-path", 0, issues))
+            .ok()
     }
 
     /// The expression that begins `shift` bytes into the string.

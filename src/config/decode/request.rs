@@ -23,11 +23,12 @@ pub(super) const METHODS: &[(&str, Method)] = &[
     ("DELETE", Method::Delete),
 ];
 /// Media types that are not built yet.
-pub(super) const OTHER_MEDIA: &[&str] = &["xml", "binary"];
+pub(super) const OTHER_MEDIA: &[&str] = &["binary"];
 /// Those a request can be written in.
 const MEDIA: &[(&str, MediaType)] = &[
     ("json", MediaType::Json),
     ("ndjson", MediaType::Ndjson),
+    ("xml", MediaType::Xml),
     ("csv", MediaType::Csv),
     ("form", MediaType::Form),
     ("multipart", MediaType::Multipart),
@@ -37,6 +38,7 @@ const MEDIA: &[(&str, MediaType)] = &[
 pub(super) const ANSWERS: &[(&str, MediaType)] = &[
     ("json", MediaType::Json),
     ("ndjson", MediaType::Ndjson),
+    ("xml", MediaType::Xml),
     ("csv", MediaType::Csv),
     ("form", MediaType::Form),
     ("text", MediaType::Text),
@@ -72,7 +74,7 @@ impl Table<'_> {
         let media = types.over(scopes.body.media_types()).of_request();
         let body = self.given("body", |value| value.body(media, scopes.body));
         let timeout = self.positive_duration("timeout");
-        let response = self.take("response").and_then(|value| value.response(scopes.body));
+        let response = self.take("response").and_then(|value| value.response(&scopes.body.reading(types)));
         self.not_yet(&["on"]);
         Some(RequestSpec {
             method: given.ok()?.unwrap_or(method),
@@ -202,6 +204,14 @@ impl Value<'_> {
             return None;
         }
         let template: Template = self.text(media.place(), scope)?;
+        if media == MediaType::Xml
+            && let Some(constant) = template.as_constant()
+            && let Err(error) = crate::value::xml::Xml::check(constant)
+        {
+            let finding = Finding::error("bad-body", format!("this body is no XML: {error}"));
+            self.report(finding.help("a body written as text must be well-formed; or write it as a table"));
+            return None;
+        }
         if media == MediaType::Json
             && let Some(constant) = template.as_constant()
             && let Err(error) = crate::value::json::Json::parse(bytes::Bytes::copy_from_slice(constant.as_bytes()))

@@ -24,7 +24,7 @@ impl Table<'_> {
         }
         Some(Rule {
             status: status.map(|value| value.statuses()).unwrap_or_default(),
-            path: path.and_then(|value| value.body_path()),
+            path: path.and_then(|value| value.body_path(&scope)),
             values: values.map(|value| value.compared()).unwrap_or_default(),
             text: text.and_then(|value| value.string().map(str::to_owned)),
             when: when.and_then(|value| value.condition(&scope)),
@@ -104,7 +104,7 @@ impl Value<'_> {
         let rules = ResponseRules {
             success: table.take("success").and_then(|value| value.rule(scope)),
             failure: table.take("failure").and_then(|value| value.rule(scope)),
-            error_path: table.take("error_path").and_then(|value| value.body_path()),
+            error_path: table.take("error_path").and_then(|value| value.body_path(scope)),
         };
         table.finish();
         Some(rules)

@@ -3,9 +3,11 @@
 use super::file::Finding;
 use super::value::Value;
 use crate::config::suggest;
-use crate::http::media::MediaTypes;
 use crate::http::media::unpack::Decode;
+use crate::http::media::xml::XmlSettings;
+use crate::http::media::{MediaType, MediaTypes};
 use crate::value::context::{Context, Reference, Root, Slot};
+use crate::value::document::Reading;
 use crate::value::json::Json;
 use crate::value::template::Place;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ pub(in crate::config) struct Facts {
     pub(in crate::config) types: MediaTypes,
     /// `decode` of a connection: holds for its exports.
     pub(in crate::config) decode: Option<Arc<Decode>>,
+    /// `[xml]`
+    pub(in crate::config) xml: XmlSettings,
     /// False when the file could not be read far enough to know its names.
     pub(in crate::config) complete: bool,
 }
@@ -35,6 +39,7 @@ impl Facts {
             values: Json::trusted("{}"),
             types: MediaTypes::default(),
             decode: None,
+            xml: XmlSettings::default(),
             complete: false,
         }
     }
@@ -49,6 +54,8 @@ pub(in crate::config) struct Scope<'a> {
     roots: Vec<Root>,
     connection: Option<&'a Facts>,
     flow: Option<&'a Facts>,
+    /// What is said of the answers that paths look into, where that is not what the connection says.
+    types: Option<MediaTypes>,
     /// Where the templates of trees will stand.
     pub(super) place: Place,
 }
@@ -63,6 +70,7 @@ impl<'a> Scope<'a> {
             roots: vec![Root::Connection, Root::Flow],
             connection: Some(connection),
             flow: None,
+            types: None,
             place: Place::Plain,
         }
     }
@@ -70,7 +78,7 @@ impl<'a> Scope<'a> {
     /// Texts of a flow file, on behalf of one of its connections.
     pub(in crate::config) fn of_flow(flow: &'a Facts, connection: Option<&'a Facts>) -> Self {
         let roots = vec![Root::Connection, Root::Flow, Root::Run, Root::Export, Root::Now];
-        Self { roots, connection, flow: Some(flow), place: Place::Plain }
+        Self { roots, connection, flow: Some(flow), types: None, place: Place::Plain }
     }
 
     /// Offers more.
@@ -80,9 +88,37 @@ impl<'a> Scope<'a> {
         more
     }
 
-    /// What the connection says of media types.
+    /// For paths into the answers to a request that says this over its connection.
+    pub(super) fn reading(&self, types: MediaTypes) -> Self {
+        self.reading_only(types.over(self.media_types()))
+    }
+
+    /// For paths into the answers to a request that says this, and whose connection does not matter.
+    pub(super) fn reading_only(&self, types: MediaTypes) -> Self {
+        Self { types: Some(types), ..self.clone() }
+    }
+
+    /// What is said of media types here.
     pub(super) fn media_types(&self) -> MediaTypes {
-        self.connection.map(|facts| facts.types).unwrap_or_default()
+        self.types.or(self.connection.map(|facts| facts.types)).unwrap_or_default()
+    }
+
+    /// The connection's `[xml]`.
+    pub(super) fn xml(&self) -> XmlSettings {
+        self.connection.map(|facts| facts.xml.clone()).unwrap_or_default()
+    }
+
+    /// What paths into answers will meet.
+    pub(super) fn meets(&self) -> Reading {
+        let MediaTypes { request, success, error } = self.media_types();
+        let xml = Some(MediaType::Xml);
+        if success.or(request) == xml && (error.is_none() || error == xml) {
+            Reading::Xml
+        } else if [request, success, error].contains(&xml) {
+            Reading::PerhapsXml
+        } else {
+            Reading::Any
+        }
     }
 
     /// What exports of the connection are packed in.

@@ -1,7 +1,8 @@
 //! A request that fetches a credential: refresh, token request, login. It carries only its own keys, never those of the
 //! connection, and goes where the configuration says, listed origin or not.
 
-use crate::http::media::MediaTypes;
+use crate::http::media::xml::{self, XmlSettings};
+use crate::http::media::{MediaType, MediaTypes};
 use crate::http::request::{Field, Method};
 use crate::http::transport::WireRequest;
 use crate::http::{headers, query};
@@ -24,7 +25,7 @@ pub enum Media {
     Form,
     /// `json`
     Json,
-    /// `xml`: a body written as text.
+    /// `xml`
     Xml,
 }
 
@@ -59,7 +60,7 @@ impl Media {
 /// Its body as written.
 #[derive(Debug, Clone)]
 pub enum ErrandBody {
-    /// A table: an object, sent as JSON or form.
+    /// A table: an object, sent as JSON, form or XML.
     Tree(Tree),
     /// Text, escaped for its media type.
     Text(Template),
@@ -82,6 +83,8 @@ pub struct Errand {
     pub media: Media,
     /// `success_media_type` and `error_media_type`
     pub types: MediaTypes,
+    /// How XML is written.
+    pub xml: XmlSettings,
     /// `timeout`, over the connection's.
     pub timeout: Option<Duration>,
 }
@@ -100,9 +103,10 @@ impl Errand {
             query::extend(&mut url, texts.iter().map(|text| (field.name.as_str(), text.as_str())));
         }
         let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let accept = self.types.success.or(self.types.request).unwrap_or(MediaType::Json);
+        headers.insert(ACCEPT, HeaderValue::from_static(accept.accept()));
         let body = match &self.body {
-            Some(body) => Some(body.render(ctx, self.media).map_err(|error| error.at("body"))?),
+            Some(body) => Some(body.render(ctx, self.media, &self.xml).map_err(|error| error.at("body"))?),
             None if matches!(self.method, Method::Get | Method::Head) => None,
             None => usual,
         };
@@ -117,11 +121,14 @@ impl Errand {
 }
 
 impl ErrandBody {
-    fn render(&self, ctx: &Context<'_>, media: Media) -> Result<Bytes, EvalError> {
+    fn render(&self, ctx: &Context<'_>, media: Media, settings: &XmlSettings) -> Result<Bytes, EvalError> {
         match self {
             Self::Text(template) => {
                 let mut text = String::new();
                 template.render(ctx, &mut text)?;
+                if media == Media::Xml {
+                    return Ok(xml::write_text(text)?.bytes);
+                }
                 if media == Media::Json {
                     Json::parse(text.as_bytes())
                         .map_err(|error| EvalError::Refused(format!("the rendered text is not JSON: {error}")))?;
@@ -137,6 +144,9 @@ impl ErrandBody {
                     return Ok(out.into());
                 }
                 let text = String::from_utf8(out).map_err(|_| EvalError::Type("is not UTF-8".to_owned()))?;
+                if media == Media::Xml {
+                    return Ok(xml::write(JsonRef::trusted(&text), settings)?.bytes);
+                }
                 form(JsonRef::trusted(&text))
             }
         }

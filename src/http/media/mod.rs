@@ -138,7 +138,7 @@ impl MediaType {
         match self {
             Self::Json => json::write_text(rendered),
             Self::Ndjson => ndjson::write_text(&rendered),
-            Self::Xml => Ok(xml::write_text(rendered)),
+            Self::Xml => xml::write_text(rendered),
             Self::Csv | Self::Form | Self::Text => Ok(Encoded::new(rendered.into_bytes(), self.content_type())),
             Self::Multipart => Err(EvalError::Refused("a multipart body is written as a table".to_owned())),
         }
@@ -149,7 +149,8 @@ impl MediaType {
     pub fn admits(self, value: JsonRef<'_>) -> Result<(), EvalError> {
         match self {
             Self::Csv => csv::admits(value),
-            Self::Json | Self::Ndjson | Self::Xml | Self::Form | Self::Multipart | Self::Text => Ok(()),
+            Self::Xml => xml::admits(value),
+            Self::Json | Self::Ndjson | Self::Form | Self::Multipart | Self::Text => Ok(()),
         }
     }
 

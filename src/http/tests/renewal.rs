@@ -4,6 +4,7 @@ use crate::http::auth::{Auth, Errand, Location, Media, Refresh, Token, TokenPath
 use crate::http::client::{Client, ClientSettings, Means};
 use crate::http::exchange::FailureClass;
 use crate::http::media::MediaTypes;
+use crate::http::media::xml::XmlSettings;
 use crate::http::request::Method;
 use crate::http::testing::{Bench, Play, answer, request, settings};
 use crate::http::tokens::{
@@ -32,6 +33,7 @@ fn renewable(at: &str) -> ClientSettings {
         body: None,
         media: Media::Form,
         types: MediaTypes::default(),
+        xml: XmlSettings::default(),
         timeout: None,
     };
     let answer = TokenPaths {

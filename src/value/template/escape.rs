@@ -47,7 +47,7 @@ pub(super) fn write(place: Place, raw: bool, text: &str, out: &mut String) -> Re
         }
         (Place::Json, false) => json(text, out),
         (Place::Form, false) => out.extend(url::form_urlencoded::byte_serialize(text.as_bytes())),
-        (Place::Xml, false) => xml(text, out),
+        (Place::Xml, false) => xml(text, out)?,
         (Place::Json | Place::Form | Place::Xml, true) | (Place::Plain, _) => out.push_str(text),
     }
     Ok(())
@@ -66,7 +66,7 @@ fn json(text: &str, out: &mut String) {
     }
 }
 
-fn xml(text: &str, out: &mut String) {
+fn xml(text: &str, out: &mut String) -> Result<(), EvalError> {
     let mut from = 0;
     for (at, c) in text.char_indices() {
         let entity = match c {
@@ -75,6 +75,13 @@ fn xml(text: &str, out: &mut String) {
             '>' => "&gt;",
             '"' => "&quot;",
             '\'' => "&apos;",
+            // A reader would make a line feed of it.
+            '\r' => "&#13;",
+            '\n' | '\t' => continue,
+            '\0'..' ' | '\u{FFFE}' | '\u{FFFF}' => {
+                let code = u32::from(c);
+                return Err(EvalError::Refused(format!("the value holds U+{code:04X}, which XML cannot hold")));
+            }
             _ => continue,
         };
         out.push_str(&text[from..at]);
@@ -82,4 +89,5 @@ fn xml(text: &str, out: &mut String) {
         from = at + 1;
     }
     out.push_str(&text[from..]);
+    Ok(())
 }

@@ -24,7 +24,7 @@ pub(super) fn decode(
     unresolved: Vec<String>,
 ) -> Option<ClientSettings> {
     let base_uri = root.need("base_uri").and_then(|value| value.base_uri(scope, facts, &secrets, &unresolved));
-    let media = media::decode(root, facts.types);
+    let media = media::decode(root, facts);
     let headers = root.fields("headers", scope);
     let query = root.fields("query", scope);
     let timeout = root.positive_duration("timeout").unwrap_or(Duration::from_secs(30));

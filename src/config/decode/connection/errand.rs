@@ -8,7 +8,7 @@ use crate::config::decode::scope::Scope;
 use crate::config::decode::table::Table;
 use crate::config::decode::value::Value;
 use crate::http::auth::{Errand, ErrandBody, Media, Refresh, TokenPaths};
-use crate::http::media::MediaTypes;
+use crate::http::media::{MediaType, MediaTypes};
 use crate::http::request::Method;
 use crate::value::context::Root;
 use crate::value::document::BodyPath;
@@ -33,7 +33,8 @@ pub(super) fn refresh(value: &Value<'_>, origin: &mut Origin<'_, '_>) -> Option<
         table.given("refresh_token", |value| value.credential(origin.scope, origin.sources, origin.secrets));
     let usual = Usual { method: Method::Post, media: Media::Form };
     let errand = errand(&table, &scope, uri, &usual);
-    let answer = token_paths(&table, &scope);
+    let types = errand.as_ref().map(|errand| errand.types).unwrap_or_default();
+    let answer = token_paths(&table, &scope.reading_only(types));
     table.not_yet(&["response", "on"]);
     table.finish();
     Some(Refresh { errand: errand?, refresh_token: refresh_token.ok()?, answer: answer? })
@@ -50,6 +51,16 @@ pub(super) fn errand(table: &Table<'_>, scope: &Scope<'_>, uri: Option<UriTempla
     let timeout = table.positive_duration("timeout");
     let body = table.take("body");
     let (method, media) = (method.ok()?.unwrap_or(usual.method), media.ok()?.unwrap_or(usual.media));
+    let types = MediaTypes {
+        request: (media == Media::Xml).then_some(MediaType::Xml),
+        success: success.ok()?,
+        error: error.ok()?,
+    };
+    if media == Media::Xml && body.is_none() && !matches!(method, Method::Get | Method::Head) {
+        let finding = Finding::error("missing-key", "an xml request has no usual body").key(table.key());
+        table.report(finding.help("write `body`, as a text or a table"));
+        return None;
+    }
     if let Some(value) = body.as_ref().filter(|_| matches!(method, Method::Get | Method::Head)) {
         let finding = Finding::error("conflicting-keys", format!("a {} request has no body", method.name()));
         value.report_key(finding.help("send the values as `query`, or set `method = \"POST\"`"));
@@ -58,14 +69,13 @@ pub(super) fn errand(table: &Table<'_>, scope: &Scope<'_>, uri: Option<UriTempla
         Some(value) => Some(value.errand_body(media, scope)?),
         None => None,
     };
-    let types = MediaTypes { request: None, success: success.ok()?, error: error.ok()? };
-    Some(Errand { method, uri: uri?, headers, query, body, media, types, timeout })
+    Some(Errand { method, uri: uri?, headers, query, body, media, types, xml: scope.xml(), timeout })
 }
 
 /// Where the tokens are in the answer.
 pub(super) fn token_paths(table: &Table<'_>, scope: &Scope<'_>) -> Option<TokenPaths> {
     let path = |name: &'static str, usual: &str| match table.take(name) {
-        Some(value) => value.body_path(),
+        Some(value) => value.body_path(scope),
         None => BodyPath::compile(usual).ok(),
     };
     let token = path("token_path", "access_token");
@@ -86,11 +96,6 @@ impl Value<'_> {
     /// A body in one of the media types of such a request.
     fn errand_body(&self, media: Media, scope: &Scope<'_>) -> Option<ErrandBody> {
         if self.is_table() {
-            if media == Media::Xml {
-                let finding = Finding::error("bad-body", "an xml body is written as text so far");
-                self.report(finding.help("write `body = \"<refresh>…</refresh>\"`"));
-                return None;
-            }
             self.refuse_literals();
             return self.tree(scope).map(ErrandBody::Tree);
         }

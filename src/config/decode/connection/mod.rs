@@ -119,6 +119,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let facts = Facts {
         types,
         decode: root.decode_chain(),
+        xml: media::xml(root),
         vars: names(root, "vars"),
         secrets: names(root, "secrets"),
         values: Json::from_value(&serde_json::Value::Object(values)),

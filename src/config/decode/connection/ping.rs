@@ -15,9 +15,11 @@ impl Value<'_> {
             response.report_key(finding.help("write `success`, `failure` and `error_path` under `[ping]`"));
         }
         let spec = table.request(Method::Get, &RequestScopes { head: scope, body: scope });
+        let types = spec.as_ref().map(|spec| spec.types).unwrap_or_default();
+        let scope = &scope.reading(types);
         let success = table.given("success", |value| value.rule(scope));
         let failure = table.given("failure", |value| value.rule(scope));
-        let error_path = table.given("error_path", Value::body_path);
+        let error_path = table.given("error_path", |value| value.body_path(scope));
         table.finish();
         let rules = ResponseRules { success: success.ok()?, failure: failure.ok()?, error_path: error_path.ok()? };
         Some(RequestSpec { response: Some(rules), ..spec? })

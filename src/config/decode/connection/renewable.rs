@@ -65,7 +65,8 @@ fn oauth2(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     let names = table.given("names", names);
     let extra = table.fields("extra", origin.scope);
     let errand = errand(table, &scope, token_uri, &Usual { method: Method::Post, media: Media::Form });
-    let answer = token_paths(table, &scope);
+    let types = errand.as_ref().map(|errand| errand.types).unwrap_or_default();
+    let answer = token_paths(table, &scope.reading_only(types));
     table.not_yet(&["response", "on"]);
     table.finish();
     Some(Auth::OAuth2(Box::new(OAuth2 {

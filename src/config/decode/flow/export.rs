@@ -4,7 +4,6 @@ use super::{Connections, paging, step};
 use crate::config::decode::request::RequestScopes;
 use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::Table;
-use crate::config::decode::value::Value;
 use crate::http::request::{Method, RequestSpec};
 use crate::model::export::Export;
 use crate::value::context::{Reference, Root};
@@ -23,14 +22,16 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     let request = table.request(Method::Get, &RequestScopes { head: &pages, body: &pages });
     let decode = table.decode_chain().or_else(|| scope.decode());
     let request = request.map(|request| RequestSpec { decode, ..request });
-    let path = table.given("records", Value::body_path);
+    let types = request.as_ref().map(|request| request.types).unwrap_or_default();
+    let answers = scope.reading(types);
+    let path = table.given("records", |value| value.body_path(&answers));
     let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
     let limit = table.given("limit", |value| value.number(1..=u64::MAX, &scope));
     let keep = table.given("keep", |value| value.condition(&records));
     let trace_key = table.given("trace_key", |value| value.text(Place::Plain, &records));
     let link = table.given("link", |value| value.text(Place::Uri, &records));
     let create = table.given("transform", |value| step::transform(value, &records));
-    let paging = paging::decode(table, &scope, request.as_ref());
+    let paging = paging::decode(table, &answers, request.as_ref());
     table.not_yet(NOT_YET);
     table.finish();
     Some(Export {

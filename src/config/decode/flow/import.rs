@@ -6,7 +6,7 @@ use crate::config::decode::request::RequestScopes;
 use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::{Reported, Table};
 use crate::config::decode::value::Value;
-use crate::http::media::{MediaType, MediaTypes};
+use crate::http::media::MediaType;
 use crate::http::request::{BodySpec, Method, RequestSpec};
 use crate::model::import::{Check, Import, UnknownOutcome};
 use crate::value::context::Root;
@@ -56,7 +56,7 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
     let header = header.map(|value| value.header_name().ok_or(Reported)).transpose();
     let unknown = unknown(&table, facts, connections);
     if let Some(request) = &request {
-        batches(&table, request, batched, scope.media_types());
+        batches(&table, request, batched, &scope);
     }
     table.not_yet(NOT_YET);
     table.finish();
@@ -83,8 +83,8 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
 }
 
 /// Says what a media type cannot do with several records, or with a name around them.
-fn batches(table: &Table<'_>, request: &RequestSpec, batched: bool, connection: MediaTypes) {
-    let media = request.types.over(connection).of_request();
+fn batches(table: &Table<'_>, request: &RequestSpec, batched: bool, scope: &Scope<'_>) {
+    let media = request.types.over(scope.media_types()).of_request();
     let text = matches!(request.body, Some(BodySpec::Text(_))) && !media.text_is_json();
     let report = |key: &str, message: String, help: &str| {
         if let Some(value) = table.peek(key) {
@@ -97,6 +97,15 @@ fn batches(table: &Table<'_>, request: &RequestSpec, batched: bool, connection: 
     } else if batched && matches!(media, MediaType::Form | MediaType::Multipart) && !table.has("wrap") {
         let message = format!("{} has no place for a list without a name", media.name());
         report("batch_size", message, "add `wrap = \"records\"`, or set `batch_size = 1`");
+    }
+    let named = table.has("wrap") && scope.xml().root.is_some();
+    if batched && media == MediaType::Xml && !text && !named && scope.is_complete() {
+        let message = "XML has no list without names: one for each record, and one for the root around them";
+        report(
+            "batch_size",
+            message.to_owned(),
+            "set `wrap = \"order\"` here and `root = \"orders\"` under the connection's `[xml]`",
+        );
     }
     if table.has("wrap") && (text || matches!(media, MediaType::Csv | MediaType::Text)) {
         let message = format!("{} has no key to put records under", media.name());
@@ -160,7 +169,9 @@ fn check(value: &Value<'_>, import: &Table<'_>, facts: &Facts, connections: &Con
     let names = given.as_ref().ok().and_then(Option::as_ref).map_or(of_import, |(_, names)| *names);
     let scope = Scope::of_flow(facts, names).with(&[Root::Record]);
     let request = table.request(Method::Get, &RequestScopes { head: &scope, body: &scope });
-    let records = table.given("records", Value::body_path);
+    let types = request.as_ref().map(|request| request.types).unwrap_or_default();
+    let answers = scope.reading(types);
+    let records = table.given("records", |value| value.body_path(&answers));
     table.finish();
     Some(Written { connection: given.ok()?.map(|(id, _)| id), request: request?, records: records.ok()? })
 }

@@ -46,8 +46,8 @@ pub(super) fn decode(export: &Table<'_>, scope: &Scope<'_>, request: Option<&Req
     let stop_status = table.take("stop_status").map(|value| value.statuses()).unwrap_or_default();
     let stop = table.given("stop", |value| value.rule(&after));
     let stop_when = table.given("stop_when", |value| value.condition(&after));
-    let total_path = table.given("total_path", Value::body_path);
-    let pages_path = table.given("pages_path", Value::body_path);
+    let total_path = table.given("total_path", |value| value.body_path(scope));
+    let pages_path = table.given("pages_path", |value| value.body_path(scope));
     let short_page = table.take("short_page");
     let max_pages = table.given("max_pages", |value| value.number(1..=u64::MAX, scope));
     table.finish();
@@ -84,14 +84,14 @@ fn method(table: &Table<'_>, scope: &Scope<'_>, request: Option<&RequestSpec>) -
     let skip =
         table.take("skip").map(|value| counted(&value, 0, scope, request, &["offset", "number"]).map(Method::Skip));
     let token = table.take("token").map(|value| token(&value, scope, request).map(Method::Token));
-    let next_url = table.take("next_url").map(|value| next_url(&value));
+    let next_url = table.take("next_url").map(|value| next_url(&value, scope));
     let link = table.take("link_header").map(|value| link_header(&value));
     page.or(skip).or(token).or(next_url).or(link).unwrap_or(Some(Method::None))
 }
 
-fn next_url(value: &Value<'_>) -> Option<Method> {
+fn next_url(value: &Value<'_>, scope: &Scope<'_>) -> Option<Method> {
     let table = value.table()?;
-    let path = table.need("path").and_then(|value| value.body_path());
+    let path = table.need("path").and_then(|value| value.body_path(scope));
     table.finish();
     Some(Method::NextUrl { path: path? })
 }
@@ -121,7 +121,7 @@ fn counted(
 fn token(value: &Value<'_>, scope: &Scope<'_>, request: Option<&RequestSpec>) -> Option<Token> {
     let table = value.table()?;
     let params = params(&table, scope, request, &["token"]);
-    let path = table.take("path").map(|value| value.body_path().map(TokenSource::Path));
+    let path = table.take("path").map(|value| value.body_path(scope).map(TokenSource::Path));
     let header = table.take("header").map(|value| value.string().map(|name| TokenSource::Header(name.to_owned())));
     let from = table.take("from").map(|value| value.computed(scope).map(TokenSource::From));
     let first = table.take("first").map_or(Some(false), |value| value.boolean());
