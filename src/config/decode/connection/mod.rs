@@ -133,7 +133,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let http = base::decode(root, &scope, &facts, auth, wire, secrets, unresolved);
     let agent = root.take("agent").and_then(|value| super::agent::named(&value));
     if agent.is_some()
-        && let Some(proxy) = root.peek("proxy").filter(|proxy| proxy.raw_str() != Some("none"))
+        && let Some(proxy) = root.peek("proxy").filter(|proxy| !matches!(proxy.raw_str(), Some("none" | "env")))
     {
         let finding = Finding::error("conflicting-keys", "requests that leave through an agent take no proxy");
         proxy.report_key(finding.help("the agent connects to the API itself: remove `proxy`"));
