@@ -1,7 +1,6 @@
 //! HTTP for the playground: plain hyper on one thread, cheap enough to judge benchmarks.
 // size: the routes and what each answers stand side by side
 
-
 use super::graph;
 use super::ledger::{Arrived, Ledger, Side};
 use super::record::Kind;
