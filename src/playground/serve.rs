@@ -1,4 +1,5 @@
 //! HTTP for the playground: plain hyper on one thread, cheap enough to judge benchmarks.
+// size: one flight from door to answer for each kind of place; apart they would share everything but a name.
 
 use super::graph;
 use super::ledger::{Arrived, Ledger, Side};
