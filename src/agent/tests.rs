@@ -220,7 +220,7 @@ async fn a_target_that_is_not_there_is_said_to_be_not_reached() {
 async fn a_reader_that_stalls_holds_little_and_stops_nobody_else() {
     let pours = |mut socket: TcpStream| async move {
         let _ = socket.read_u8().await;
-        while socket.write_all(&[7; 65_536]).await.is_ok() {}
+        while socket.write_all(&vec![7; 65_536]).await.is_ok() {}
     };
     let (bench, (at, _), (echoing, _)) = (Bench::new(), target(pours).await, target(echo).await);
     let _agent = bench.agent(&[at, echoing]).await;

@@ -183,6 +183,7 @@ mod tests {
     #[test]
     fn in_xml_false_and_zero_are_words() {
         use crate::value::xml::body::XmlBody;
+        use crate::value::xml::record::ArrayPaths;
         let rule = rule(&[], Some("/r/ok"), &[], None);
         for (text, expected) in [
             ("<r><ok>true</ok></r>", true),
@@ -196,7 +197,7 @@ mod tests {
             ("<r/>", false),
             ("<other/>", false),
         ] {
-            let body = Document::Xml(XmlBody::parse(text.into(), None, &Default::default()).unwrap());
+            let body = Document::Xml(XmlBody::parse(text.into(), None, &ArrayPaths::default()).unwrap());
             let answer = Judged { status: 200, body: Some(&body), text };
             assert_eq!(rule.matches(answer, &Context::new()).unwrap(), expected, "{text}");
         }

@@ -24,7 +24,7 @@ pub(in crate::http) fn fuzz(data: &[u8]) {
             let json = Json::parse(document.text());
             assert!(json.is_ok() || media == MediaType::Ndjson, "what was read is JSON");
             for media in TYPES.into_iter().chain([MediaType::Multipart]) {
-                let _ = media.write(Json::trusted(document.text()), &settings);
+                let _ = media.write(&Json::trusted(document.text()), &settings);
             }
         }
     }

@@ -121,9 +121,9 @@ impl MediaType {
     }
 
     /// Writes a value that was rendered.
-    pub fn write(self, value: Json, settings: &MediaSettings) -> Result<Encoded, EvalError> {
+    pub fn write(self, value: &Json, settings: &MediaSettings) -> Result<Encoded, EvalError> {
         match self {
-            Self::Json => Ok(json::write(&value)),
+            Self::Json => Ok(json::write(value)),
             Self::Ndjson => Ok(ndjson::write(value.as_ref())),
             Self::Xml => xml::write(value.as_ref(), &settings.xml),
             Self::Csv => csv::write(value.as_ref(), &settings.csv),

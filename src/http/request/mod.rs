@@ -90,7 +90,9 @@ impl RequestSpec {
         if let Some(body) = &self.body {
             let (media, settings) = (prepared.types.of_request(), &client.settings().media);
             let body = body.render(ctx, media, settings).map_err(|error| error.at("body"))?;
-            body.into_iter().for_each(|body| prepared.carry(body));
+            if let Some(body) = body {
+                prepared.carry(body);
+            }
         }
         Ok(prepared)
     }
@@ -168,7 +170,7 @@ impl BodySpec {
                 if media == MediaType::Json {
                     return Ok(Some(Encoded::new(out, "application/json")));
                 }
-                media.write(Json::trusted(out), settings).map(Some)
+                media.write(&Json::trusted(out), settings).map(Some)
             }
             Self::Text(template) => {
                 let mut text = String::new();

@@ -65,7 +65,7 @@ impl Prepared {
 
     /// Takes a list of records, or one, written as JSON, in the request's media type.
     pub fn carry_value(&mut self, value: Vec<u8>, settings: &MediaSettings) -> Result<(), EvalError> {
-        let body = self.types.of_request().write(Json::trusted(value), settings)?;
+        let body = self.types.of_request().write(&Json::trusted(value), settings)?;
         self.carry(body);
         Ok(())
     }

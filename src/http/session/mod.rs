@@ -132,6 +132,7 @@ pub(super) struct Session {
     probing: Arc<tokio::sync::Mutex<()>>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "facts that hold side by side, in any combination")]
 struct State {
     bearing: Option<Arc<Bearing>>,
     tokens: HeldTokens,

@@ -157,12 +157,13 @@ impl<'r> Supply<'r> {
         self.lane.client.settings().base_uri.clone()
     }
 
-    fn reopen(
-        &self,
-    ) -> impl Fn(Kind, Option<Vec<u8>>) -> Result<(Option<Document>, Vec<Record>), String> + use<'_, 'r> {
+    fn reopen(&self) -> impl Fn(Kind, Option<Vec<u8>>) -> Reopened + use<'_, 'r> {
         |kind, body| reopen(self.scope, self.lane, kind, body)
     }
 }
+
+/// A page as it was stored: its answer and its records, or why it cannot be read.
+type Reopened = Result<(Option<Document>, Vec<Record>), String>;
 
 /// What was stored was checked when it was written; should it be no JSON all the same, it travels as text.
 fn payload(error: &ErrorRow) -> Json {

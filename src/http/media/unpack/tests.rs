@@ -4,6 +4,7 @@ use super::*;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use std::io::Write;
+use std::path::Path;
 
 const MOST: u64 = 1 << 20;
 
@@ -17,7 +18,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
 fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
-        let stored = name.ends_with(".raw");
+        let stored = Path::new(name).extension().is_some_and(|ending| ending == "raw");
         let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
         deflate.write_all(content).unwrap();
         let packed = if stored { content.to_vec() } else { deflate.finish().unwrap() };
