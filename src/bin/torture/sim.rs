@@ -8,7 +8,6 @@ use flowgate::runtime::schedule::simulation::{Plan, simulate};
 use std::sync::{Mutex, PoisonError};
 
 /// `torture sim`
-#[expect(clippy::unnecessary_wraps, reason = "one shape for all commands")]
 pub fn torture(rig: &Rig, asked: &args::Sim, figures: &mut Figures) {
     let begun = rig.now();
     let totals = Mutex::new(&mut *figures);
