@@ -413,7 +413,7 @@ fn an_agent_without_orders_it_can_follow_does_not_start() {
     };
     let good = "server = \"http://127.0.0.1:1\"\ntoken = { file = \"secrets/warehouse\" }\nallow = [\"erp:443\"]\n";
     for (text, code, told) in [
-        ("".to_owned(), 78, "nothing says what stands in `allow"),
+        (String::new(), 78, "nothing says what stands in `allow"),
         (good.replace("127.0.0.1:1", "flows.example"), 78, "the token would travel in the clear"),
         (good.replace("erp:443", "*:443"), 78, "there are no patterns"),
         (good.replace("{ file = \"secrets/warehouse\" }", "\"plainly\""), 78, "agent.toml:2:"),

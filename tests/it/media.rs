@@ -66,8 +66,7 @@ fn there_and_back(media: &str, keys: &str, import: &str, records: &str) -> Vec<R
     let seen = playground.stop();
     assert!(seen.verdict().holds(), "{seen}");
     assert_eq!(seen.destination("orders").records.once, 230);
-    let kept = kept.lock().unwrap().clone();
-    kept
+    kept.lock().unwrap().clone()
 }
 
 #[test]
@@ -249,7 +248,8 @@ fn a_record_that_fits_no_row_is_refused_alone() {
 
 #[test]
 fn a_page_of_rows_survives_a_restart_as_it_was() {
-    let rows: String = (1..=200).map(|id| format!("{id},007\n")).collect();
+    let rows: Vec<String> = (1..=200).map(|id| format!("{id},007\n")).collect();
+    let rows = rows.concat();
     let page = Reply::raw(200, format!("id,code\n{rows}")).header("content-type", "text/csv");
     let api = Api::scripted([
         ("GET /records", vec![page, Reply::json(500, "{}")]),

@@ -240,9 +240,10 @@ fn hostile_documents_are_failed_exports_and_nothing_is_fetched() {
     let trap = TcpListener::bind("127.0.0.1:0").unwrap();
     trap.set_nonblocking(true).unwrap();
     let port = trap.local_addr().unwrap().port();
-    let laughs: String =
+    let laughs: Vec<String> =
         (1..10).map(|n| format!("<!ENTITY l{n} \"{}\">", format!("&l{};", n - 1).repeat(10))).collect();
-    let attributes: String = (0..200_000).map(|n| format!(" a{n}='1'")).collect();
+    let attributes: Vec<String> = (0..200_000).map(|n| format!(" a{n}='1'")).collect();
+    let (laughs, attributes) = (laughs.concat(), attributes.concat());
     for (what, body, why) in [
         ("laughs", format!("<!DOCTYPE r [<!ENTITY l0 \"lol\">{laughs}]><r>&l9;</r>"), "document type (DTD)"),
         (

@@ -27,7 +27,7 @@ impl Nginx {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().display().to_string();
         let ports: Vec<u16> = servers.iter().map(|_| free_port()).collect();
-        let servers: String = servers
+        let servers: Vec<String> = servers
             .iter()
             .zip(&ports)
             .map(|(block, port)| {
@@ -35,6 +35,7 @@ impl Nginx {
                 format!("server {{\n{block}\ndefault_type application/json;\nreturn 200 '{{\"data\":[{{\"id\":1}}]}}';\n}}\n")
             })
             .collect();
+        let servers = servers.concat();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {place}/{name};\n"));
         let config = format!(

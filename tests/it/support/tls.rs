@@ -52,7 +52,7 @@ fn one_request(stream: TcpStream, config: Arc<rustls::ServerConfig>, api: Socket
         let text = String::from_utf8_lossy(said).to_lowercase();
         let (head, body) = text.split_once("\r\n\r\n")?;
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok());
-        (body.len() >= length.unwrap_or(0)).then(|| head.len())
+        (body.len() >= length.unwrap_or(0)).then_some(head.len())
     };
     let head = loop {
         let count = tls.read(&mut buffer).ok().filter(|count| *count > 0)?;
