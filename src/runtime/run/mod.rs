@@ -24,6 +24,7 @@ use crate::observe::event;
 use crate::observe::meters::RecordOutcome;
 use crate::runtime::export::page::Page;
 use crate::store::{IntentRow, StoreError, Write};
+use crate::value::time::Mono;
 use books::Books;
 use feed::{Feed, Known};
 use futures_util::FutureExt;
@@ -136,14 +137,6 @@ fn no_connection(id: &str) -> RunError {
     RunError { place: "start".to_owned(), text: format!("connection `{id}` is not part of this snapshot") }
 }
 
-/// Whether what became of records waits for more before it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gathering {
-    No,
-    Since,
-    Done,
-}
-
 struct Run<'r> {
     scope: &'r Scope,
     books: Books<'r>,
@@ -158,7 +151,8 @@ struct Run<'r> {
     waiting_bytes: usize,
     /// What was about to be sent before a restart.
     intents: Vec<IntentRow>,
-    gathering: Gathering,
+    /// Until when what became of records may wait for more before it is stored.
+    gathering: Option<Mono>,
     failed: Option<Ending>,
     /// Requests that still wait for their permit are not sent any more.
     halt: CancellationToken,
@@ -194,7 +188,7 @@ impl<'r> Run<'r> {
             cleared: VecDeque::new(),
             waiting_bytes: 0,
             intents,
-            gathering: Gathering::No,
+            gathering: None,
             failed: None,
             halt: CancellationToken::new(),
         }
@@ -226,12 +220,13 @@ impl<'r> Run<'r> {
                 }
             }
             if self.journal.is_idle() && self.books.is_dirty() {
-                if stopping || self.deliveries.is_empty() || self.gathering == Gathering::Done || self.books.is_urgent()
-                {
+                let overdue = self.gathering.is_some_and(|until| scope.clock.mono() >= until);
+                if overdue || stopping || self.deliveries.is_empty() || self.books.is_urgent() {
                     self.store(Stored::default(), Vec::new());
-                } else if self.gathering == Gathering::No {
-                    self.gathering = Gathering::Since;
-                    alarm = scope.clock.sleep_until(scope.clock.mono().plus(GATHERING));
+                } else if self.gathering.is_none() {
+                    let until = scope.clock.mono().plus(GATHERING);
+                    alarm = scope.clock.sleep_until(until);
+                    self.gathering = Some(until);
                 }
             }
             if self.books.state.is_done() && self.journal.is_idle() {
@@ -246,11 +241,12 @@ impl<'r> Run<'r> {
                     self.last_words().await;
                     return Some(Ending::Cancelled);
                 }
-                Some(answered) = self.deliveries.next(), if !self.deliveries.is_empty() => {
-                    self.answered(answered, roads, &mut feed);
-                }
+                // Before answers, which may come without a pause.
                 Some((stored, receipt)) = self.journal.next(), if !self.journal.is_idle() => {
                     self.stored(stored, receipt);
+                }
+                Some(answered) = self.deliveries.next(), if !self.deliveries.is_empty() => {
+                    self.answered(answered, roads, &mut feed);
                 }
                 (supply, page) = arrival(&mut reading) => {
                     reading = None;
@@ -258,7 +254,8 @@ impl<'r> Run<'r> {
                         idle = Some(supply);
                     }
                 }
-                () = &mut alarm, if self.gathering == Gathering::Since => self.gathering = Gathering::Done,
+                // Only wakes: answers that come without a pause leave it no turn.
+                () = &mut alarm, if self.gathering.is_some() && self.journal.is_idle() => {}
                 () = scope.stop.drain.cancelled(), if !draining => {}
                 // A raised level wants more tickets in line at once, not after the next answer.
                 Ok(()) = reloads.changed() => {}
@@ -274,7 +271,7 @@ impl<'r> Run<'r> {
         if writes.is_empty() {
             return self.publish(self.books.state.counts(), self.books.pages);
         }
-        self.gathering = Gathering::No;
+        self.gathering = None;
         stored.errors = errors;
         stored.counts = self.books.state.counts();
         stored.pages = self.books.pages;
