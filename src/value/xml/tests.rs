@@ -217,6 +217,16 @@ fn records_never_nest_deeper_than_json_may() {
     assert!(record(&xml, xml.root(), &ArrayPaths::default()).unwrap_err().to_string().contains("deeper than 128"));
     let text = format!("{}{}", "<a>".repeat(MAX_DEPTH), "</a>".repeat(MAX_DEPTH));
     assert!(Json::parse(shape(&text, &[])).is_ok());
+    // Objects and lists by turns, both ways: what is made can be read.
+    for (depth, around) in (55..70).flat_map(|depth| [(depth, ""), (depth, "<r>")]) {
+        let close = around.replace('<', "</");
+        let text = format!("{around}{}{}{close}", "<a><a/>".repeat(depth), "</a>".repeat(depth));
+        let xml = read(&text);
+        let made = record(&xml, xml.root(), &ArrayPaths::default());
+        assert!(made.is_ok() || depth > 62, "{depth}{around}");
+        assert!(made.is_err() || depth < 66, "{depth}{around}");
+        assert!(made.is_err() || Json::parse(made.unwrap().text()).is_ok(), "{depth}{around}");
+    }
 }
 
 #[test]
