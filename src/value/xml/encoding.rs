@@ -11,8 +11,12 @@ const DECLARATION: usize = 512;
 
 /// The text of a document without its byte order mark.
 pub(super) fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'a, str>, XmlError> {
-    if bytes.len() > MAX_TEXT {
-        return Err(plain(format!("a document of {} MiB, at most 256 are read", bytes.len() >> 20)));
+    decode_within(bytes, charset, MAX_TEXT)
+}
+
+fn decode_within<'a>(bytes: &'a [u8], charset: Option<&str>, most: usize) -> Result<Cow<'a, str>, XmlError> {
+    if bytes.len() > most {
+        return Err(plain(format!("a document of {} bytes, at most {most} are read", bytes.len())));
     }
     let (encoding, bytes) = told(bytes, charset)?;
     if encoding == UTF_8 {
@@ -25,8 +29,8 @@ pub(super) fn decode<'a>(bytes: &'a [u8], charset: Option<&str>) -> Result<Cow<'
     let text = encoding
         .decode_without_bom_handling_and_without_replacement(bytes)
         .ok_or_else(|| plain(format!("the text is not {}, though it says so", encoding.name())))?;
-    if text.len() > MAX_TEXT {
-        return Err(plain("a document of more than 256 MiB as UTF-8".to_owned()));
+    if text.len() > most {
+        return Err(plain(format!("a document of more than {most} bytes as UTF-8")));
     }
     Ok(text)
 }
@@ -74,4 +78,19 @@ fn declared(bytes: &[u8]) -> Option<String> {
     let value = &value[1..];
     let label = &value[..memchr::memchr(quote, value)?];
     String::from_utf8(label.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_is_bounded_before_and_after_decoding() {
+        assert!(decode_within(b"<a/>", None, 4).is_ok());
+        assert!(decode_within(b"<a/>", None, 3).unwrap_err().message.contains("at most 3"));
+        // Two bytes become three.
+        let wide: Vec<u8> = "\u{feff}\u{20ac}\u{20ac}\u{20ac}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(decode_within(&wide, None, 9).is_ok());
+        assert!(decode_within(&wide, None, 8).unwrap_err().message.contains("more than 8 bytes as UTF-8"));
+    }
 }

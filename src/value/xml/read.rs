@@ -9,12 +9,16 @@ const MAX_NODES: u32 = 4_000_000;
 
 /// The document as the parser has it.
 pub(super) fn parsed(text: &str) -> Result<Document<'_>, XmlError> {
+    parsed_within(text, MAX_NODES)
+}
+
+fn parsed_within(text: &str, nodes_limit: u32) -> Result<Document<'_>, XmlError> {
     if text.trim_ascii().is_empty() {
         return Err(XmlError::at("", 0, "the body is empty"));
     }
     guard::look(text)?;
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, entity_resolver: None };
-    Document::parse_with_options(text, options).map_err(|error| explain(text, &error))
+    let options = ParsingOptions { allow_dtd: false, nodes_limit, entity_resolver: None };
+    Document::parse_with_options(text, options).map_err(|error| explain(text, &error, nodes_limit))
 }
 
 pub(super) fn read(text: &str) -> Result<Xml, XmlError> {
@@ -140,7 +144,7 @@ fn name_at(text: &str) -> &str {
 }
 
 /// The parser's words, where ours say more.
-fn explain(text: &str, error: &Error) -> XmlError {
+fn explain(text: &str, error: &Error, most: u32) -> XmlError {
     let place = error.pos();
     let message = match error {
         Error::DtdDetected => "a document type (DTD), which is never read: entities could be anything".to_owned(),
@@ -155,7 +159,7 @@ fn explain(text: &str, error: &Error) -> XmlError {
         }
         Error::DuplicatedAttribute(name, _) => format!("the attribute `{name}` stands there twice"),
         Error::DuplicatedNamespace(prefix, _) => format!("the prefix `{prefix}` is bound twice"),
-        Error::NodesLimitReached => format!("more than {MAX_NODES} nodes"),
+        Error::NodesLimitReached => format!("more than {most} nodes"),
         Error::NonXmlChar(c, _) => format!("the character U+{:04X}, which XML cannot hold", u32::from(*c)),
         Error::NoRootNode => "no element: this is no XML".to_owned(),
         Error::UnclosedRootNode | Error::UnexpectedEndOfStream => {
@@ -170,4 +174,16 @@ fn explain(text: &str, error: &Error) -> XmlError {
     let html = page.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"<html"));
     let message = if html { format!("an HTML page where XML was expected: {message}") } else { message };
     XmlError { message, line: place.row as usize, column: place.col as usize }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_bounded() {
+        // The document is a node too.
+        assert!(parsed_within("<a>x<b/></a>", 4).is_ok());
+        assert!(parsed_within("<a>x<b/></a>", 3).map(|_| ()).unwrap_err().message.contains("more than 3 nodes"));
+    }
 }

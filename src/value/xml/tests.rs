@@ -117,9 +117,9 @@ fn attributes_and_namespaces_cost_no_more_than_the_length_explains() {
     read(&with(500, "xmlns:n"));
     assert!(refused(with(50_000, "xmlns:n").as_bytes()).contains("more attributes or namespaces"));
     // Each element alone declares little; together they would take a place for each one in scope.
-    let scope = with(1000, "xmlns:n").replace("/>", ">");
-    let many = format!("{scope}{}</a>", "<b xmlns:m='u'/>".repeat(20_000));
-    assert!(refused(many.as_bytes()).contains("namespaces"));
+    let scope = with(59, "xmlns:n").replace("/>", ">");
+    let many = format!("{scope}{}</a>", "<b xmlns:m='u'/>".repeat(30_000));
+    assert!(refused(many.as_bytes()).contains("more namespaces than"));
     let usual = format!("<a xmlns='u' xmlns:p='v'>{}</a>", "<p:b p:x='1' xmlns:q='w' y='2'/>".repeat(20_000));
     assert_eq!(read(&usual).len(), 20_002);
 }
@@ -217,6 +217,16 @@ fn records_never_nest_deeper_than_json_may() {
     assert!(record(&xml, xml.root(), &ArrayPaths::default()).unwrap_err().to_string().contains("deeper than 128"));
     let text = format!("{}{}", "<a>".repeat(MAX_DEPTH), "</a>".repeat(MAX_DEPTH));
     assert!(Json::parse(shape(&text, &[])).is_ok());
+    // Objects and lists by turns, both ways: what is made can be read.
+    for (depth, around) in (55..70).flat_map(|depth| [(depth, ""), (depth, "<r>")]) {
+        let close = around.replace('<', "</");
+        let text = format!("{around}{}{}{close}", "<a><a/>".repeat(depth), "</a>".repeat(depth));
+        let xml = read(&text);
+        let made = record(&xml, xml.root(), &ArrayPaths::default());
+        assert!(made.is_ok() || depth > 62, "{depth}{around}");
+        assert!(made.is_err() || depth < 66, "{depth}{around}");
+        assert!(made.is_err() || Json::parse(made.unwrap().text()).is_ok(), "{depth}{around}");
+    }
 }
 
 #[test]

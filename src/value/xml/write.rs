@@ -20,8 +20,12 @@ pub struct Style<'a> {
 
 /// A whole document in UTF-8, declaration included.
 pub fn write(value: JsonRef<'_>, style: &Style<'_>) -> Result<String, EvalError> {
+    write_within(value, style, MAX_OUT)
+}
+
+fn write_within(value: JsonRef<'_>, style: &Style<'_>, most: usize) -> Result<String, EvalError> {
     let mut writing =
-        Writing { out: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), wanted: BTreeSet::new() };
+        Writing { out: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"), wanted: BTreeSet::new(), most };
     let (name, content) = root(value, style)?;
     let start = writing.out.len() + 1 + name.len();
     writing.element(&name, content, &mut Vec::new())?;
@@ -44,7 +48,7 @@ pub fn write(value: JsonRef<'_>, style: &Style<'_>) -> Result<String, EvalError>
 
 /// Whether a value can be the content of an element; prefixes are another matter.
 pub fn admits(value: JsonRef<'_>) -> Result<(), EvalError> {
-    let mut writing = Writing { out: String::new(), wanted: BTreeSet::new() };
+    let mut writing = Writing { out: String::new(), wanted: BTreeSet::new(), most: MAX_OUT };
     writing.inside("record", value, &mut Vec::new())
 }
 
@@ -95,6 +99,8 @@ struct Writing {
     out: String,
     /// Prefixes of names that nothing around them declares.
     wanted: BTreeSet<String>,
+    /// Most bytes written.
+    most: usize,
 }
 
 impl Writing {
@@ -104,8 +110,8 @@ impl Writing {
     }
 
     fn inside(&mut self, name: &str, content: JsonRef<'_>, bound: &mut Vec<String>) -> Result<(), EvalError> {
-        if self.out.len() > MAX_OUT {
-            return Err(EvalError::Limit(format!("the body grows beyond {MAX_OUT} bytes")));
+        if self.out.len() > self.most {
+            return Err(EvalError::Limit(format!("the body grows beyond {} bytes", self.most)));
         }
         let around = bound.len();
         self.out.push('<');
@@ -217,4 +223,17 @@ fn attribute(name: &str, value: &str, out: &mut String) -> Result<(), EvalError>
 
 fn no_text(key: &str, value: JsonRef<'_>) -> EvalError {
     EvalError::Type(format!("{key}: {} cannot be written as text", value.kind().name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::json::Json;
+
+    #[test]
+    fn what_is_written_is_bounded() {
+        let list = Json::trusted(format!("{{\"a\":{{\"b\":[{}1]}}}}", "1,".repeat(100)));
+        let within = |most| write_within(list.as_ref(), &Style::default(), most);
+        assert!(within(2000).is_ok() && matches!(within(200), Err(EvalError::Limit(_))));
+    }
 }
