@@ -134,7 +134,8 @@ async fn here(
         Some(ids) => ids.iter().map(start).collect(),
         // Payloads of a webhook wait in several runs: each one's turn comes, unless the one before left records.
         None => {
-            let waits = |id: &&FlowId| ran.borrow().get(*id).is_some_and(|run: &String| supervisor.has_payloads(id, run));
+            let waits =
+                |id: &&FlowId| ran.borrow().get(*id).is_some_and(|run: &String| supervisor.has_payloads(id, run));
             ids.iter().filter(waits).map(start).collect()
         }
     };

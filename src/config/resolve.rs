@@ -109,7 +109,7 @@ pub(super) fn former_ids<'d, T: Ord + Display + 'd>(
 }
 
 /// Each path has one webhook; and whoever calls needs the server's token where `public` does not name webhooks.
-pub(super) fn hooks<'d>(flows: impl Iterator<Item = (&'d File<'d>, &'d Flow)>, settings: &Settings) {
+pub(super) fn hooks<'d>(flows: impl Iterator<Item = (&'d File<'d>, &'d Flow)>, settings: Option<&Settings>) {
     let mut taken: BTreeMap<&str, &Flow> = BTreeMap::new();
     for (file, flow) in flows {
         let Some(webhook) = &flow.webhook else { continue };
@@ -118,7 +118,8 @@ pub(super) fn hooks<'d>(flows: impl Iterator<Item = (&'d File<'d>, &'d Flow)>, s
             Some(Finding::error("webhook-clash", message).help("give each flow a path of its own"))
         } else {
             taken.insert(&webhook.path, flow);
-            (settings.token.is_some() && !settings.public.contains(&Public::Webhooks)).then(|| {
+            let closed = |one: &Settings| one.token.is_some() && !one.public.contains(&Public::Webhooks);
+            settings.is_some_and(closed).then(|| {
                 let message = "callers need the token of `[server]` as well as what `verify` asks for";
                 let help = "where they have none, add \"webhooks\" to `[server] public` in `flowgate.toml`";
                 Finding::warning("webhook-behind-token", message).help(help)

@@ -123,3 +123,46 @@ fn refused(refusal: &Refusal) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::time::SystemClock;
+    use axum::body::Bytes;
+    use futures_util::{StreamExt, stream};
+
+    fn clock() -> SharedClock {
+        Arc::new(SystemClock)
+    }
+
+    type Piece = Result<Bytes, std::io::Error>;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_or_never_ends_is_cut_off_in_time() {
+        let clock = clock();
+        let begun = clock.mono();
+        let stops = stream::iter([Piece::Ok(Bytes::from_static(b"{"))]).chain(stream::pending());
+        let stopped = read(Body::from_stream(stops), 1 << 20, &clock).await;
+        assert_eq!((stopped, clock.mono().since(begun)), (Err(Refusal::TooSlow), PIECE_PATIENCE));
+        let begun = clock.mono();
+        let drips = stream::unfold(clock.clone(), |clock| async move {
+            clock.sleep_until(clock.mono().plus(Duration::from_secs(9))).await;
+            Some((Piece::Ok(Bytes::from_static(b" ")), clock))
+        });
+        let dripped = read(Body::from_stream(Box::pin(drips)), 1 << 20, &clock).await;
+        assert_eq!((dripped, clock.mono().since(begun)), (Err(Refusal::TooSlow), BODY_PATIENCE));
+    }
+
+    #[tokio::test]
+    async fn bodies_on_their_way_in_have_room_for_so_much_and_no_more() {
+        let room = room();
+        let headers = header::HeaderMap::new();
+        let held: Vec<_> = (0..8).map(|_| reserve(&room, 16 << 20, &headers).unwrap()).collect();
+        assert!(matches!(reserve(&room, 16 << 20, &headers), Err(Refusal::Unavailable(_))));
+        drop(held);
+        assert!(reserve(&room, 16 << 20, &headers).is_ok());
+        let mut told = header::HeaderMap::new();
+        told.insert(header::CONTENT_LENGTH, HeaderValue::from_static("1025"));
+        assert_eq!(reserve(&room, 1024, &told).err(), Some(Refusal::TooLarge));
+    }
+}

@@ -16,7 +16,8 @@ use std::time::Duration;
 /// The top-level keys.
 pub(in crate::config) const KEYS: &[&str] = &["state", "server", "notify", "log", "limits", "shutdown", "agents"];
 
-const PUBLIC: &[(&str, Public)] = &[("health", Public::Health), ("metrics", Public::Metrics), ("webhooks", Public::Webhooks)];
+const PUBLIC: &[(&str, Public)] =
+    &[("health", Public::Health), ("metrics", Public::Metrics), ("webhooks", Public::Webhooks)];
 
 /// What holds without a file.
 pub(in crate::config) fn defaults(root: &Path) -> Settings {

@@ -40,7 +40,7 @@ pub fn payload(
     }
     let max = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let types = MediaTypes { request: Some(media), success: Some(media), error: Some(media) };
-    let read = Lens { types, settings, max }.read_as(media, &told, body);
+    let read = Lens { types, decode: None, settings, max }.read_as(media, &told, body);
     read.map(|(document, _)| document)
         .map_err(|(why, _)| Unfit::Unreadable(format!("the body is not {}: {why}", media.name())))
 }

@@ -2,6 +2,8 @@
 //! come while the flow is busy join it, and the flow's next run takes them all. So nothing is taken that a restart
 //! would not find, their order is the order of their taking, and one run of a flow at a time holds for them too.
 
+mod gather;
+
 use super::carry::Task;
 use super::{Inner, Launch, Options, Supervisor};
 use crate::model::flow::Flow;
@@ -9,24 +11,18 @@ use crate::model::webhook::Webhook;
 use crate::observe::event;
 use crate::observe::meters::{TriggerKind, WebhookMeters};
 use crate::runtime::engine::Generation;
-use crate::runtime::export::cursor::{Cursor, Head};
-use crate::runtime::export::page::Page;
-use crate::runtime::run::identity::run_id;
 use crate::runtime::webhook::seen::Seen;
 use crate::runtime::webhook::verify::Call;
 use crate::runtime::webhook::{Answer, Outcome, Payload, Refusal, examine};
-use crate::store::{Health, PageWrite, Phase, RunKind, RunRow, Space, StoreError, Tally, Write};
+use crate::store::{Health, Space, StoreError, Write};
 use crate::value::id::FlowId;
 use crate::value::time::Mono;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use serde_json::json;
+use chrono::{DateTime, SecondsFormat, Utc};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// Most payloads of one run: each one more makes the next a little slower to write.
-const MOST_PAGES: u64 = 100;
 /// For how long a refusal of a kind is told once.
 const TOLD_ONCE: Duration = Duration::from_secs(10);
 /// Time a call may wait for the disk.
@@ -115,18 +111,11 @@ impl Supervisor {
         let (outcome, now) = (refusal.outcome(), self.services.clock.mono());
         hook.meters.called(outcome as usize);
         let mut inner = self.lock();
-        let last = inner.hooks.told.entry((hook.flow.id.clone(), outcome));
-        let first = match last {
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(now);
-                true
-            }
-            std::collections::hash_map::Entry::Occupied(mut told) if now.since(*told.get()) >= TOLD_ONCE => {
-                told.insert(now);
-                true
-            }
-            std::collections::hash_map::Entry::Occupied(_) => false,
-        };
+        let key = (hook.flow.id.clone(), outcome);
+        let first = inner.hooks.told.get(&key).is_none_or(|last| now.since(*last) >= TOLD_ONCE);
+        if first {
+            inner.hooks.told.insert(key, now);
+        }
         drop(inner);
         event::webhook_refused(&hook.flow.id, outcome as usize, refusal.status(), &refusal.to_string(), first);
     }
@@ -137,7 +126,10 @@ impl Supervisor {
         let (flow, now) = (&hook.flow, self.services.clock.utc());
         let mut inner = self.lock();
         let put = |id: &String| Write::Put { space: Space::Webhook, key: key(&flow.id, id), value: instant(now) };
-        if let Some(id) = payload.id.as_ref().filter(|id| inner.hooks.seen.get(&flow.id).is_some_and(|s| s.has(id))) {
+        // Under a former name too, as long as a run of that one is under way.
+        let names = || std::iter::once(&flow.id).chain(&flow.formerly);
+        let known = |id: &&String| names().any(|name| inner.hooks.seen.get(name).is_some_and(|seen| seen.has(id)));
+        if let Some(id) = payload.id.as_ref().filter(known) {
             event::webhook_repeated(&flow.id);
             // Durable after the first one, whatever has become of that.
             let pending = self.services.store.commit(vec![put(id)]);
@@ -161,47 +153,6 @@ impl Supervisor {
             self.take_up(&mut inner, &hook.generation, &flow.id);
         }
         Ok((payload.id, Writing { pending, repeated: false }))
-    }
-
-    /// The payload as a page of the run that waits for it, begun where there is none.
-    fn gather(&self, inner: &mut Inner, hook: &Hook, payload: &Payload, now: DateTime<Utc>) -> Vec<Write> {
-        let flow = &hook.flow;
-        let mut writes = Vec::new();
-        let Inner { unfinished, hooks, next_run, .. } = inner;
-        let newest = unfinished.last_mut(&flow.id);
-        let open = newest.as_ref().is_some_and(|row| {
-            hooks.gathering.contains(&row.id) && row.meaning == flow.hash && row.tally.pages < MOST_PAGES
-        });
-        if !open {
-            // Younger than those before it, whatever the clock says.
-            let after = newest.map(|row| row.started + TimeDelta::milliseconds(1));
-            let started = after.map_or(now, |after| after.max(now));
-            *next_run += 1;
-            let id = run_id(started, *next_run, self.services.rng.next_u64());
-            let row = waiting_run(id, flow, started, self.services.epoch);
-            let meaning = json!({ "text": flow.text.as_ref() }).to_string();
-            writes.push(Write::Put { space: Space::Meaning, key: flow.hash.clone(), value: meaning });
-            writes.push(Write::Begin(Box::new(row.clone())));
-            hooks.gathering.insert(row.id.clone());
-            unfinished.add(row);
-        }
-        let Some(row) = unfinished.last_mut(&flow.id) else { return writes };
-        row.tally.pages += 1;
-        row.tally.exported += u64::from(payload.records);
-        let (run, number) = (row.id.clone(), row.tally.pages);
-        event::webhook_taken(&flow.id, &run, number, payload.records, payload.document.text().len());
-        let cursor = Cursor::at(None, row.tally.exported, None).text();
-        let page = PageWrite {
-            run: run.clone(),
-            number,
-            records: payload.records,
-            cursor,
-            head: head(number, payload, hook.base.clone()),
-            body: Some(payload.document.bytes()),
-        };
-        writes.push(Write::Page(Box::new(page)));
-        writes.push(Write::Tally { run, tally: row.tally });
-        writes
     }
 
     /// Starts what waits of a flow, unless something of it is under way.
@@ -237,7 +188,8 @@ impl Supervisor {
         let mut inner = self.lock();
         let Some(generation) = inner.generation.clone() else { return };
         inner.hooks.resting.clear();
-        let waits = |id: &&FlowId| inner.unfinished.get(id).is_some_and(|row| row.trigger == TriggerKind::Webhook.label());
+        let waits =
+            |id: &&FlowId| inner.unfinished.get(id).is_some_and(|row| row.trigger == TriggerKind::Webhook.label());
         let flows: Vec<FlowId> = inner.unfinished.flows().filter(waits).cloned().collect();
         for id in flows {
             self.take_up(&mut inner, &generation, &id);
@@ -308,41 +260,6 @@ impl Inner {
         let runs = self.unfinished.of(id).iter().filter(|row| row.trigger == TriggerKind::Webhook.label());
         runs.map(|row| row.tally.pages).sum()
     }
-}
-
-/// Held from its beginning: it goes on like any run that was stopped in order.
-fn waiting_run(id: String, flow: &Flow, started: DateTime<Utc>, epoch: u64) -> RunRow {
-    RunRow {
-        id,
-        flow: flow.id.clone(),
-        kind: RunKind::Export,
-        trigger: TriggerKind::Webhook.label().to_owned(),
-        occurrence: None,
-        started,
-        ended: None,
-        phase: Phase::Held,
-        outcome: None,
-        cause: None,
-        meaning: flow.hash.clone(),
-        limit: None,
-        epoch,
-        crashes: 0,
-        tally: Tally::default(),
-    }
-}
-
-/// What is stored beside the body. Nobody asks a webhook for anything, so the address is the connection's.
-fn head(number: u64, payload: &Payload, url: Url) -> String {
-    let page = Page {
-        number,
-        body: Some(payload.document.clone()),
-        records: Arc::from(Vec::new()),
-        status: 200,
-        headers: Vec::new(),
-        url,
-        bytes: payload.document.text().len(),
-    };
-    Head::text(&page, Vec::new(), None, None)
 }
 
 fn key(flow: &FlowId, id: &str) -> String {

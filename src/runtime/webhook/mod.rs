@@ -81,12 +81,9 @@ impl Refusal {
             Self::Unverified(_) => Outcome::Unauthorized,
             Self::Full => Outcome::Full,
             Self::NoSecret(_) | Self::Unavailable(_) => Outcome::Unavailable,
-            Self::Method
-            | Self::MediaType(_)
-            | Self::Unreadable(_)
-            | Self::TooLarge
-            | Self::TooSlow
-            | Self::CutOff => Outcome::Rejected,
+            Self::Method | Self::MediaType(_) | Self::Unreadable(_) | Self::TooLarge | Self::TooSlow | Self::CutOff => {
+                Outcome::Rejected
+            }
         }
     }
 

@@ -153,7 +153,8 @@ fn made(check: &Hmac, key: &[u8], timestamp: Option<&str>, call: Call<'_>) -> Re
             Signed::Timestamp => context.update(timestamp.unwrap_or_default().as_bytes()),
             Signed::Body => context.update(call.body),
             Signed::Header(name) => {
-                let value = the_header(call.headers, name, "a signed header is missing", "a signed header is repeated")?;
+                let value =
+                    the_header(call.headers, name, "a signed header is missing", "a signed header is repeated")?;
                 context.update(value.as_bytes());
             }
         }

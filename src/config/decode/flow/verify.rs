@@ -59,7 +59,7 @@ fn hmac(table: &Table<'_>, sources: &Sources<'_>) -> Option<Hmac> {
     let prefix = table.given("prefix", |value| value.string().map(str::to_owned));
     let part = table.given("part", |value| value.string().map(str::to_owned));
     let timestamp = table.given("timestamp", timestamp);
-    let tolerance = table.given("tolerance", |value| value.span(&TOLERANCES));
+    let tolerance = table.given("tolerance", |value| value.duration_in(&TOLERANCES));
     let timed = table.has("timestamp");
     let signed = table.given("signed", |value| signed(value, timed));
     table.finish();
@@ -67,11 +67,8 @@ fn hmac(table: &Table<'_>, sources: &Sources<'_>) -> Option<Hmac> {
         let finding = Finding::error("conflicting-keys", "`tolerance` is about a `timestamp`, and there is none");
         value.report_key(finding.help("say where the timestamp is: `timestamp = { header = \"…\" }`"));
     }
-    let usual = if timed {
-        vec![Signed::Timestamp, Signed::Text(".".to_owned()), Signed::Body]
-    } else {
-        vec![Signed::Body]
-    };
+    let usual =
+        if timed { vec![Signed::Timestamp, Signed::Text(".".to_owned()), Signed::Body] } else { vec![Signed::Body] };
     Some(Hmac {
         secrets: secrets?,
         secret_encoding: secret_encoding.ok()?.unwrap_or_default(),
@@ -121,7 +118,11 @@ fn signed(value: &Value<'_>, timed: bool) -> Option<Vec<Signed>> {
         return None;
     }
     if pieces.contains(&Signed::Timestamp) != timed {
-        bad(if timed { "a `timestamp` that is not signed proves nothing" } else { "there is no `timestamp` to be signed" });
+        bad(if timed {
+            "a `timestamp` that is not signed proves nothing"
+        } else {
+            "there is no `timestamp` to be signed"
+        });
         return None;
     }
     Some(pieces)
@@ -152,9 +153,7 @@ fn token(table: &Table<'_>, sources: &Sources<'_>) -> Option<TokenCheck> {
     let tokens = table.need("token").and_then(|value| value.keys(sources));
     let in_query = table.given("location", |value| value.word(&[("header", false), ("query", true)], &[]));
     let place = in_query.unwrap_or_default().unwrap_or_default();
-    let name = table.given("name", |value| {
-        if place { value.string().map(str::to_owned) } else { value.sent_header() }
-    });
+    let name = table.given("name", |value| if place { value.string().map(str::to_owned) } else { value.sent_header() });
     if let Some(value) = table.peek("scheme").filter(|_| place) {
         let finding = Finding::error("conflicting-keys", "`scheme` stands before a token in a header only");
         value.report_key(finding.help("remove it, or set `location = \"header\"`"));

@@ -14,7 +14,6 @@ use crate::model::webhook::{IdFrom, Reply, ReplyBody, Webhook};
 use crate::value::context::Root;
 use crate::value::id::ConnectionId;
 use crate::value::template::Place;
-use crate::value::time::show_duration;
 use crate::value::uri::UriTemplate;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -44,7 +43,7 @@ pub(super) fn decode(
     let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
     let media_type = table.given("media_type", |value| value.word(ANSWERS, OTHER_MEDIA));
     let id = table.given("id", Value::id_from);
-    let id_window = table.given("id_window", |value| value.span(&WINDOWS));
+    let id_window = table.given("id_window", |value| value.duration_in(&WINDOWS));
     let max_body = table.given("max_body", |value| value.size_in(&BODIES));
     let max_waiting = table.given("max_waiting", |value| value.number(WAITING, &scope));
     let reply = table.given("response", |value| reply(value, facts));
@@ -135,7 +134,9 @@ impl Value<'_> {
             return Some(path.to_owned());
         }
         let finding = Finding::error("bad-path", format!("{text:?} is no path of a webhook"));
-        let help = format!("write up to {LONGEST_PATH} letters, digits and `-._~` with slashes between, as in \"shop/orders\"");
+        let help = format!(
+            "write up to {LONGEST_PATH} letters, digits and `-._~` with slashes between, as in \"shop/orders\""
+        );
         self.report(finding.help(help));
         None
     }
@@ -159,17 +160,6 @@ impl Value<'_> {
             return Some(text.to_ascii_lowercase());
         }
         self.report(Finding::error("bad-header", format!("{text:?} is no header name")));
-        None
-    }
-
-    pub(super) fn span(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
-        let duration = self.duration()?;
-        if range.contains(&duration) {
-            return Some(duration);
-        }
-        let bounds = format!("{} to {}", show_duration(*range.start()), show_duration(*range.end()));
-        let message = format!("`{}` is {}, outside {bounds}", self.key, show_duration(duration));
-        self.report(Finding::error("out-of-range", message).help(format!("give a duration from {bounds}")));
         None
     }
 

@@ -76,10 +76,7 @@ fn nothing_near_a_signature_passes_for_one() {
         assert!(matches!(judged(&check, pairs, body, 0), Err(Refused(_))), "{pairs:?} {body:?}");
     }
     let check = by(github("another secret"));
-    assert_eq!(
-        judged(&check, &[(name, GITHUB)], "Hello, World!", 0),
-        Err(Refused("the signature does not match"))
-    );
+    assert_eq!(judged(&check, &[(name, GITHUB)], "Hello, World!", 0), Err(Refused("the signature does not match")));
 }
 
 const SLACK_BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
@@ -224,10 +221,7 @@ fn without_a_secret_nobody_is_believed() {
     let check = by(Hmac { secrets: vec![none(), key("It's a Secret to Everybody")], ..github("") });
     assert_eq!(judged(&check, &[("x-hub-signature-256", GITHUB)], "Hello, World!", 0), Ok(None));
     let empty = Verify::Basic(BasicCheck { username: "shop".to_owned(), password: key("") });
-    assert!(matches!(
-        judged(&empty, &[("authorization", "Basic c2hvcDo=")], "", 0),
-        Err(Unverified::NoSecret(_))
-    ));
+    assert!(matches!(judged(&empty, &[("authorization", "Basic c2hvcDo=")], "", 0), Err(Unverified::NoSecret(_))));
 }
 
 #[test]
