@@ -1,6 +1,6 @@
 //! `[webhook]`: what is taken from whoever calls, in place of an export. How a call is judged is `runtime::webhook`'s.
 
-use crate::http::media::{MediaSettings, MediaType};
+use crate::http::media::MediaType;
 use crate::value::path::Path;
 use crate::value::secret::Secret;
 use crate::value::template::Template;
@@ -19,8 +19,6 @@ pub struct Webhook {
     pub verify: Verify,
     /// `media_type`; none = the call's `Content-Type` decides.
     pub media_type: Option<MediaType>,
-    /// How media types are read.
-    pub media: MediaSettings,
     /// `id`: what a repeated call is known by.
     pub id: Option<IdFrom>,
     /// `id_window`: for how long ids are remembered.

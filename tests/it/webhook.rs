@@ -87,7 +87,7 @@ pub fn signature(secret: &str, text: &str) -> String {
 #[test]
 fn what_is_taken_is_delivered_and_what_is_not_is_answered_why() {
     let api = taking();
-    let project = project(&api, &format!("{OPEN}records = \"$.orders[*]\"\nmax_body = \"1KiB\"\n"), "");
+    let project = project(&api, &format!("{OPEN}records = \"orders\"\nmax_body = \"1KiB\"\n"), "");
     let mut serving = Serving::of(&project);
     let addr = serving.wait_until_listening();
     let say = |headers: &str, body: &str| send(addr, "POST", "/hooks/in", headers, body);
@@ -150,7 +150,7 @@ fn a_body_at_the_cap_is_taken_and_one_byte_more_or_less_than_announced_is_not() 
     stream.shutdown(Shutdown::Write).unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    assert!(!String::from_utf8_lossy(&answer).contains("202"));
+    assert!(!String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 202"));
     wait_for(&api, 1);
     assert_eq!(post(addr, 8).status, 202);
     wait_for(&api, 2);

@@ -84,7 +84,7 @@ impl<'a> Scope<'a> {
     /// The answer to a webhook's call.
     pub(in crate::config) fn of_webhook(flow: &'a Facts) -> Self {
         let roots = vec![Root::Record, Root::Flow, Root::Now];
-        Self { roots, connection: None, flow: Some(flow), place: Place::Plain }
+        Self { roots, connection: None, flow: Some(flow), types: None, place: Place::Plain }
     }
 
     /// Offers more.

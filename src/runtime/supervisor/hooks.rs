@@ -6,6 +6,7 @@ mod gather;
 
 use super::carry::Task;
 use super::{Inner, Launch, Options, Supervisor};
+use crate::http::client::Client;
 use crate::model::flow::Flow;
 use crate::model::webhook::Webhook;
 use crate::observe::event;
@@ -21,7 +22,6 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use url::Url;
 
 /// For how long a refusal of a kind is told once.
 const TOLD_ONCE: Duration = Duration::from_secs(10);
@@ -50,8 +50,8 @@ pub struct Hook {
     /// Its flow.
     pub flow: Arc<Flow>,
     webhook: Arc<Webhook>,
-    /// Of the connection its records go to.
-    base: Url,
+    /// Of the connection its records go to: its media options are the payloads' too, now and when they are read again.
+    client: Arc<Client>,
     meters: Arc<WebhookMeters>,
 }
 
@@ -69,8 +69,8 @@ impl Supervisor {
         let (id, meters) = generation.hooks.get(path)?.clone();
         let flow = generation.snapshot.flows.get(&id)?.clone();
         let webhook = flow.webhook.clone()?;
-        let base = generation.lanes.get(&flow.export.connection)?.client.settings().base_uri.clone();
-        Some(Hook { generation, flow, webhook, base, meters })
+        let client = generation.lanes.get(&flow.export.connection)?.client.clone();
+        Some(Hook { generation, flow, webhook, client, meters })
     }
 
     /// Whether a call could be taken now, before its body is read.
@@ -83,7 +83,7 @@ impl Supervisor {
 
     /// Judges a call and takes its payload. What it gives is durable.
     pub async fn take_call(&self, hook: &Hook, call: Call<'_>) -> Result<Answer, Refusal> {
-        let payload = examine(&hook.flow, &hook.webhook, call)?;
+        let payload = examine(&hook.flow, &hook.webhook, &hook.client.settings().media, call)?;
         self.takes_calls(hook)?;
         let answer = payload.reply.clone();
         let (id, writing) = self.take_in(hook, payload)?;

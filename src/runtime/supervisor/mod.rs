@@ -1,5 +1,6 @@
 //! Starts runs and keeps account of them: one run per flow at a time, a cap over all, the snapshot in force for
 //! new ones. Running ones finish on the snapshot they began with, also over restarts.
+// size: one lock, and all that has to happen under it at once.
 
 mod asked;
 mod before;

@@ -4,7 +4,7 @@
 pub mod seen;
 pub mod verify;
 
-use crate::http::media::{self, Unfit};
+use crate::http::media::{self, MediaSettings, Unfit};
 use crate::model::flow::Flow;
 use crate::model::webhook::{IdFrom, ReplyBody, Webhook};
 use crate::runtime::export::records;
@@ -133,12 +133,12 @@ pub struct Answer {
 }
 
 /// Judges a call: first whether to believe it, then what is in it.
-pub fn examine(flow: &Flow, webhook: &Webhook, call: Call<'_>) -> Result<Payload, Refusal> {
+pub fn examine(flow: &Flow, webhook: &Webhook, media: &MediaSettings, call: Call<'_>) -> Result<Payload, Refusal> {
     let proof = verify(&webhook.verify, call).map_err(|unverified| match unverified {
         Unverified::Refused(why) => Refusal::Unverified(why),
         Unverified::NoSecret(why) => Refusal::NoSecret(why),
     })?;
-    let document = read(webhook, call.headers, call.body)?;
+    let document = read(webhook, media, call.headers, call.body)?;
     let export = &flow.export;
     let found = records::split(Some(&document), export.records.as_ref(), export.records_optional, str::to_owned)
         .map_err(|error| Refusal::Unreadable(error.to_string()))?;
@@ -151,13 +151,13 @@ pub fn examine(flow: &Flow, webhook: &Webhook, call: Call<'_>) -> Result<Payload
     Ok(Payload { document, records, id, reply })
 }
 
-fn read(webhook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Result<Document, Refusal> {
+fn read(webhook: &Webhook, settings: &MediaSettings, headers: &HeaderMap, body: &[u8]) -> Result<Document, Refusal> {
     if let Some(packed) = headers.get(CONTENT_ENCODING)
         && !packed.as_bytes().eq_ignore_ascii_case(b"identity")
     {
         return Err(Refusal::MediaType("packed bodies (`Content-Encoding`) are not taken".to_owned()));
     }
-    media::payload(headers, webhook.media_type, body.to_vec(), &webhook.media).map_err(|unfit| match unfit {
+    media::payload(headers, webhook.media_type, body.to_vec(), settings).map_err(|unfit| match unfit {
         Unfit::Unsupported(why) => Refusal::MediaType(why),
         Unfit::Unreadable(why) => Refusal::Unreadable(why),
     })

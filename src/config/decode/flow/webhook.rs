@@ -7,7 +7,7 @@ use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::source::Sources;
 use crate::config::decode::table::Table;
 use crate::config::decode::value::Value;
-use crate::http::media::{MediaSettings, MediaTypes};
+use crate::http::media::MediaTypes;
 use crate::http::request::{Method, RequestSpec};
 use crate::model::export::Export;
 use crate::model::webhook::{IdFrom, Reply, ReplyBody, Webhook};
@@ -39,9 +39,10 @@ pub(super) fn decode(
     let records = scope.with(&[Root::Record]);
     let path = table.need("path").and_then(|value| value.hook_path());
     let verify = verify::decode(table, sources);
-    let taken = table.given("records", Value::body_path);
     let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
     let media_type = table.given("media_type", |value| value.word(ANSWERS, OTHER_MEDIA));
+    let types = MediaTypes { success: media_type.unwrap_or_default(), ..MediaTypes::default() };
+    let taken = table.given("records", |value| value.body_path(&scope.reading_only(types)));
     let id = table.given("id", Value::id_from);
     let id_window = table.given("id_window", |value| value.duration_in(&WINDOWS));
     let max_body = table.given("max_body", |value| value.size_in(&BODIES));
@@ -56,7 +57,6 @@ pub(super) fn decode(
         path: path?,
         verify: verify?,
         media_type: media_type.ok()?,
-        media: MediaSettings::default(),
         id: id.ok()?,
         id_window: id_window.ok()?.unwrap_or(WINDOW),
         max_body: max_body.ok()?.unwrap_or(1 << 20),
@@ -98,6 +98,7 @@ fn nothing_asked() -> Option<RequestSpec> {
         timeout: None,
         response: None,
         types: MediaTypes::default(),
+        decode: None,
     })
 }
 

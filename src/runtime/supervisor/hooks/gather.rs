@@ -52,7 +52,7 @@ impl Supervisor {
             number,
             records: payload.records,
             cursor,
-            head: head(number, payload, hook.base.clone()),
+            head: head(number, payload, hook.client.settings().base_uri.clone()),
             body: Some(payload.document.bytes()),
         };
         writes.push(Write::Page(Box::new(page)));
