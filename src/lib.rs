@@ -12,7 +12,7 @@
 //! - [`runtime`]: flows in motion: supervisor, schedule, runs, paging, imports
 //! - [`store`]: what survives a restart, and the owner's socket
 //! - [`observe`]: metric and event names, logs
-//! - [`server`]: `/metrics` and health
+//! - [`server`]: `/metrics`, health, webhooks
 //! - [`playground`]: built-in APIs for `demo`, docs and tests
 //! - [`cli`]: one file per command; [`app`] composes everything
 

@@ -135,7 +135,7 @@ impl Keeper {
                 skipped(SkipReason::Draining);
                 false
             }
-            Err(Refused::Unknown(_) | Refused::Disabled(_) | Refused::Damaged(..)) => {
+            Err(Refused::Unknown(_) | Refused::Disabled(_) | Refused::NothingWaits(_) | Refused::Damaged(..)) => {
                 skipped(SkipReason::Gone);
                 true
             }

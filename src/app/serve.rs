@@ -8,7 +8,7 @@ use super::state::NoState;
 use super::status::{self, SharedConfigState, Stored};
 use super::tallies::{Tallies, keep_tallies};
 use super::tokens::read_token;
-use super::upkeep::{Retries, prune};
+use super::upkeep::{Retries, prune, wake_hooks};
 use super::{Host, Signal, Signals, State};
 use crate::config::watch::{Trigger, Watch};
 use crate::http::tokens::WhenRefused;
@@ -164,6 +164,7 @@ impl Process {
             follow_log_level,
             started: snapshot,
         };
+        supervisor.follow_hooks();
         supervisor.resume_all();
         task::spawn("reload", reloader.follow(stop.clone()));
         task::spawn("schedule", keep_time(supervisor.clone(), marks, stop.clone()));
@@ -229,6 +230,7 @@ impl Face {
         let retries = Retries::new(supervisor.clone(), tallies.clone(), self.desk.turn());
         task::spawn("tallies", keep_tallies(tallies, supervisor.clone(), self.desk.changed(), stop.clone()));
         task::spawn("retries", retries.keep(stop.clone()));
+        task::spawn("webhooks", wake_hooks(supervisor.clone(), stop.clone()));
         task::spawn("pruning", prune(supervisor, stop.clone()));
     }
 
@@ -287,6 +289,10 @@ impl StatusSource for Face {
         let snapshot = self.supervisor.snapshot();
         let (flows, connections) = snapshot.as_ref().map(|s| (s.flows.keys(), s.connections.keys())).unzip();
         Live::of(flows.into_iter().flatten(), connections.into_iter().flatten())
+    }
+
+    fn supervisor(&self) -> Option<Supervisor> {
+        Some(self.supervisor.clone())
     }
 
     fn before_scrape(&self) {

@@ -134,6 +134,17 @@ impl Retries {
     }
 }
 
+/// Starts again what came to webhooks and did not come to its end, every now and then until `stop`.
+pub(super) async fn wake_hooks(supervisor: Supervisor, stop: CancellationToken) {
+    let clock = supervisor.services().clock.clone();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep_until(clock.mono().plus(LOOK_AGAIN)) => supervisor.wake_hooks(),
+        }
+    }
+}
+
 /// Lets old history go, at once and every hour, until `stop`.
 pub(super) async fn prune(supervisor: Supervisor, stop: CancellationToken) {
     let services = supervisor.services();

@@ -11,6 +11,8 @@ use crate::model::snapshot::Snapshot;
 use crate::store::socket::RunAsk;
 use crate::store::{StateError, StoreError};
 use crate::value::id::FlowId;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Runs the flows named on the command line.
@@ -125,10 +127,21 @@ async fn here(
     })?;
     look_back(globals, &supervisor, ids, options).await?;
     let watch = |id: &FlowId, started: &Started| bars.watch(id, started.progress.clone());
-    let mut left = ids;
-    let rounds = async || {
-        let round = std::mem::take(&mut left).iter();
-        round.map(|id| (id.clone(), supervisor.start(id, TriggerKind::Manual, options))).collect()
+    let mut left = Some(ids);
+    let ran = RefCell::new(BTreeMap::new());
+    let start = |id: &FlowId| (id.clone(), supervisor.start(id, TriggerKind::Manual, options));
+    let rounds = async || match left.take() {
+        Some(ids) => ids.iter().map(start).collect(),
+        // Payloads of a webhook wait in several runs: each one's turn comes, unless the one before left records.
+        None => {
+            let waits =
+                |id: &&FlowId| ran.borrow().get(*id).is_some_and(|run: &String| supervisor.has_payloads(id, run));
+            ids.iter().filter(waits).map(start).collect()
+        }
+    };
+    let watch = |id: &FlowId, started: &Started| {
+        ran.borrow_mut().insert(id.clone(), started.run.clone());
+        watch(id, started);
     };
     let finished = to_the_end(&supervisor, rounds, timeout, watch, |how| stopped(how).code()).await;
     door.close(host).await;

@@ -88,6 +88,7 @@ fn check(connections: &[ConnectionFile<'_>], names: &Connections, flows: &[FlowF
     let ids: Vec<_> = flows.iter().filter_map(|one| one.id.as_ref()).collect();
     let claims = flows.iter().filter_map(|one| Some((&one.file, one.id.as_ref()?, one.formerly.as_slice())));
     resolve::former_ids("flow", claims, &ids);
+    resolve::hooks(flows.iter().filter_map(|one| Some((&one.file, one.flow.as_ref()?))), settings);
 }
 
 impl<'a> Load<'a> {

@@ -4,7 +4,8 @@ use super::decode::connection::{Draft, Named};
 use super::decode::file::{File, Finding};
 use super::suggest;
 use crate::model::connection::Connection;
-use crate::model::settings::Settings;
+use crate::model::flow::Flow;
+use crate::model::settings::{Public, Settings};
 use crate::queue::limits::{Level, Limits};
 use crate::value::id::ConnectionId;
 use std::collections::BTreeMap;
@@ -103,6 +104,29 @@ pub(super) fn former_ids<'d, T: Ord + Display + 'd>(
                 continue;
             };
             file.report(finding.at(former.at.clone()).key(&former.key));
+        }
+    }
+}
+
+/// Each path has one webhook; and whoever calls needs the server's token where `public` does not name webhooks.
+pub(super) fn hooks<'d>(flows: impl Iterator<Item = (&'d File<'d>, &'d Flow)>, settings: Option<&Settings>) {
+    let mut taken: BTreeMap<&str, &Flow> = BTreeMap::new();
+    for (file, flow) in flows {
+        let Some(webhook) = &flow.webhook else { continue };
+        let finding = if let Some(other) = taken.get(webhook.path.as_str()) {
+            let message = format!("flow `{}` has the webhook `/hooks/{}` already", other.id, webhook.path);
+            Some(Finding::error("webhook-clash", message).help("give each flow a path of its own"))
+        } else {
+            taken.insert(&webhook.path, flow);
+            let closed = |one: &Settings| one.token.is_some() && !one.public.contains(&Public::Webhooks);
+            settings.is_some_and(closed).then(|| {
+                let message = "callers need the token of `[server]` as well as what `verify` asks for";
+                let help = "where they have none, add \"webhooks\" to `[server] public` in `flowgate.toml`";
+                Finding::warning("webhook-behind-token", message).help(help)
+            })
+        };
+        if let Some(finding) = finding {
+            file.report(finding.key("webhook.path"));
         }
     }
 }

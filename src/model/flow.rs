@@ -4,6 +4,7 @@ use super::export::Export;
 use super::import::Import;
 use super::schedule::Schedule;
 use super::step::Step;
+use super::webhook::Webhook;
 use crate::value::id::{ConnectionId, FlowId};
 use crate::value::json::Json;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -28,7 +29,9 @@ pub struct Flow {
     pub unresolved: Vec<String>,
     /// `[schedule]`
     pub schedule: Option<Schedule>,
-    /// `[export]`
+    /// `[webhook]`: what is exported comes by itself, and nothing is asked for.
+    pub webhook: Option<Arc<Webhook>>,
+    /// `[export]`; what of it a webhook has too.
     pub export: Export,
     /// `[[step]]`, in order, before the import.
     pub steps: Vec<Step>,

@@ -9,3 +9,4 @@ pub mod schedule;
 pub mod settings;
 pub mod snapshot;
 pub mod step;
+pub mod webhook;

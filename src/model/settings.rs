@@ -56,6 +56,8 @@ pub enum Public {
     Health,
     /// `/metrics`
     Metrics,
+    /// `/hooks/…`, which say themselves who may call.
+    Webhooks,
 }
 
 /// `[log] format`

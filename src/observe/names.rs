@@ -56,7 +56,7 @@ const FLOW: Label = Label { name: "flow", values: &[] };
 const CONNECTION: Label = Label { name: "connection", values: &[] };
 const TRIGGER: Label = Label { name: "trigger", values: TRIGGERS };
 /// Values of `trigger`.
-pub const TRIGGERS: &[&str] = &["manual", "schedule", "retry"];
+pub const TRIGGERS: &[&str] = &["manual", "schedule", "retry", "webhook"];
 /// Values of `outcome` of a run.
 pub const RUN_OUTCOMES: &[&str] = &["succeeded", "errors", "failed", "cancelled"];
 /// Values of `outcome` of a record.
@@ -70,6 +70,8 @@ pub const RELOAD_OUTCOMES: &[&str] = &["applied", "rejected"];
 /// Values of `reason` of a skipped occurrence.
 pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "gone"];
 
+/// Values of `outcome` of a call to a webhook.
+pub const WEBHOOK_OUTCOMES: &[&str] = &["accepted", "duplicate", "unauthorized", "rejected", "full", "unavailable"];
 /// Values of `kind` of the state's bytes.
 pub const STORE_KINDS: &[&str] = &["database", "pages"];
 
@@ -168,6 +170,12 @@ table! {
         "Due occurrences that started no run, by reason";
     SCHEDULE_LATENESS = "flowgate_scheduler_lateness_seconds", Kind::Histogram(LATENESS_SECONDS), Seconds, &[],
         "Time from an occurrence's instant to its handling";
+
+    WEBHOOK_CALLS = "flowgate_webhook_calls_total", Kind::Counter, Count,
+        &[FLOW, Label { name: "outcome", values: WEBHOOK_OUTCOMES }],
+        "Calls to the flow's webhook, by what became of them; accepted ones are durable";
+    WEBHOOK_WAITING = "flowgate_webhook_waiting", Kind::Gauge, Count, &[FLOW],
+        "Payloads that were taken and whose run has not begun or was cut off";
 
     STORE_COMMITS = "flowgate_store_commits_total", Kind::Counter, Count, &[],
         "Transactions that became durable, each with one flush for all batches in it";

@@ -7,9 +7,11 @@ use crate::agent::Hub;
 use crate::http::client::{Client, Means};
 use crate::http::tokens::Tokens;
 use crate::model::connection::Connection;
+use crate::model::flow::Flow;
 use crate::model::snapshot::Snapshot;
+use crate::model::webhook::Verify;
 use crate::observe::event;
-use crate::observe::meters::{ConnectionMeters, FlowMeters};
+use crate::observe::meters::{ConnectionMeters, FlowMeters, WebhookMeters};
 use crate::queue::Queue;
 use crate::queue::limits::{LineId, LineSpec};
 use crate::store::Store;
@@ -58,6 +60,8 @@ pub struct Generation {
     specs: Vec<LineSpec>,
     meters: HashMap<ConnectionId, Arc<ConnectionMeters>>,
     flow_meters: HashMap<FlowId, Arc<FlowMeters>>,
+    /// Webhooks by path.
+    pub(super) hooks: HashMap<String, (FlowId, Arc<WebhookMeters>)>,
 }
 
 impl Generation {
@@ -86,7 +90,8 @@ impl Generation {
                 (id.clone(), kept.unwrap_or_else(|| Arc::new(FlowMeters::of(id))))
             })
             .collect();
-        Ok(Self { snapshot, lanes: Arc::new(lanes), specs, meters: all_meters, flow_meters })
+        let hooks = hooks(&snapshot);
+        Ok(Self { snapshot, lanes: Arc::new(lanes), specs, meters: all_meters, flow_meters, hooks })
     }
 
     /// Puts the limits in force at once, for waiting requests too.
@@ -125,6 +130,17 @@ impl Generation {
             .then(|| self.lanes.get(&connection.id).map(|lane| lane.client.clone()))
             .flatten()
     }
+}
+
+fn hooks(snapshot: &Snapshot) -> HashMap<String, (FlowId, Arc<WebhookMeters>)> {
+    let hook = |flow: &Arc<Flow>| {
+        let webhook = flow.webhook.as_ref()?;
+        if matches!(webhook.verify, Verify::None) {
+            event::webhook_open(&flow.id);
+        }
+        Some((webhook.path.clone(), (flow.id.clone(), Arc::new(WebhookMeters::of(&flow.id)))))
+    };
+    snapshot.flows.values().filter_map(hook).collect()
 }
 
 fn client(connection: &Connection, meters: &Arc<ConnectionMeters>, services: &Services) -> Result<Client, NotReady> {

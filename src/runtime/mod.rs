@@ -12,3 +12,4 @@ pub mod scope;
 pub mod step;
 pub mod supervisor;
 pub mod view;
+pub mod webhook;

@@ -45,8 +45,11 @@ impl Unfinished {
         Ok(found)
     }
 
+    /// Puts it where its age belongs.
     pub(super) fn add(&mut self, row: RunRow) {
-        self.0.entry(row.flow.clone()).or_default().push(row);
+        let rows = self.0.entry(row.flow.clone()).or_default();
+        let place = rows.partition_point(|known| (known.started, &known.id) <= (row.started, &row.id));
+        rows.insert(place, row);
     }
 
     /// Takes the oldest of a flow.
@@ -57,6 +60,16 @@ impl Unfinished {
             self.0.remove(flow);
         }
         row
+    }
+
+    /// All of a flow, the oldest first.
+    pub(super) fn of(&self, flow: &FlowId) -> &[RunRow] {
+        self.0.get(flow).map_or(&[], Vec::as_slice)
+    }
+
+    /// The newest of a flow.
+    pub(super) fn last_mut(&mut self, flow: &FlowId) -> Option<&mut RunRow> {
+        self.0.get_mut(flow)?.last_mut()
     }
 
     /// The oldest of a flow.

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections at once; further ones wait to be accepted.
 const MOST_CONNECTIONS: usize = 128;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 4096;
 /// Time for the head of a request, and between two requests of one connection.
 const HEAD_PATIENCE: Duration = Duration::from_secs(15);
 /// After a failed accept.
@@ -77,7 +79,7 @@ impl Server {
         }
         let tls = doors.tls.as_ref().map(super::tls::acceptor).transpose().map_err(BindError::Tls)?;
         let failed = |source| BindError::Io { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address, doors, tls })
     }
@@ -131,6 +133,14 @@ struct Visitors {
     router: Router,
     tls: Option<TlsAcceptor>,
     stop: CancellationToken,
+}
+
+/// Like `TcpListener::bind`, with room for a burst of calls: the system drops connections it has no room for.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 async fn accept(listener: TcpListener, visitors: Visitors, clock: SharedClock) {

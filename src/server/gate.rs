@@ -2,7 +2,7 @@
 //!
 //! The names keep out web pages that point their own name at our address; the token keeps out everybody else.
 
-use super::{Doors, refuse};
+use super::{Doors, hooks, refuse};
 use crate::model::settings::Public;
 use crate::value::secret::Secret;
 use crate::value::time::SharedClock;
@@ -60,6 +60,7 @@ impl Gate {
             "/healthz" | "/readyz" => Public::Health,
             // Agents bring tokens of their own, which are asked for there.
             crate::agent::PATH => return true,
+            path if path.starts_with(hooks::ROOT) => Public::Webhooks,
             _ => return self.token.is_none(),
         };
         self.token.is_none() || self.public.contains(&needed)

@@ -1,10 +1,12 @@
-//! `/metrics`, `/healthz`, `/readyz`: what monitoring asks, reads only; `/agent`: where agents come in.
+//! `/metrics`, `/healthz`, `/readyz`: what monitoring asks, reads only; `/agent`: where agents come in; `/hooks/…`: where
+//! payloads do.
 //!
 //! `gate` decides who may ask, `accept` keeps the door, this file says what there is.
 
 mod accept;
 mod agents;
 mod gate;
+mod hooks;
 mod tls;
 
 pub use accept::{BindError, Server, ServerHandle};
@@ -13,17 +15,19 @@ use crate::agent::Hub;
 use crate::model::agent::AgentToken;
 use crate::model::settings::{Public, ServerTls, Settings};
 use crate::observe::recorder::{self, Live};
+use crate::runtime::supervisor::Supervisor;
 use crate::value::secret::Secret;
 use crate::value::time::SharedClock;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use gate::Gate;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Where the server listens and who may ask what.
 #[derive(Debug, Clone)]
@@ -78,6 +82,10 @@ pub trait StatusSource: Send + Sync + 'static {
     fn readiness(&self) -> Readiness;
     /// Whose series `/metrics` shows.
     fn live(&self) -> Live;
+    /// Who takes what comes to webhooks.
+    fn supervisor(&self) -> Option<Supervisor> {
+        None
+    }
     /// Sets gauges that nobody keeps current by itself, such as ages.
     fn before_scrape(&self) {}
 }
@@ -86,6 +94,8 @@ pub trait StatusSource: Send + Sync + 'static {
 struct App {
     source: Arc<dyn StatusSource>,
     clock: SharedClock,
+    /// Memory for bodies on their way in.
+    room: Arc<Semaphore>,
 }
 
 fn router(doors: &Doors, source: Arc<dyn StatusSource>, hub: Arc<Hub>, clock: SharedClock) -> Router {
@@ -95,9 +105,10 @@ fn router(doors: &Doors, source: Arc<dyn StatusSource>, hub: Arc<Hub>, clock: Sh
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
+        .route("/hooks/{*path}", any(hooks::call))
         .fallback(nothing)
         .method_not_allowed_fallback(reads_only)
-        .with_state(App { source, clock })
+        .with_state(App { source, clock, room: hooks::room() })
         .merge(agents)
         .layer(axum::middleware::from_fn_with_state(gate, gate::keep))
 }

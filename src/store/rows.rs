@@ -310,7 +310,7 @@ pub enum Space {
     Token,
     /// Connections known to be offline: connection -> JSON of since and why.
     Offline,
-    /// Ids of webhook calls that were taken.
+    /// Webhook calls that were taken: `flow` and a hash of the id joined by a space -> when, RFC 3339.
     Webhook,
     /// What the store keeps about itself.
     Meta,

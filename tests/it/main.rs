@@ -39,4 +39,5 @@ mod stopping;
 mod storm;
 mod support;
 mod tls;
+mod webhook;
 mod xml;

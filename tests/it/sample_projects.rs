@@ -1,7 +1,11 @@
 //! The projects in this repository do what their comments say.
 
 use crate::support::PATIENCE;
+use crate::support::client;
 use crate::support::command::{finish, flowgate, run};
+use crate::support::project::Project;
+use crate::support::serving::Serving;
+use crate::webhook::{epoch, signature};
 use flowgate::playground::{Order, Playground, Settings};
 use std::path::{Path, PathBuf};
 
@@ -93,7 +97,42 @@ fn graphql_follows_its_cursors_and_an_error_under_200_is_one() {
 
 #[test]
 fn check_finds_nothing_wrong_with_them() {
-    for below in ["", "examples/hello-world", "examples/graphql", "examples/soap"] {
+    for below in ["", "examples/hello-world", "examples/graphql", "examples/soap", "examples/webhook"] {
         run(&repository(below), &["check"]).expect_code(0);
     }
+}
+
+#[test]
+fn the_webhook_takes_what_is_signed_and_delivers_it_once() {
+    let playground = Playground::start(Settings { records: 3, limit: Some(4), ..Settings::default() }).unwrap();
+    let project = Project::new();
+    for name in ["connections/erp.toml", "flows/orders.toml"] {
+        project.write(name, &std::fs::read_to_string(repository("examples/webhook").join(name)).unwrap());
+    }
+    project.settings("public = [\"webhooks\"]");
+    let mut command = flowgate(project.dir());
+    command.arg("serve").env("FLOWGATE_PLAYGROUND", playground.base_uri()).env("SHOP_WEBHOOK_SECRET", "change-me");
+    let mut serving = Serving::start(command);
+    let addr = serving.wait_until_listening();
+    let at = epoch();
+    let call = |id: u64, secret: &str| {
+        let mut body = Vec::new();
+        Order::of(id).write(&mut body, 0);
+        let body = String::from_utf8(body).unwrap();
+        let sign = signature(secret, &format!("{at}.{body}"));
+        let headers = format!(
+            "content-type: application/json\r\nx-delivery: d-{id}\r\nx-timestamp: {at}\r\nx-signature: sha256={sign}\r\n"
+        );
+        client::send(addr, "POST", "/hooks/shop/orders", &headers, &body).status
+    };
+    for id in [1, 2, 2, 3, 1] {
+        assert_eq!(call(id, "change-me"), 202);
+    }
+    assert_eq!(call(4, "guessed"), 401);
+    let all = |report: &flowgate::playground::Report| report.destination("orders").records.once == 3;
+    playground.wait_until(PATIENCE, all).unwrap_or_else(|report| panic!("{report}"));
+    serving.signal(rustix::process::Signal::TERM);
+    assert_eq!(serving.wait_for_end().0, Some(0));
+    let seen = playground.stop();
+    assert!(seen.verdict().holds(), "{seen}");
 }

@@ -81,6 +81,12 @@ impl<'a> Scope<'a> {
         Self { roots, connection, flow: Some(flow), types: None, place: Place::Plain }
     }
 
+    /// The answer to a webhook's call.
+    pub(in crate::config) fn of_webhook(flow: &'a Facts) -> Self {
+        let roots = vec![Root::Record, Root::Flow, Root::Now];
+        Self { roots, connection: None, flow: Some(flow), types: None, place: Place::Plain }
+    }
+
     /// Offers more.
     pub(in crate::config) fn with(&self, roots: &[Root]) -> Self {
         let mut more = self.clone();

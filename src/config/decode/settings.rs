@@ -16,7 +16,8 @@ use std::time::Duration;
 /// The top-level keys.
 pub(in crate::config) const KEYS: &[&str] = &["state", "server", "notify", "log", "limits", "shutdown", "agents"];
 
-const PUBLIC: &[(&str, Public)] = &[("health", Public::Health), ("metrics", Public::Metrics)];
+const PUBLIC: &[(&str, Public)] =
+    &[("health", Public::Health), ("metrics", Public::Metrics), ("webhooks", Public::Webhooks)];
 
 /// What holds without a file.
 pub(in crate::config) fn defaults(root: &Path) -> Settings {
@@ -104,7 +105,7 @@ fn server(table: &Table<'_>, sources: &Sources<'_>, settings: &mut Settings) {
     }
     settings.hosts = table.take("hosts").and_then(|value| value.strings()).unwrap_or_default();
     let public = table.take("public").and_then(|value| value.list()).unwrap_or_default();
-    settings.public = public.iter().filter_map(|value| value.word(PUBLIC, &["webhooks"])).collect();
+    settings.public = public.iter().filter_map(|value| value.word(PUBLIC, &[])).collect();
     settings.tls = table.take("tls").and_then(|value| tls(&value, sources));
     table.finish();
 }

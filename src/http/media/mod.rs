@@ -11,12 +11,14 @@ pub(in crate::http) mod fuzz;
 mod json;
 mod multipart;
 mod ndjson;
+mod payload;
 mod read;
 mod sniff;
 mod text;
 pub mod unpack;
 pub mod xml;
 
+pub use payload::{Unfit, payload};
 pub(in crate::http) use read::Lens;
 
 use crate::value::document::{Document, Kind};

@@ -35,13 +35,13 @@ type Read = (Document, Option<Vec<u8>>);
 
 /// What `Content-Type` says.
 #[derive(Default)]
-struct Told<'h> {
-    essence: &'h str,
+pub(super) struct Told<'h> {
+    pub(super) essence: &'h str,
     charset: Option<&'h str>,
 }
 
 impl<'h> Told<'h> {
-    fn of(headers: &'h HeaderMap) -> Self {
+    pub(super) fn of(headers: &'h HeaderMap) -> Self {
         let Some(text) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
             return Self::default();
         };
@@ -55,7 +55,7 @@ impl<'h> Told<'h> {
     }
 
     /// Types that say nothing about what is inside (`text/plain`, `text/html`, `application/octet-stream`) are none.
-    fn media(&self) -> Option<MediaType> {
+    pub(super) fn media(&self) -> Option<MediaType> {
         let essence = self.essence.to_ascii_lowercase();
         match essence.as_str() {
             "application/json" | "text/json" => Some(MediaType::Json),
@@ -101,7 +101,7 @@ impl Lens<'_> {
         }
     }
 
-    fn read_as(&self, media: MediaType, told: &Told<'_>, body: Vec<u8>) -> Result<Read, (String, Vec<u8>)> {
+    pub(super) fn read_as(&self, media: MediaType, told: &Told<'_>, body: Vec<u8>) -> Result<Read, (String, Vec<u8>)> {
         if media == MediaType::Json {
             return json(told, body).map(|document| (document, None));
         }

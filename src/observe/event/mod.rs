@@ -10,6 +10,7 @@ mod process;
 mod run;
 mod schedule;
 mod store;
+mod webhook;
 
 pub use agent::{
     agent_barred, agent_connected, agent_link_failed, agent_link_lost, agent_link_up, agent_lost, agent_orders_kept,
@@ -33,6 +34,7 @@ pub use schedule::{next_run, schedule_due, schedule_kept, schedule_mark_ignored,
 pub use store::{
     errors_retried, pruned, state_damaged, store_failing, store_recovered, upkeep_failed, written_by_hand,
 };
+pub use webhook::{webhook_open, webhook_refused, webhook_repeated, webhook_taken};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::time::Duration;

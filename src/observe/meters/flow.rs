@@ -59,6 +59,8 @@ pub enum TriggerKind {
     Schedule,
     /// Error records are tried again.
     Retry,
+    /// Payloads came to the flow's webhook.
+    Webhook,
 }
 
 impl TriggerKind {
@@ -144,6 +146,33 @@ impl FlowMeters {
     /// The next occurrence of the schedule; `None` without one.
     pub fn next_run(&self, at: Option<DateTime<Utc>>) {
         self.next_run.set(at.map_or(0.0, timestamp));
+    }
+}
+
+/// The series of a flow's webhook.
+pub struct WebhookMeters {
+    calls: [Counter; names::WEBHOOK_OUTCOMES.len()],
+    waiting: Gauge,
+}
+
+impl WebhookMeters {
+    /// Creates (or finds) the series, counters at 0.
+    pub fn of(id: &FlowId) -> Self {
+        let flow = id.as_str();
+        let outcome = |i: usize| counter(&names::WEBHOOK_CALLS, &[flow, names::WEBHOOK_OUTCOMES[i]]);
+        Self { calls: std::array::from_fn(outcome), waiting: gauge(&names::WEBHOOK_WAITING, &[flow]) }
+    }
+
+    /// A call ended, with the outcome at this place of [`names::WEBHOOK_OUTCOMES`].
+    pub fn called(&self, outcome: usize) {
+        if let Some(counter) = self.calls.get(outcome) {
+            counter.increment(1);
+        }
+    }
+
+    /// So many payloads wait.
+    pub fn waiting(&self, count: u64) {
+        self.waiting.set(float(count));
     }
 }
 

@@ -10,7 +10,7 @@ mod store;
 
 pub use agent::AgentMeters;
 pub use connection::{ConnectionMeters, RequestOutcome};
-pub use flow::{ErrorMeters, FlowMeters, RecordOutcome, RunOutcome, TriggerKind};
+pub use flow::{ErrorMeters, FlowMeters, RecordOutcome, RunOutcome, TriggerKind, WebhookMeters};
 pub use process::{ConfigMeters, ProcessMeters, ReloadOutcome, SchedulerMeters, SkipReason};
 pub use store::StoreMeters;
 

@@ -49,6 +49,9 @@ pub enum Refused {
     /// One more run is already kept for later.
     #[error("flow `{0}` is still running; one more run waits already")]
     Queued(FlowId),
+    /// It takes payloads, and none waits.
+    #[error("flow `{0}` works off what comes to its webhook, and nothing waits; `serve` is where payloads come in")]
+    NothingWaits(FlowId),
     /// What is stored of it is damaged.
     #[error("the stored state of flow `{0}` is damaged: {1}; see `flowgate state check` and `flowgate state repair`")]
     Damaged(FlowId, String),

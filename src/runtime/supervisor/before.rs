@@ -16,6 +16,7 @@ impl Supervisor {
         let (store, now) = (&self.services.store, self.services.clock.utc());
         let unfinished = Unfinished::find(store.as_ref(), self.services.epoch, now).await?;
         let last = store.runs(RunFilter { limit: Some(LOOKED_BACK), ..RunFilter::default() }).await?;
+        self.remember_calls().await?;
         let mut inner = self.lock();
         inner.unfinished = unfinished;
         for damage in store.damage() {
@@ -81,6 +82,7 @@ pub(super) fn trigger_of(row: &RunRow) -> TriggerKind {
     match row.trigger.as_str() {
         "schedule" => TriggerKind::Schedule,
         "retry" => TriggerKind::Retry,
+        "webhook" => TriggerKind::Webhook,
         _ => TriggerKind::Manual,
     }
 }

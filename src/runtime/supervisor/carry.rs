@@ -107,12 +107,14 @@ impl Supervisor {
             Task::Begin => (Work::Export(None), plan.options.limit),
             Task::Retry(errors) => (Work::Retry(errors.clone()), None),
             Task::GoOn(row) => {
+                // First, and not only to count: the store keeps its order, so payloads that joined this run up to now are
+                // in it once that is durable.
+                self.go_on(plan, row).await?;
                 (Work::Export(Some(self.resume(plan, row).await.map_err(|error| fault(&error))?)), row.limit)
             }
         };
-        match &plan.task {
-            Task::GoOn(row) => self.go_on(plan, row).await?,
-            Task::Begin | Task::Retry(_) => self.begin(plan, &flow).await?,
+        if !matches!(plan.task, Task::GoOn(_)) {
+            self.begin(plan, &flow).await?;
         }
         // A reload may drop a connection this run still needs: its lines stay open until the run ends.
         let lanes = &plan.generation.lanes;
@@ -161,7 +163,10 @@ impl Supervisor {
         let (pages, intents) = (plan.store.pages(&row.id).await?, plan.store.intents(&row.id).await?);
         let (counts, requests) = (Counts::from(row.tally), row.tally.requests);
         let counted = self.lock().counted.contains(&row.id);
-        event::run_resumed(&plan.id, &row.id, row.tally.pages, counts.in_flight, row.crashes);
+        // Payloads that only waited were not begun before.
+        if plan.trigger != TriggerKind::Webhook || row.outcome.is_some() {
+            event::run_resumed(&plan.id, &row.id, row.tally.pages, counts.in_flight, row.crashes);
+        }
         Ok(Resume { pages, intents, counts, requests, counted })
     }
 

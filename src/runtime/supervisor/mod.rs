@@ -1,14 +1,18 @@
 //! Starts runs and keeps account of them: one run per flow at a time, a cap over all, the snapshot in force for
 //! new ones. Running ones finish on the snapshot they began with, also over restarts.
+// size: one lock, and all that has to happen under it at once.
 
 mod asked;
 mod before;
 mod carry;
+mod hooks;
 
 pub use asked::{Options, Refused, Started};
 use before::trigger_of;
 pub use carry::save_mark;
 use carry::{Plan, Task};
+pub use hooks::Hook;
+use hooks::Hooks;
 
 use crate::http::client::OfflineView;
 use crate::model::flow::Flow;
@@ -60,6 +64,7 @@ struct Inner {
     generation: Option<Arc<Generation>>,
     active: HashMap<FlowId, Active>,
     history: Histories,
+    hooks: Hooks,
     draining: bool,
     next_run: u64,
 }
@@ -86,6 +91,7 @@ impl Supervisor {
             generation: None,
             active: HashMap::new(),
             history: Histories::default(),
+            hooks: Hooks::default(),
             draining: false,
             next_run: 0,
         };
@@ -143,6 +149,11 @@ impl Supervisor {
             } else {
                 Refused::Kept(flow.id.clone())
             });
+        }
+        // Nothing is asked for: there is what came, or nothing to do.
+        let nothing = options.dry_run || options.fresh || inner.unfinished.get(&flow.id).is_none();
+        if flow.webhook.is_some() && nothing {
+            return Err(Refused::NothingWaits(flow.id.clone()));
         }
         Ok(self.begin_or_go_on(&mut inner, generation, flow, trigger, options))
     }
@@ -247,6 +258,7 @@ impl Supervisor {
         let generation = self.lock().generation.clone();
         if let Some(generation) = generation {
             generation.report_ages(&self.services);
+            self.report_waiting(&generation);
         }
     }
 
@@ -260,7 +272,10 @@ impl Supervisor {
         let now = self.services.clock.utc();
         inner.next_run += 1;
         let (run, started) = match &task {
-            Task::GoOn(row) => (row.id.clone(), row.started),
+            Task::GoOn(row) => {
+                inner.hooks.launched(&row.id);
+                (row.id.clone(), row.started)
+            }
             Task::Begin | Task::Retry(_) => (run_id(now, inner.next_run, self.services.rng.next_u64()), now),
         };
         let (progress, stop) = (Arc::new(Progress::default()), Stop::default());
@@ -305,6 +320,8 @@ impl Supervisor {
             && let Some(flow) = generation.snapshot.flow_now(&report.flow).filter(|flow| flow.enabled).cloned()
         {
             self.begin_or_go_on(&mut inner, generation, flow, trigger, options);
+        } else if let Some(flow) = generation.snapshot.flow_now(&report.flow) {
+            self.follow_up(&mut inner, &generation, &flow.id, &report.run);
         }
     }
 
@@ -346,12 +363,13 @@ impl Inner {
 
     /// Takes what is known and stored of renamed flows along, once nothing runs under the old name any more.
     fn follow(&mut self, snapshot: &Snapshot, store: &dyn Store) {
-        let Self { history, active, unfinished, renamed, .. } = self;
+        let Self { history, active, unfinished, renamed, hooks, .. } = self;
         history.follow(snapshot, |flow| active.contains_key(flow));
         for flow in snapshot.flows.values() {
             for old in flow.formerly.iter().filter(|old| !snapshot.flows.contains_key(old) && !active.contains_key(old))
             {
                 unfinished.rename(old, &flow.id);
+                hooks.rename(old, &flow.id);
                 if renamed.insert((old.clone(), flow.id.clone())) {
                     // Writes keep their order: whatever is read or written later sees the new name.
                     drop(store.commit(vec![Write::RenameFlow { from: old.clone(), to: flow.id.clone() }]));

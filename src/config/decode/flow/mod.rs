@@ -5,6 +5,8 @@ mod import;
 mod paging;
 mod schedule;
 mod step;
+mod verify;
+mod webhook;
 
 use super::connection::{Named, vars};
 use super::file::Finding;
@@ -16,11 +18,13 @@ use crate::config::suggest;
 use crate::model::export::Export;
 use crate::model::flow::{Durability, Flow};
 use crate::model::step::{Action, Step};
+use crate::model::webhook::Webhook;
 use crate::value::context::Reference;
 use crate::value::id::{ConnectionId, FlowId};
 use crate::value::json::Json;
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 
 /// The top-level keys of a flow file.
 pub(in crate::config) const KEYS: &[&str] = &[
@@ -40,7 +44,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "tables",
     "import",
 ];
-const NOT_YET: &[&str] = &["run_after", "missing", "webhook", "tables"];
+const NOT_YET: &[&str] = &["run_after", "missing", "tables"];
 const DURABILITIES: &[(&str, Durability)] = &[("full", Durability::Full), ("checkpoint", Durability::Checkpoint)];
 
 /// The connections of the project by id, with the names each offers.
@@ -64,7 +68,7 @@ pub(in crate::config) fn decode(
     let durability = root.take("durability").and_then(|value| value.word(DURABILITIES, &[])).unwrap_or_default();
     let max_errors = root.take("max_errors").and_then(|value| value.number(1..=u64::MAX, &plain));
     let schedule = root.given("schedule", |value| schedule::decode(value, &plain));
-    let (export, source) = export(root, &facts, connections);
+    let (origin, source) = origin(root, &facts, connections, sources);
     // Outside requests `connection` is the export's.
     let scope = Scope::of_flow(&facts, source);
     let steps = step::decode(root, &scope);
@@ -80,7 +84,7 @@ pub(in crate::config) fn decode(
     let context = serde_json::json!({"id": id.as_str(), "vars": facts.values.as_ref().to_value()});
     let former = formerly.iter().map(|named| named.value.clone()).collect();
     let whole = move || {
-        let (export, steps, mut import) = (export?, steps?, import.ok()?);
+        let ((webhook, export), steps, mut import) = (origin?, steps?, import.ok()?);
         if let Some(import) = import.as_mut().filter(|_| !shapes_last(&export, &steps)) {
             import.key_is_lasting = false;
         }
@@ -93,6 +97,7 @@ pub(in crate::config) fn decode(
             context: Json::from_value(&context),
             unresolved,
             schedule: schedule.ok()?,
+            webhook,
             export,
             steps,
             import,
@@ -143,15 +148,60 @@ fn facts(root: &Table<'_>, sources: &Sources<'_>) -> (Facts, Vec<String>) {
     (facts, unresolved)
 }
 
+/// Where records come from: a webhook, or an export that asks for them.
+type Origin = (Option<Arc<Webhook>>, Export);
+
+/// That, and the names of the connection for everything outside requests.
+fn origin<'c>(
+    root: &Table<'_>,
+    facts: &Facts,
+    connections: &'c Connections,
+    sources: &Sources<'_>,
+) -> (Option<Origin>, Option<&'c Facts>) {
+    let Some(value) = root.take("webhook") else {
+        let (export, source) = export(root, facts, connections);
+        return (export.map(|export| (None, export)), source);
+    };
+    beside_a_webhook(root);
+    let Some(table) = value.table() else { return (None, None) };
+    let found = webhook::decode(&table, root, facts, connections, sources);
+    let (_, source) = webhook::taker(root, connections);
+    (found.map(|(webhook, export)| (Some(webhook), export)), source)
+}
+
+/// What cannot be where calls decide when there is something to do, and nothing can be asked for again.
+fn beside_a_webhook(root: &Table<'_>) {
+    let clash = |value: Option<Value<'_>>, why: &str, help: &str| {
+        if let Some(value) = value {
+            value.report_key(Finding::error("conflicting-keys", why.to_owned()).help(help.to_owned()));
+        }
+    };
+    clash(
+        root.take("export"),
+        "a flow has `[webhook]` or `[export]`, not both",
+        "keep one of them, or make it two flows",
+    );
+    clash(
+        root.peek("schedule"),
+        "a flow with `[webhook]` has no schedule: it runs when something comes",
+        "remove `schedule`",
+    );
+    clash(
+        root.peek("durability").filter(|value| value.raw_str() == Some("checkpoint")),
+        "what came to a webhook cannot be asked for again",
+        "remove `durability`: `full` holds",
+    );
+    if !root.has("import") {
+        let help = "say where its records go: add `[import]` with its `connection`";
+        root.missing("import", Some(help.to_owned()));
+    }
+}
+
 /// The export, and the names of its connection for everything outside requests.
 fn export<'c>(root: &Table<'_>, facts: &Facts, connections: &'c Connections) -> (Option<Export>, Option<&'c Facts>) {
     let Some(value) = root.take("export") else {
-        if !root.has("webhook") {
-            root.missing(
-                "export",
-                Some("a flow reads from somewhere: add `[export]` with its `connection`".to_owned()),
-            );
-        }
+        let help = "a flow reads from somewhere: add `[export]` with its `connection`";
+        root.missing("export", Some(help.to_owned()));
         return (None, None);
     };
     if value.items().is_some() {

@@ -20,7 +20,7 @@ pub(super) fn has_method(export: &Table<'_>) -> bool {
 }
 
 /// Without `paging`, or with `"none"`: one request.
-fn none() -> Paging {
+pub(super) fn none() -> Paging {
     Paging {
         method: Method::None,
         stop_status: Vec::new(),

@@ -99,7 +99,7 @@ fn line(value: &Value<'_>, zone: chrono_tz::Tz, overlap: Overlap) -> Option<Sche
 }
 
 impl Value<'_> {
-    fn duration_in(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
+    pub(super) fn duration_in(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
         let duration = self.duration()?;
         if range.contains(&duration) {
             return Some(duration);
