@@ -130,14 +130,13 @@ async fn here(
     let mut left = Some(ids);
     let ran = RefCell::new(BTreeMap::new());
     let start = |id: &FlowId| (id.clone(), supervisor.start(id, TriggerKind::Manual, options));
-    let rounds = async || match left.take() {
-        Some(ids) => ids.iter().map(start).collect(),
-        // Payloads of a webhook wait in several runs: each one's turn comes, unless the one before left records.
-        None => {
-            let waits =
-                |id: &&FlowId| ran.borrow().get(*id).is_some_and(|run: &String| supervisor.has_payloads(id, run));
-            ids.iter().filter(waits).map(start).collect()
+    let rounds = async || {
+        if let Some(ids) = left.take() {
+            return ids.iter().map(start).collect();
         }
+        // Payloads of a webhook wait in several runs: each one's turn comes, unless the one before left records.
+        let waits = |id: &&FlowId| ran.borrow().get(*id).is_some_and(|run: &String| supervisor.has_payloads(id, run));
+        ids.iter().filter(waits).map(start).collect()
     };
     let watch = |id: &FlowId, started: &Started| {
         ran.borrow_mut().insert(id.clone(), started.run.clone());

@@ -72,6 +72,7 @@ pub struct ServerHandle {
 
 impl Server {
     /// Binds the address; nothing is answered yet.
+    #[expect(clippy::unused_async, reason = "a listener belongs to the runtime it is made in")]
     pub async fn bind(doors: Doors) -> Result<Self, BindError> {
         let address = doors.listen;
         if !address.ip().is_loopback() && doors.token.is_none() {

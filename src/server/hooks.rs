@@ -132,7 +132,7 @@ mod tests {
     use futures_util::{StreamExt, stream};
 
     fn clock() -> SharedClock {
-        Arc::new(SystemClock)
+        SystemClock::start()
     }
 
     type Piece = Result<Bytes, std::io::Error>;

@@ -54,10 +54,10 @@ pub fn verify(verify: &Verify, call: Call<'_>) -> Result<Option<Vec<u8>>, Unveri
 
 /// Everybody may call, but for web pages: they would let any site on the Internet call from inside a private network.
 fn none(call: Call<'_>) -> Result<(), Unverified> {
-    match call.headers.contains_key("origin") {
-        true => Err(Refused("it was sent by a web page, and `verify = \"none\"`")),
-        false => Ok(()),
+    if call.headers.contains_key("origin") {
+        return Err(Refused("it was sent by a web page, and `verify = \"none\"`"));
     }
+    Ok(())
 }
 
 fn signature(check: &Hmac, call: Call<'_>) -> Result<Option<Vec<u8>>, Unverified> {

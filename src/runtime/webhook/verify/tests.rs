@@ -6,6 +6,7 @@ use crate::value::secret::Secret;
 use reqwest::header::{HeaderName, HeaderValue};
 use std::time::Duration;
 
+#[expect(clippy::unnecessary_wraps, reason = "a key as settings hold it, found")]
 fn key(text: &str) -> Key {
     Ok(Secret::new(text))
 }
