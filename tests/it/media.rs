@@ -91,7 +91,8 @@ fn csv_goes_there_and_back_with_quotes_and_line_ends_in_it() {
 fn forms_go_there_and_back_with_a_batch_under_a_name() {
     let kept = there_and_back("form", "", "batch_size = 20\nwrap = \"orders\"", "records = \"orders\"\n");
     assert_eq!(kept[0].header("content-type"), Some("application/x-www-form-urlencoded"));
-    assert!(kept[0].body.starts_with("orders%5B0%5D%5Bext_id%5D=1&"), "{}", kept[0].body);
+    // Requests of one page are on their way at once, and arrive in any order.
+    assert!(kept.iter().any(|request| request.body.starts_with("orders%5B0%5D%5Bext_id%5D=1&")), "{}", kept[0].body);
 }
 
 #[test]
