@@ -191,7 +191,7 @@ fn mistakes_have_a_place_and_a_remedy() {
     refused("record.a = 1", 9..10, "`=` does not compare", Some("write `==` to compare two values"));
     refused("record.a | flot", 11..15, "unknown filter `flot`", Some("did you mean `float`?"));
     refused("record.a | map", 11..14, "filter `map` is not supported yet", None);
-    refused("uppercase(record.a)", 0..9, "helper `uppercase` is not supported yet", None);
+    refused("sanitize(record.a)", 0..8, "helper `sanitize` is not supported yet", None);
     refused("defalt(record.a, 1)", 0..6, "unknown helper `defalt`", Some("did you mean `default`?"));
     refused("record.a is definde", 12..19, "unknown test `is definde`", Some("did you mean `defined`?"));
     refused("1 +", 3..3, "expected a value, found the end", None);

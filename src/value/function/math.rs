@@ -20,7 +20,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("modulo", "a: number, b: number", modulo)
         .says("what is left of `a` divided by `b`, with the sign of `a`")
         .example("[7,3]", "1"),
-    Function::new("avg", "n: number…", avg).says("the mean").example(r#"["2","5","2"]"#, "3"),
+    Function::new("avg", "n: numbers…", avg).says("the mean").example(r#"["2","5","2"]"#, "3"),
     Function::new("sum", "n: numbers…", sum)
         .says("the sum of numbers and of lists of numbers")
         .example("[[2,5,7,8,9]]", "31"),

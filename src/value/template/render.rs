@@ -90,7 +90,11 @@ impl<'c, 'a> Rendering<'c, 'a> {
         let Some(found) = self.value(value, scopes)? else {
             return if self.ctx.missing_is_empty() { Ok(()) } else { Err(self.missing(value)) };
         };
-        let text = function::printed(&found, self)?;
+        let text = match (self.place, raw) {
+            // A list as it is, where only JSON can stand.
+            (Place::Json, true) => found.text(),
+            _ => function::printed(&found, self)?,
+        };
         let escaped = match &value.what {
             What::Call(bound) => bound.function.escapes(),
             _ => None,

@@ -44,7 +44,7 @@ fn placeholders_take_values_as_they_were_received() {
     gives("{{ record.name }}", "Ann & \"Bo\"");
     gives("[{{record.none}}|{{record.empty}}]", "[|]");
     gives("{{record.yes}} {{index}} {{now}}", "true 3 2025-01-01T00:00:00Z");
-    gives("{{record.list}}", "[1,\"two\",{\"k\":\"v\"}]");
+    gives("{{record.list}} {{record.map}}", "1,two,{\"k\":\"v\"} {\"a b\":1,\"c\":2}");
     gives("{{record.list.[0]}} {{record.list.1}} {{record.list[2].k}}", "1 two v");
     gives("{{record.map.[a b]}}", "1");
     gives("{{records.1.id}} {{records.length}}", "7 2");
@@ -184,9 +184,9 @@ fn mistakes_have_a_place_and_a_remedy() {
     refused("{{else}}", 0..8, "`else` stands outside a block", None);
     refused("{{record.a", 0..10, "the tag is not closed", Some("add `}}`"));
     refused("{{{record.a}}", 0..12, "the tag is not closed", Some("add `}}}`"));
-    refused("{{uppercase record.a}}", 2..11, "helper `uppercase` is not supported yet", None);
+    refused("{{sanitize record.a}}", 2..10, "helper `sanitize` is not supported yet", None);
     refused("{{uppercas record.a}}", 2..10, "unknown helper `uppercas`", Some("did you mean `uppercase`?"));
-    refused("{{#compare record.a \"==\" 1}}{{/compare}}", 3..10, "helper `compare` is not supported yet", None);
+    refused("{{#filter record.a \"==\" 1}}{{/filter}}", 3..9, "helper `filter` is not supported yet", None);
     refused(
         "{{> part}}",
         0..3,
