@@ -20,12 +20,7 @@ pub(super) struct Bound {
 
 impl Bound {
     /// Finds a function and checks its arguments.
-    pub(super) fn new(
-        name: &str,
-        at: Range<usize>,
-        span: Range<usize>,
-        given: Vec<Argument>,
-    ) -> Result<Self, Issue> {
+    pub(super) fn new(name: &str, at: Range<usize>, span: Range<usize>, given: Vec<Argument>) -> Result<Self, Issue> {
         let Some(function) = function::by_name(name) else {
             return Err(names::unknown_helper(name, at));
         };

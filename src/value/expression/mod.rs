@@ -21,8 +21,8 @@ mod value;
 mod walk;
 
 pub(in crate::value) use ast::{Math, Step};
-pub(in crate::value) use value::same_number;
 pub use value::Value;
+pub(in crate::value) use value::same_number;
 pub(in crate::value) use walk::{Place, follow, missing_name, step_into};
 
 use super::context::{Context, Reference};

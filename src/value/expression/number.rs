@@ -33,7 +33,11 @@ pub(in crate::value) fn float(text: &str) -> Option<f64> {
 }
 
 /// One operation on two numbers; none when either is no number.
-pub(in crate::value) fn math(math: Math, left: &Value<'_>, right: &Value<'_>) -> Option<Result<Value<'static>, NoResult>> {
+pub(in crate::value) fn math(
+    math: Math,
+    left: &Value<'_>,
+    right: &Value<'_>,
+) -> Option<Result<Value<'static>, NoResult>> {
     let result = match (left, right) {
         (Value::Int(a), Value::Int(b)) => ints(math, *a, *b),
         _ => floats(math, as_float(left)?, as_float(right)?),

@@ -13,7 +13,8 @@ use std::borrow::Cow;
 /// All but the unreserved characters.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("base64Encode", "s: text, encoding?: text", base64_encode)
@@ -106,7 +107,8 @@ fn base64_encode<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {
     let (text, encoding) = (call.text(0)?, call.text_or(1, "utf8")?);
     call.budget.produce(text.len() * 2)?;
     let narrow = |most: u32| {
-        let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok().filter(|b| u32::from(*b) <= most)).collect();
+        let bytes: Option<Vec<u8>> =
+            text.chars().map(|c| u8::try_from(c).ok().filter(|b| u32::from(*b) <= most)).collect();
         bytes.ok_or_else(|| call.refused("a character does not fit this encoding"))
     };
     let bytes = match &*encoding {

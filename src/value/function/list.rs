@@ -54,8 +54,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .says("what stands at the path that the text names, such as `\"record.a.b\"`; else the default")
         .tolerant()
         .example(r#"["record.nothing.here","x"]"#, "x"),
-    Function::new("lookup", "name: any, value: any", lookup)
-        .says("what the flow's `[tables.<name>]` has for the value, else the table's `default`; of a list or map its member"),
+    Function::new("lookup", "name: any, value: any", lookup).says(
+        "what the flow's `[tables.<name>]` has for the value, else the table's `default`; of a list or map its member",
+    ),
 ];
 
 fn end<'a>(call: &Call<'_, 'a>, first: bool) -> Outcome<'a> {
@@ -85,10 +86,7 @@ fn pluck<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {
     let steps = steps(&call.text(1)?);
     let items = call.list(0)?;
     call.budget.spend(items.len().saturating_mul(steps.len()))?;
-    let found = items
-        .into_iter()
-        .map(|item| steps.iter().try_fold(item, step_into).unwrap_or(Value::Null))
-        .collect();
+    let found = items.into_iter().map(|item| steps.iter().try_fold(item, step_into).unwrap_or(Value::Null)).collect();
     Ok(Value::List(found))
 }
 

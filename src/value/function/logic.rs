@@ -107,10 +107,7 @@ pub(in crate::value) fn js_truthy(value: &Value<'_>) -> bool {
     value.type_name() == "a list" || value.type_name() == "a map" || value.is_true()
 }
 
-fn yes<'a>(
-    call: &Call<'_, 'a>,
-    test: fn(&Value<'a>, &Value<'a>) -> Result<bool, EvalError>,
-) -> Outcome<'a> {
+fn yes<'a>(call: &Call<'_, 'a>, test: fn(&Value<'a>, &Value<'a>) -> Result<bool, EvalError>) -> Outcome<'a> {
     test(&call.value(0), &call.value(1)).map(Value::Bool)
 }
 
@@ -192,9 +189,8 @@ fn order<'a>(call: &Call<'_, 'a>, a: &Value<'a>, b: &Value<'a>) -> Result<Orderi
         Some((a, b)) => number::as_float(a).zip(number::as_float(b)).and_then(|(a, b)| a.partial_cmp(&b)),
         None => None,
     };
-    order.ok_or_else(|| {
-        call.refused(&format!("there is no order between {} and {} here", a.type_name(), b.type_name()))
-    })
+    order
+        .ok_or_else(|| call.refused(&format!("there is no order between {} and {} here", a.type_name(), b.type_name())))
 }
 
 fn contains<'a>(call: &Call<'_, 'a>, collection: &Value<'a>, wanted: &Value<'a>) -> Result<bool, EvalError> {
@@ -222,7 +218,11 @@ fn some<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {
     let passes = |item: &Value<'a>| match (&*test, item.type_name()) {
         ("isTruthy", _) => js_truthy(item),
         ("isFalsy", _) => !js_truthy(item),
-        ("isNumber", "a number") | ("isArray", "a list") | ("isString", "text") | ("isObject", "a map") | ("isBoolean", "a truth value") => true,
+        ("isNumber", "a number")
+        | ("isArray", "a list")
+        | ("isString", "text")
+        | ("isObject", "a map")
+        | ("isBoolean", "a truth value") => true,
         _ => false,
     };
     Ok(Value::Bool(items.iter().any(passes)))

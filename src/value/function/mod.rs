@@ -13,9 +13,9 @@ mod list;
 mod logic;
 mod math;
 mod pattern;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use super::context::Context;
 use super::expression::{Value, number};

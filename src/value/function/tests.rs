@@ -20,10 +20,8 @@ fn tables() -> Tables {
 fn both(template: &str, expression: &str, record: &str) -> [Result<String, EvalError>; 2] {
     let record = Record::new(Json::parse(record).unwrap());
     let tables = tables();
-    let ctx = Context::new()
-        .with(Root::Record, Slot::Record(&record))
-        .with(Root::Now, Slot::Text(NOW))
-        .with_tables(&tables);
+    let ctx =
+        Context::new().with(Root::Record, Slot::Record(&record)).with(Root::Now, Slot::Text(NOW)).with_tables(&tables);
     let compiled = Template::compile(template, Place::Plain).unwrap_or_else(|issues| panic!("{template}: {issues:?}"));
     let mut rendered = String::new();
     let rendered = compiled.render(&ctx, &mut rendered).map(|()| rendered);
@@ -184,7 +182,9 @@ fn results_that_are_not_there_are_missing() {
 
 #[test]
 fn chance_has_the_form_asked_for() {
-    for (arguments, length, digits) in [("\"crypto\"", 32, 16), ("\"number\" 9", 9, 10), ("7", 7, 16), ("\"uuid\"", 36, 16)] {
+    for (arguments, length, digits) in
+        [("\"crypto\"", 32, 16), ("\"number\" 9", 9, 10), ("7", 7, 16), ("\"uuid\"", 36, 16)]
+    {
         let [first, _] = both(&format!("{{{{random {arguments}}}}}"), "1", "{}");
         let [second, _] = both(&format!("{{{{random {arguments}}}}}"), "1", "{}");
         let (first, second) = (first.unwrap(), second.unwrap());
@@ -204,9 +204,14 @@ fn bombs_end_as_errors_in_bounded_time() {
         ("{{padLeft \"x\" 100000000 \"0\"}}", "padLeft('x', 100000000, '0')"),
         ("{{replace record.l \"a\" record.l}}", "replace(record.l, 'a', record.l)"),
         ("{{regexReplace record.l record.l \"a\" \"g\"}}", "regexReplace(record.l, record.l, 'a', 'g')"),
-        ("{{regexMatch (join \"\" record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l) \"(a*)*b\"}}",
-            "regexMatch(record.l ~ record.l ~ record.l, '(a*)*b')"),
-        ("{{regexMatch record.l (join \"\" \"((a{100}){100}\" \"){100}\")}}", "regexMatch(record.l, '((a{100}){100}' ~ '){100}')"),
+        (
+            "{{regexMatch (join \"\" record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l record.l) \"(a*)*b\"}}",
+            "regexMatch(record.l ~ record.l ~ record.l, '(a*)*b')",
+        ),
+        (
+            "{{regexMatch record.l (join \"\" \"((a{100}){100}\" \"){100}\")}}",
+            "regexMatch(record.l, '((a{100}){100}' ~ '){100}')",
+        ),
         ("{{toFixed 1 1000000}}", "toFixed(1, 1000000)"),
         ("{{multiply 1e308 1e308}}", "multiply(1e308, 1e308)"),
         ("{{jsonParse (join \"\" record.d record.d)}}", "jsonParse(record.d)"),
@@ -218,7 +223,11 @@ fn bombs_end_as_errors_in_bounded_time() {
         let deep = format!("{}{}", "[".repeat(3000), "]".repeat(3000));
         let record = record.replacen('{', &format!("{{\"d\":\"{deep}\","), 1);
         for outcome in both(template, expression, &record) {
-            assert!(matches!(outcome, Err(EvalError::Limit(_) | EvalError::Type(_))), "{template}: {:?}", outcome.map(|s| s.len()));
+            assert!(
+                matches!(outcome, Err(EvalError::Limit(_) | EvalError::Type(_))),
+                "{template}: {:?}",
+                outcome.map(|s| s.len())
+            );
         }
     }
     // Nested helpers multiply; the total is what counts.
@@ -247,7 +256,9 @@ fn constant_arguments_are_judged_at_load() {
         let issues = Template::compile(template, Place::Plain).unwrap_err();
         assert!(issues[0].message.contains(wanted), "{template}: {issues:?}");
     }
-    for expression in ["regexMatch(record.x, '(')", "hash('sha257', 'hex', 'x')", "uppercase()", "sort(record.x, n='1')"] {
+    for expression in
+        ["regexMatch(record.x, '(')", "hash('sha257', 'hex', 'x')", "uppercase()", "sort(record.x, n='1')"]
+    {
         assert!(Expression::compile(expression).is_err(), "{expression}");
     }
     let template = Template::compile("{{getValue \"recrd.x\" 1}}{{timestamp}}", Place::Plain).unwrap();
@@ -259,8 +270,21 @@ fn constant_arguments_are_judged_at_load() {
 #[test]
 fn hostile_values_never_panic_and_keep_their_digits() {
     let values = [
-        "\"../../etc\"", "\"{{record}}\"", "\"a\\r\\nX: 1\"", "\"\\ud800\"", "\"\\\"'<&>\"", "9007199254740993", "-0", "1e400",
-        "123456789012345678901234567890123456789012345678901234567890", "\"\\u0000\"", "\"é́👩‍👩‍👧\"", "[[[]]]", "{\"a\":{}}", "null", "\"\"",
+        "\"../../etc\"",
+        "\"{{record}}\"",
+        "\"a\\r\\nX: 1\"",
+        "\"\\ud800\"",
+        "\"\\\"'<&>\"",
+        "9007199254740993",
+        "-0",
+        "1e400",
+        "123456789012345678901234567890123456789012345678901234567890",
+        "\"\\u0000\"",
+        "\"é́👩‍👩‍👧\"",
+        "[[[]]]",
+        "{\"a\":{}}",
+        "null",
+        "\"\"",
     ];
     let mut ended = 0;
     for function in all() {
@@ -315,7 +339,8 @@ fn page() -> String {
             };
             let named: String = function.named.iter().map(|name| format!(", {name}=")).collect();
             let block = if function.block { " (also a block)" } else { "" };
-            let row = format!("| `{}({}{named})` | {}{block} | {example} |\n", function.name, function.takes, function.says);
+            let row =
+                format!("| `{}({}{named})` | {}{block} | {example} |\n", function.name, function.takes, function.says);
             out.push_str(&row.replace("||", "\\|\\|"));
         }
     }

@@ -6,32 +6,70 @@ use crate::value::issue::EvalError;
 use std::borrow::Cow;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::new("uppercase", "s: text", |call| map(call, str::to_uppercase)).says("in capitals").example(r#"["il"]"#, "IL"),
-    Function::new("lowercase", "s: text", |call| map(call, str::to_lowercase)).says("in small letters").example(r#"["IL"]"#, "il"),
-    Function::new("capitalize", "s: text", |call| map(call, first_up)).says("the first letter as a capital").example(r#"["doe smith"]"#, "Doe smith"),
-    Function::new("capitalizeAll", "s: text", |call| map(call, words_up)).says("the first letter of each word as a capital").example(r#"["doe smith"]"#, "Doe Smith"),
-    Function::new("trim", "s: text", |call| map(call, |s| s.trim().to_owned())).says("without white space at both ends").example(r#"["  a b "]"#, "a b"),
-    Function::new("trimLeft", "s: text", |call| map(call, |s| s.trim_start().to_owned())).says("without white space in front").example(r#"["  ab"]"#, "ab"),
-    Function::new("trimRight", "s: text", |call| map(call, |s| s.trim_end().to_owned())).says("without white space behind").example(r#"["ab  "]"#, "ab"),
-    Function::new("padLeft", "v: text, length: whole, char?: text", |call| pad(call, true)).says("filled up in front to this length (at most 65,536), with blanks or `char`").example(r#"["CUST123",10,"0"]"#, "000CUST123"),
-    Function::new("padRight", "v: text, length: whole, char?: text", |call| pad(call, false)).says("filled up behind").example(r#"["CUST123",10,"0"]"#, "CUST123000"),
-    Function::new("replace", "s: text, old: text, new: text", |call| replace(call, usize::MAX, true)).says("every `old` replaced, as it is written").example(r#"["a-b-c","-","+"]"#, "a+b+c"),
-    Function::new("replacefirst", "s: text, old: text, new: text", |call| replace(call, 1, true)).says("the first `old` replaced").example(r#"["a-b-c","-","+"]"#, "a+b-c"),
-    Function::new("removefirst", "s: text, part: text", |call| replace(call, 1, false)).says("without the first `part`").example(r#"["a-b-c","-"]"#, "ab-c"),
-    Function::new("split", "s: text, delimiter: text, index?: whole", split).says("the part with this number, counted from 0; the first one without it; *missing* beyond the last").example(r#"["Hillary-Ann-Swank","-",1]"#, "Ann"),
-    Function::new("join", "delimiter: text, v: any…", join).says("all values with the delimiter between; lists are spread").example(r#"["-","unicorn","ponies"]"#, "unicorn-ponies"),
-    Function::new("substring", "s: text, start: whole, end?: whole", substring).says("from `start` up to, not including, `end`, counted from 0").example(r#"["Celigo",1,4]"#, "eli"),
+    Function::new("uppercase", "s: text", |call| map(call, str::to_uppercase))
+        .says("in capitals")
+        .example(r#"["il"]"#, "IL"),
+    Function::new("lowercase", "s: text", |call| map(call, str::to_lowercase))
+        .says("in small letters")
+        .example(r#"["IL"]"#, "il"),
+    Function::new("capitalize", "s: text", |call| map(call, first_up))
+        .says("the first letter as a capital")
+        .example(r#"["doe smith"]"#, "Doe smith"),
+    Function::new("capitalizeAll", "s: text", |call| map(call, words_up))
+        .says("the first letter of each word as a capital")
+        .example(r#"["doe smith"]"#, "Doe Smith"),
+    Function::new("trim", "s: text", |call| map(call, |s| s.trim().to_owned()))
+        .says("without white space at both ends")
+        .example(r#"["  a b "]"#, "a b"),
+    Function::new("trimLeft", "s: text", |call| map(call, |s| s.trim_start().to_owned()))
+        .says("without white space in front")
+        .example(r#"["  ab"]"#, "ab"),
+    Function::new("trimRight", "s: text", |call| map(call, |s| s.trim_end().to_owned()))
+        .says("without white space behind")
+        .example(r#"["ab  "]"#, "ab"),
+    Function::new("padLeft", "v: text, length: whole, char?: text", |call| pad(call, true))
+        .says("filled up in front to this length (at most 65,536), with blanks or `char`")
+        .example(r#"["CUST123",10,"0"]"#, "000CUST123"),
+    Function::new("padRight", "v: text, length: whole, char?: text", |call| pad(call, false))
+        .says("filled up behind")
+        .example(r#"["CUST123",10,"0"]"#, "CUST123000"),
+    Function::new("replace", "s: text, old: text, new: text", |call| replace(call, usize::MAX, true))
+        .says("every `old` replaced, as it is written")
+        .example(r#"["a-b-c","-","+"]"#, "a+b+c"),
+    Function::new("replacefirst", "s: text, old: text, new: text", |call| replace(call, 1, true))
+        .says("the first `old` replaced")
+        .example(r#"["a-b-c","-","+"]"#, "a+b-c"),
+    Function::new("removefirst", "s: text, part: text", |call| replace(call, 1, false))
+        .says("without the first `part`")
+        .example(r#"["a-b-c","-"]"#, "ab-c"),
+    Function::new("split", "s: text, delimiter: text, index?: whole", split)
+        .says("the part with this number, counted from 0; the first one without it; *missing* beyond the last")
+        .example(r#"["Hillary-Ann-Swank","-",1]"#, "Ann"),
+    Function::new("join", "delimiter: text, v: any…", join)
+        .says("all values with the delimiter between; lists are spread")
+        .example(r#"["-","unicorn","ponies"]"#, "unicorn-ponies"),
+    Function::new("substring", "s: text, start: whole, end?: whole", substring)
+        .says("from `start` up to, not including, `end`, counted from 0")
+        .example(r#"["Celigo",1,4]"#, "eli"),
     Function::new("occurrences", "s: text, part: text", |call| {
         let (s, part) = (call.text(0)?, call.text(1)?);
         let count = if part.is_empty() { 0 } else { s.matches(&*part).count() };
         Ok(Value::Int(i128::try_from(count).unwrap_or(0)))
-    }).says("how often `part` is in it").example(r#"["foo bar foo","foo"]"#, "2"),
-    Function::new("truncateWords", "s: text, words: whole, suffix?: text", truncate_words).says("so many words, then `…` or the suffix when there are more").example(r#"["foo bar baz",2]"#, "foo bar…"),
-    Function::new("addCommas", "n: number", add_commas).says("with a comma between thousands").example("[1234567]", "1,234,567"),
-    Function::new("ordinalize", "n: number", |call| {
+    })
+    .says("how often `part` is in it")
+    .example(r#"["foo bar foo","foo"]"#, "2"),
+    Function::new("truncateWords", "s: text, words: whole, suffix?: text", truncate_words)
+        .says("so many words, then `…` or the suffix when there are more")
+        .example(r#"["foo bar baz",2]"#, "foo bar…"),
+    Function::new("addCommas", "n: number", add_commas)
+        .says("with a comma between thousands")
+        .example("[1234567]", "1,234,567"),
+    Function::new("ordinalize", "n: whole", |call| {
         let n = call.whole(0)?;
         call.made(ordinal(n))
-    }).says("with its English ending").example("[11]", "11th"),
+    })
+    .says("with its English ending")
+    .example("[11]", "11th"),
 ];
 
 fn map<'a>(call: &Call<'_, 'a>, change: fn(&str) -> String) -> Outcome<'a> {

@@ -9,12 +9,32 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(super) enum Part {
     Text(Box<str>),
-    Value { value: Operand, raw: bool },
-    If { test: Operand, zero: bool, then: Vec<Part>, otherwise: Vec<Part> },
-    Each { list: Operand, body: Vec<Part>, otherwise: Vec<Part> },
-    With { value: Operand, body: Vec<Part>, otherwise: Vec<Part> },
+    Value {
+        value: Operand,
+        raw: bool,
+    },
+    If {
+        test: Operand,
+        zero: bool,
+        then: Vec<Part>,
+        otherwise: Vec<Part>,
+    },
+    Each {
+        list: Operand,
+        body: Vec<Part>,
+        otherwise: Vec<Part>,
+    },
+    With {
+        value: Operand,
+        body: Vec<Part>,
+        otherwise: Vec<Part>,
+    },
     /// `{{#flag}}`, `{{#list}}`: once, per item, or with the value, as it is found.
-    Section { value: Operand, body: Vec<Part>, otherwise: Vec<Part> },
+    Section {
+        value: Operand,
+        body: Vec<Part>,
+        otherwise: Vec<Part>,
+    },
 }
 
 /// Something with a value, and where it stands.

@@ -198,7 +198,8 @@ impl<'c, 'a> Rendering<'c, 'a> {
             Base::Unknown(name) => return Err(EvalError::Type(format!("`{name}` is not a known name"))),
             Base::Item(up) => item(scope(scopes, *up).and_then(|scope| scope.item.as_ref()), steps),
             Base::Up(up) => {
-                let mut items = std::iter::successors(scopes, |scope| scope.outer).filter_map(|scope| scope.item.as_ref());
+                let mut items =
+                    std::iter::successors(scopes, |scope| scope.outer).filter_map(|scope| scope.item.as_ref());
                 match items.nth(*up) {
                     Some(found) => item(Some(found), steps),
                     None => self.by_root_name(steps),
@@ -206,7 +207,8 @@ impl<'c, 'a> Rendering<'c, 'a> {
             }
             Base::Key(up) => scope(scopes, *up).and_then(|scope| scope.turn.as_ref()).map(key),
             Base::Loop(told, up) => {
-                let mut turns = std::iter::successors(scopes, |scope| scope.outer).filter_map(|scope| scope.turn.as_ref());
+                let mut turns =
+                    std::iter::successors(scopes, |scope| scope.outer).filter_map(|scope| scope.turn.as_ref());
                 turns.nth(*up).map(|turn| match told {
                     Told::Index => number(turn),
                     Told::Key => key(turn),

@@ -55,7 +55,10 @@ fn zone(call: &Call<'_, '_>, n: usize) -> Result<Option<Tz>, EvalError> {
 fn short<'a>(call: &Call<'_, 'a>, n: usize) -> Result<std::borrow::Cow<'a, str>, EvalError> {
     let text = call.text_or(n, "")?;
     if text.len() > MAX_TEXT {
-        return Err(EvalError::Limit(format!("helper `{}` reads texts of at most {MAX_TEXT} bytes", call.function.name)));
+        return Err(EvalError::Limit(format!(
+            "helper `{}` reads texts of at most {MAX_TEXT} bytes",
+            call.function.name
+        )));
     }
     call.budget.spend(8)?;
     Ok(text)
@@ -97,7 +100,9 @@ fn date_add<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {
         step if call.given(1) && call.as_number(&step).is_none() => {
             let text = short(call, 1)?;
             let (count, unit) = step_of(&text).ok_or_else(|| {
-                call.refused("its step is a count of milliseconds, or a number with `ms`, `s`, `m`, `h`, `d`, `w`, `mo` or `y`")
+                call.refused(
+                    "its step is a count of milliseconds, or a number with `ms`, `s`, `m`, `h`, `d`, `w`, `mo` or `y`",
+                )
             })?;
             moved(at, count, unit, zone.unwrap_or(Tz::UTC))
         }
@@ -179,20 +184,35 @@ mod tests {
             ("A a H HH h hh k kk m mm s ss", "PM pm 22 22 10 10 22 22 4 04 9 09"),
             ("S SS SSS SSSS Z ZZ X x", "0 08 087 0870 -05:00 -0500 1736046249 1736046249087"),
             ("L|LL|LLL|LLLL", "01/04/2025|January 4, 2025|January 4, 2025 10:04 PM|Saturday, January 4, 2025 10:04 PM"),
-            ("LT|LTS|l|ll|lll|llll", "10:04 PM|10:04:09 PM|1/4/2025|Jan 4, 2025|Jan 4, 2025 10:04 PM|Sat, Jan 4, 2025 10:04 PM"),
+            (
+                "LT|LTS|l|ll|lll|llll",
+                "10:04 PM|10:04:09 PM|1/4/2025|Jan 4, 2025|Jan 4, 2025 10:04 PM|Sat, Jan 4, 2025 10:04 PM",
+            ),
             ("[MM] \\D é-YYYY[", "MM D é-2025["),
         ] {
             assert_eq!(moment::format(&time, token), wanted, "{token}");
         }
-        assert_eq!(moment::format(&at("2024-12-30T00:00:00Z").with_timezone(&Tz::UTC), "w gggg W GGGG"), "1 2025 1 2025");
-        assert_eq!(moment::format(&at("2027-01-01T00:00:00Z").with_timezone(&Tz::UTC), "w gggg W GGGG"), "1 2027 53 2026");
+        assert_eq!(
+            moment::format(&at("2024-12-30T00:00:00Z").with_timezone(&Tz::UTC), "w gggg W GGGG"),
+            "1 2025 1 2025"
+        );
+        assert_eq!(
+            moment::format(&at("2027-01-01T00:00:00Z").with_timezone(&Tz::UTC), "w gggg W GGGG"),
+            "1 2027 53 2026"
+        );
     }
 
     #[test]
     fn dates_are_read_in_usual_and_in_given_forms() {
         let wanted = "2025-03-26T12:34:56+00:00";
-        for text in ["2025-03-26T12:34:56Z", "2025-03-26 12:34:56", "2025-03-26T14:34:56+02:00", "2025-03-26T08:34:56-0400",
-            "20250326T123456Z", "Wed, 26 Mar 2025 12:34:56 GMT"] {
+        for text in [
+            "2025-03-26T12:34:56Z",
+            "2025-03-26 12:34:56",
+            "2025-03-26T14:34:56+02:00",
+            "2025-03-26T08:34:56-0400",
+            "20250326T123456Z",
+            "Wed, 26 Mar 2025 12:34:56 GMT",
+        ] {
             assert_eq!(read::known(text).map(|at| at.to_rfc3339()).as_deref(), Ok(wanted), "{text}");
         }
         assert_eq!(at("2025-03-26").to_rfc3339(), "2025-03-26T00:00:00+00:00");
@@ -208,7 +228,9 @@ mod tests {
         ] {
             assert_eq!(read::with(text, format).map(|at| at.to_rfc3339()).as_deref(), Ok(wanted), "{text} {format}");
         }
-        for (text, format) in [("31/02/2025", "DD/MM/YYYY"), ("x", "YYYY"), ("2025", "YYYY-MM"), ("2025-13", "YYYY-MM"), ("1é", "DD")] {
+        for (text, format) in
+            [("31/02/2025", "DD/MM/YYYY"), ("x", "YYYY"), ("2025", "YYYY-MM"), ("2025-13", "YYYY-MM"), ("1é", "DD")]
+        {
             assert!(read::with(text, format).is_err(), "{text} {format}");
         }
         for text in ["", "yesterday", "2025-13-01", "2025-02-30", "12:00", "é", "2025-03-26T25:00:00Z"] {

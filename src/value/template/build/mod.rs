@@ -114,12 +114,7 @@ impl Builder {
     }
 
     /// One block with its else branches; the closing tag is left to the first of a chain.
-    fn chained(
-        &mut self,
-        head: Head,
-        at: &Range<usize>,
-        inverse: bool,
-    ) -> Built<(Option<Part>, Option<Tag>, String)> {
+    fn chained(&mut self, head: Head, at: &Range<usize>, inverse: bool) -> Built<(Option<Part>, Option<Tag>, String)> {
         let (name, simple) = match &head.operands[0].what {
             Syntax::Path(path) => (spelled(path), path.simple().is_some()),
             _ => return Err(self.unknown_block(&head, "")),
