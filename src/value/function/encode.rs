@@ -59,7 +59,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("json", "v: any", serialize)
         .says("as `jsonSerialize`")
         .example(r#"["a"]"#, r#""a""#),
-    Function::new("jsonParse", "s: text", json_parse)
+    Function::new("jsonParse", "json: any", json_parse)
         .says("the value that JSON text holds, for `each`, `with` or another helper; lists and maps pass through")
         .example(r#"["{\"a\":[1,2]}"]"#, r#"{"a":[1,2]}"#),
     Function::new("stripProtocol", "url: text", |call| {
