@@ -126,7 +126,6 @@ fn filters_agree_with_minijinja() {
             "lines",
             "capitalize",
             "title",
-            "urlencode",
             "bool",
         ] {
             let text = format!("{input} | {filter}");

@@ -103,7 +103,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// JavaScript's truth: all but missing, null, false, 0 and "".
-pub(in crate::value) fn js_truthy(value: &Value<'_>) -> bool {
+fn js_truthy(value: &Value<'_>) -> bool {
     value.type_name() == "a list" || value.type_name() == "a map" || value.is_true()
 }
 
@@ -129,7 +129,7 @@ fn is_empty(value: &Value<'_>) -> bool {
 fn loosely_equal(a: &Value<'_>, b: &Value<'_>) -> bool {
     match (a.type_name(), b.type_name()) {
         ("undefined" | "null", "undefined" | "null") => true,
-        ("text", "a number") | ("a number", "text") | ("a number", "a number") => same_number(&a.text(), &b.text()),
+        ("text" | "a number", "a number") | ("a number", "text") => same_number(&a.text(), &b.text()),
         (left, right) if left != right => false,
         ("a list" | "a map", _) => a.text() == b.text() || same_parts(a, b),
         _ => a.text() == b.text(),

@@ -24,7 +24,6 @@ use super::json::Kind;
 use std::borrow::Cow;
 
 pub(in crate::value) use decimal::shown as number_text;
-pub(in crate::value) use logic::js_truthy;
 pub(in crate::value) use pattern::Pattern;
 
 /// What a function gives.

@@ -5,7 +5,6 @@ mod read;
 
 use super::{Call, Function, Outcome};
 use crate::value::context::{Root, Slot};
-use crate::value::expression::Value;
 use crate::value::issue::EvalError;
 use chrono::{DateTime, Days, Months, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
