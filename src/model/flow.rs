@@ -39,6 +39,8 @@ pub struct Flow {
     pub import: Option<Import>,
     /// `durability`
     pub durability: Durability,
+    /// `missing = "empty"`: what is missing is empty everywhere.
+    pub missing_is_empty: bool,
     /// `max_errors`: a run that opens so many error records stops.
     pub max_errors: Option<NonZeroU64>,
     /// The file's text: a run that outlives it ends by it.

@@ -109,6 +109,7 @@ impl Scope {
     pub fn context<'a>(&'a self, now: &'a str) -> Context<'a> {
         const EXPORT: &str = r#"{"name":"export"}"#;
         Context::new()
+            .with_missing_as_empty(self.flow.missing_is_empty)
             .with(Root::Flow, Slot::Json(self.flow.context.as_ref()))
             .with(Root::Run, Slot::Json(self.run_json.as_ref()))
             .with(Root::Export, Slot::Json(JsonRef::trusted(EXPORT)))

@@ -2,6 +2,7 @@
 
 use super::json::JsonRef;
 use super::record::Record;
+use super::table::{Table, Tables};
 
 macro_rules! roots {
     ($($variant:ident => $name:literal),+ $(,)?) => {
@@ -59,12 +60,14 @@ pub enum Slot<'a> {
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     slots: [Slot<'a>; Root::ALL.len()],
+    missing_is_empty: bool,
+    tables: Option<&'a Tables>,
 }
 
 impl<'a> Context<'a> {
     /// Offers nothing.
     pub fn new() -> Self {
-        Self { slots: [Slot::None; Root::ALL.len()] }
+        Self { slots: [Slot::None; Root::ALL.len()], missing_is_empty: false, tables: None }
     }
 
     /// Offers one more root.
@@ -72,6 +75,30 @@ impl<'a> Context<'a> {
     pub fn with(mut self, root: Root, slot: Slot<'a>) -> Self {
         self.slots[root as usize] = slot;
         self
+    }
+
+    /// As a flow with `missing = "empty"` has it: what is missing is empty.
+    #[must_use]
+    pub fn with_missing_as_empty(mut self, yes: bool) -> Self {
+        self.missing_is_empty = yes;
+        self
+    }
+
+    /// Whether what is missing is empty.
+    pub fn missing_is_empty(&self) -> bool {
+        self.missing_is_empty
+    }
+
+    /// Offers the flow's `[tables]`.
+    #[must_use]
+    pub fn with_tables(mut self, tables: &'a Tables) -> Self {
+        self.tables = Some(tables);
+        self
+    }
+
+    /// One of the flow's `[tables]`.
+    pub fn table(&self, name: &str) -> Option<&'a Table> {
+        self.tables?.get(name)
     }
 
     /// What a root holds.

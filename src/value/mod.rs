@@ -5,6 +5,7 @@
 pub mod context;
 pub mod document;
 pub mod expression;
+pub(in crate::value) mod function;
 pub mod id;
 pub mod issue;
 pub mod json;
@@ -13,6 +14,7 @@ pub mod pki;
 pub mod record;
 pub mod rule;
 pub mod secret;
+pub mod table;
 pub mod target;
 pub mod template;
 pub mod time;

@@ -106,10 +106,15 @@ impl Rng for SeededRng {
     }
     fn nonce(&self) -> Option<[u8; 16]> {
         if self.secure {
-            return ring::rand::generate(&ring::rand::SystemRandom::new()).ok().map(ring::rand::Random::expose);
+            return unguessable();
         }
         Some((u128::from(self.next_u64()) << 64 | u128::from(self.next_u64())).to_be_bytes())
     }
+}
+
+/// Bytes from the operating system that nobody can guess; none when it has no more to give.
+pub fn unguessable() -> Option<[u8; 16]> {
+    ring::rand::generate(&ring::rand::SystemRandom::new()).ok().map(ring::rand::Random::expose)
 }
 
 /// Parses `"500ms"`, `"30s"`, `"15m"`, `"1h"`, `"1d"`.

@@ -8,6 +8,7 @@
 
 mod browser;
 mod graphql;
+mod handlebars;
 mod media;
 mod oauth;
 mod peer;

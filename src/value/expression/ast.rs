@@ -1,7 +1,7 @@
 //! What a compiled expression is made of. Names are resolved to roots, filters and tests to functions, once.
 
 use super::filters::Filter;
-use super::functions::Function;
+use super::functions::Bound;
 use super::predicate::Predicate;
 use crate::value::context::Root;
 use std::ops::Range;
@@ -54,7 +54,7 @@ pub(super) enum What {
     If(Box<Choice>),
     Filter(Filter, Box<Node>, Vec<Option<Node>>),
     Is(Predicate, Box<Node>, Vec<Node>),
-    Call(Function, Vec<Node>),
+    Call(Box<Bound>),
 }
 
 /// `then if test else otherwise`
@@ -67,7 +67,7 @@ pub(super) struct Choice {
 
 /// Arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Math {
+pub(in crate::value) enum Math {
     Add,
     Subtract,
     Multiply,

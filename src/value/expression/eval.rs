@@ -42,6 +42,7 @@ impl<'c, 'a> Evaluation<'c, 'a> {
     /// A value that must be there.
     pub(super) fn present(&self, node: &'a Node) -> Evaluated<'a> {
         match self.value(node)? {
+            Value::Undefined if self.ctx.missing_is_empty() => Ok(Value::Null),
             Value::Undefined => Err(EvalError::Missing(self.missing(node))),
             value => Ok(value),
         }
@@ -93,7 +94,7 @@ impl<'c, 'a> Evaluation<'c, 'a> {
             What::Map(members) => self.map(members),
             What::Filter(filter, input, arguments) => filter.apply(self, node, input, arguments),
             What::Is(predicate, input, arguments) => predicate.holds(self, node, input, arguments).map(Value::Bool),
-            What::Call(function, arguments) => function.call(self, arguments),
+            What::Call(bound) => bound.call(self),
             What::Unknown(name) => Err(EvalError::Type(format!("`{name}` is not a known name"))),
             What::Path(..) | What::Int(_) | What::Text(_) | What::Null | What::Bool(_) | What::Float(_) => {
                 self.value(node)
@@ -262,6 +263,10 @@ impl<'c, 'a> Evaluation<'c, 'a> {
             self.undefined.set(Some(node));
             Value::Undefined
         })
+    }
+
+    pub(super) fn ctx(&self) -> &'c Context<'a> {
+        self.ctx
     }
 
     // Budget.

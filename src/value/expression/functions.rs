@@ -1,88 +1,90 @@
-//! The functions of expressions: template helpers under the same names and in the same order of arguments.
+//! Calls of functions: template helpers under the same names and in the same order of arguments.
 
-use super::ast::Node;
+use super::ast::{Node, What};
 use super::eval::Evaluation;
 use super::parse::Argument;
 use super::value::Value;
+use crate::value::function::{self, Budget, Call, Function, Pattern};
 use crate::value::issue::{EvalError, Issue};
 use crate::value::template::names;
-use std::borrow::Cow;
 use std::ops::Range;
 
-/// A known function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Function {
-    Default,
-    Equal,
-    Json,
+/// A function with what is known of its arguments at load.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) function: &'static Function,
+    pub(super) arguments: Vec<Node>,
+    pub(super) named: Vec<(String, Node)>,
+    pattern: Option<Pattern>,
 }
 
-/// Name, function, how many arguments.
-const KNOWN: &[(&str, Function, usize)] =
-    &[("default", Function::Default, 2), ("eq", Function::Equal, 2), ("json", Function::Json, 1)];
-
-impl Function {
+impl Bound {
     /// Finds a function and checks its arguments.
-    pub(super) fn bind(
-        name: &str,
-        at: Range<usize>,
-        span: Range<usize>,
-        arguments: Vec<Argument>,
-    ) -> Result<(Self, Vec<Node>), Issue> {
-        let Some((_, function, wanted)) = KNOWN.iter().find(|known| known.0 == name) else {
+    pub(super) fn new(name: &str, at: Range<usize>, span: Range<usize>, given: Vec<Argument>) -> Result<Self, Issue> {
+        let Some(function) = function::by_name(name) else {
             return Err(names::unknown_helper(name, at));
         };
-        if let Some((Some((parameter, at)), _)) = arguments.iter().find(|(named, _)| named.is_some()) {
-            return Err(Issue::new(at.clone(), format!("helper `{name}` has no argument `{parameter}`")));
+        let (mut arguments, mut named) = (Vec::new(), Vec::new());
+        for (parameter, node) in given {
+            match parameter {
+                None => arguments.push(node),
+                Some((parameter, _)) if function.named.contains(&&*parameter) => named.push((parameter, node)),
+                Some((parameter, at)) => {
+                    let issue = Issue::new(at, format!("helper `{name}` has no argument `{parameter}`"));
+                    return Err(names::did_you_mean(issue, &parameter, function.named.iter().copied()));
+                }
+            }
         }
-        if arguments.len() != *wanted {
-            return Err(Issue::new(span, format!("helper `{name}` takes {wanted} arguments, not {}", arguments.len())));
+        if let Some(message) = function.refuses_count(arguments.len()) {
+            return Err(Issue::new(span, message));
         }
-        Ok((*function, arguments.into_iter().map(|(_, node)| node).collect()))
+        for (n, argument) in arguments.iter().enumerate() {
+            if let What::Text(text) = &argument.what {
+                let at = argument.at.clone();
+                function.check_constant(n, text).map_err(|why| Issue::new(at, format!("helper `{name}`: {why}")))?;
+            }
+        }
+        let pattern = pattern(function, &arguments)?;
+        Ok(Self { function, arguments, named, pattern })
     }
 
     /// Calls it.
-    pub(super) fn call<'a>(self, e: &Evaluation<'_, 'a>, arguments: &'a [Node]) -> Result<Value<'a>, EvalError> {
-        let [first, rest @ ..] = arguments else { return Ok(Value::Undefined) };
-        match (self, rest) {
+    pub(super) fn call<'a>(&'a self, e: &Evaluation<'_, 'a>) -> Result<Value<'a>, EvalError> {
+        if let ("default", [value, fallback]) = (self.function.name, &self.arguments[..]) {
             // As in trees: the fallback stands for what is missing, and for null.
-            (Self::Default, [fallback]) => match e.value(first)? {
-                value if matches!(value, Value::Undefined) || value.is_null() => e.value(fallback),
-                value => Ok(value),
-            },
-            (Self::Equal, [second]) => {
-                let (a, b) = (e.value(first)?, e.value(second)?);
-                let absent = |value: &Value<'_>| matches!(value, Value::Undefined) || value.is_null();
-                let equal = absent(&a) && absent(&b) || loosely_equal(&a, &b) || e.equal(&a, &b)?;
-                Ok(Value::Bool(equal))
-            }
-            _ => {
-                let value = e.present(first)?;
-                let mut out = Vec::new();
-                value.write(&mut out)?;
-                e.produce(out.len())?;
-                Ok(Value::Text(Cow::Owned(String::from_utf8(out).unwrap_or_default())))
-            }
+            let value = e.value(value)?;
+            return if matches!(value, Value::Undefined) || value.is_null() { e.value(fallback) } else { Ok(value) };
         }
+        let tolerant = self.function.tolerant || e.ctx().missing_is_empty();
+        let argument = |node| if tolerant { e.value(node) } else { e.present(node) };
+        let values = self.arguments.iter().map(argument).collect::<Result<Vec<_>, _>>()?;
+        let named = self.named.iter().map(|(name, node)| Ok((name.as_str(), argument(node)?)));
+        let named = named.collect::<Result<Vec<_>, EvalError>>()?;
+        let pattern = self.pattern.as_ref();
+        Call { function: self.function, values, named, pattern, budget: e, ctx: e.ctx() }.run()
     }
 }
 
-/// As the helper compares: `5` equals `"5"`. Only text against a number is loose.
-fn loosely_equal(a: &Value<'_>, b: &Value<'_>) -> bool {
-    match (a.type_name(), b.type_name()) {
-        ("text", "a number") | ("a number", "text") => same_number(&a.text(), &b.text()),
-        _ => false,
-    }
+/// The pattern, compiled, where it is a constant.
+fn pattern(function: &Function, arguments: &[Node]) -> Result<Option<Pattern>, Issue> {
+    let Some((at, flags)) = Pattern::places(function.name) else { return Ok(None) };
+    let constant = |n: usize| match arguments.get(n).map(|node| &node.what) {
+        Some(What::Text(text)) => Some(&**text),
+        Some(_) => None,
+        None => Some(""),
+    };
+    let (Some(pattern), Some(flags)) = (constant(at), constant(flags)) else { return Ok(None) };
+    let place = arguments.get(at).map_or(0..0, |node| node.at.clone());
+    Pattern::compile(pattern, flags)
+        .map(Some)
+        .map_err(|why| Issue::new(place, format!("helper `{}`: {why}", function.name)))
 }
 
-/// Whether two texts are the same number (or the same text).
-pub(in crate::value) fn same_number(a: &str, b: &str) -> bool {
-    a == b
-        || match (super::number::parse(a.trim()), super::number::parse(b.trim())) {
-            (Some(Value::Int(a)), Some(Value::Int(b))) => a == b,
-            (Some(a), Some(b)) => super::number::as_float(&a)
-                .zip(super::number::as_float(&b))
-                .is_some_and(|(a, b)| a.total_cmp(&b).is_eq()),
-            _ => false,
-        }
+impl Budget for Evaluation<'_, '_> {
+    fn spend(&self, steps: usize) -> Result<(), EvalError> {
+        Evaluation::spend(self, steps)
+    }
+    fn produce(&self, bytes: usize) -> Result<(), EvalError> {
+        Evaluation::produce(self, bytes)
+    }
 }

@@ -9,7 +9,7 @@ mod eval;
 mod filters;
 mod functions;
 mod lex;
-mod number;
+pub(in crate::value) mod number;
 #[cfg(test)]
 mod oracle;
 mod parse;
@@ -20,9 +20,9 @@ mod strictness;
 mod value;
 mod walk;
 
-pub(in crate::value) use ast::Step;
-pub(in crate::value) use functions::same_number;
+pub(in crate::value) use ast::{Math, Step};
 pub use value::Value;
+pub(in crate::value) use value::same_number;
 pub(in crate::value) use walk::{Place, follow, missing_name, step_into};
 
 use super::context::{Context, Reference};

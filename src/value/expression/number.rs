@@ -6,7 +6,7 @@ use super::value::Value;
 
 /// Why an operation has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoResult {
+pub(in crate::value) enum NoResult {
     /// Division or remainder by zero.
     ByZero,
     /// Too large, or not a number.
@@ -15,7 +15,7 @@ pub(super) enum NoResult {
 
 /// A JSON number as a value; none when it fits neither kind.
 #[inline]
-pub(super) fn parse(text: &str) -> Option<Value<'static>> {
+pub(in crate::value) fn parse(text: &str) -> Option<Value<'static>> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.len() <= 18 && digits.bytes().all(|b| b.is_ascii_digit()) {
         let n = digits.bytes().fold(0_i64, |n, b| n * 10 + i64::from(b - b'0'));
@@ -28,12 +28,16 @@ pub(super) fn parse(text: &str) -> Option<Value<'static>> {
 }
 
 /// Decimal text as a finite float.
-pub(super) fn float(text: &str) -> Option<f64> {
+pub(in crate::value) fn float(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|n| n.is_finite())
 }
 
 /// One operation on two numbers; none when either is no number.
-pub(super) fn math(math: Math, left: &Value<'_>, right: &Value<'_>) -> Option<Result<Value<'static>, NoResult>> {
+pub(in crate::value) fn math(
+    math: Math,
+    left: &Value<'_>,
+    right: &Value<'_>,
+) -> Option<Result<Value<'static>, NoResult>> {
     let result = match (left, right) {
         (Value::Int(a), Value::Int(b)) => ints(math, *a, *b),
         _ => floats(math, as_float(left)?, as_float(right)?),
@@ -43,7 +47,7 @@ pub(super) fn math(math: Math, left: &Value<'_>, right: &Value<'_>) -> Option<Re
 
 /// The value as a float; whole numbers beyond 2^53 are rounded.
 #[expect(clippy::cast_precision_loss, reason = "mixed arithmetic is float arithmetic")]
-pub(super) fn as_float(value: &Value<'_>) -> Option<f64> {
+pub(in crate::value) fn as_float(value: &Value<'_>) -> Option<f64> {
     match value {
         Value::Int(n) => Some(*n as f64),
         Value::Float(n) => Some(*n),
@@ -111,13 +115,13 @@ fn floor_floats(a: f64, b: f64) -> (f64, f64) {
 
 /// `x` as a whole number, its fraction cut off; none beyond 128 bits.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked first")]
-pub(super) fn whole(x: f64) -> Option<i128> {
+pub(in crate::value) fn whole(x: f64) -> Option<i128> {
     (x.abs() < 1.7e38).then_some(x as i128)
 }
 
 /// Whether a whole number and a float are the same number, exactly.
 #[expect(clippy::cast_precision_loss, reason = "compared both ways, so no rounding goes unseen")]
 #[expect(clippy::float_cmp, reason = "exact equality is meant")]
-pub(super) fn same(int: i128, float: f64) -> bool {
+pub(in crate::value) fn same(int: i128, float: f64) -> bool {
     int as f64 == float && whole(float) == Some(int)
 }

@@ -2,7 +2,6 @@
 
 use super::ast::{Node, Step, What};
 use super::filters::Filter;
-use super::functions::Function;
 use super::predicate::Predicate;
 use crate::value::context::Reference;
 
@@ -67,9 +66,24 @@ fn visit(node: &Node, tolerant: bool, found: &mut Vec<Reference>) {
                 visit(node, false, found);
             }
         }
-        What::Call(function, arguments) => {
-            for (n, argument) in arguments.iter().enumerate() {
-                visit(argument, *function == Function::Default && n == 0, found);
+        What::Call(bound) => {
+            if bound.function.timed {
+                add("now", Vec::new());
+            }
+            if let ("getValue", Some(What::Text(path))) =
+                (bound.function.name, bound.arguments.first().map(|node| &node.what))
+            {
+                let mut names = path.split(['.', '[', ']']).filter(|name| !name.is_empty()).map(str::to_owned);
+                let root = names.next().unwrap_or_default();
+                let at = node.at.clone();
+                found.push(Reference { root, members: names.collect(), at, tolerant: true });
+            }
+            for (n, argument) in bound.arguments.iter().enumerate() {
+                let fallback = bound.function.name == "default" && n == 1;
+                visit(argument, bound.function.tolerant && !fallback, found);
+            }
+            for (_, argument) in &bound.named {
+                visit(argument, false, found);
             }
         }
     }

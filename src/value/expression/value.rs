@@ -98,7 +98,7 @@ impl<'a> Value<'a> {
     }
 
     /// Jinja's truth: all but undefined, null, false, 0, "", [] and {}.
-    pub(super) fn is_true(&self) -> bool {
+    pub(in crate::value) fn is_true(&self) -> bool {
         match self {
             Self::Undefined | Self::Null => false,
             Self::Bool(b) => *b,
@@ -116,7 +116,7 @@ impl<'a> Value<'a> {
 
     /// Raw scalars decoded. Numbers no arithmetic can hold, arrays and objects stay raw.
     #[inline]
-    pub(super) fn decoded(self) -> Self {
+    pub(in crate::value) fn decoded(self) -> Self {
         let Self::Json(json) = self else { return self };
         match json.kind() {
             Kind::Null => Self::Null,
@@ -128,7 +128,7 @@ impl<'a> Value<'a> {
     }
 
     /// The type as people say it.
-    pub(super) fn type_name(&self) -> &'static str {
+    pub(in crate::value) fn type_name(&self) -> &'static str {
         match self {
             Self::Undefined => "undefined",
             Self::Null => "null",
@@ -149,7 +149,7 @@ impl<'a> Value<'a> {
     }
 
     /// The items of a list, raw or computed; nothing else has items.
-    pub(super) fn items(&self) -> Option<Vec<Value<'a>>> {
+    pub(in crate::value) fn items(&self) -> Option<Vec<Value<'a>>> {
         match self {
             Self::List(items) => Some(items.clone()),
             Self::Json(json) if json.kind() == Kind::Array => Some(json.items().map(Value::Json).collect()),
@@ -165,4 +165,16 @@ fn json_text(json: JsonRef<'_>) -> Cow<'_, str> {
         Kind::Null => Cow::Borrowed(""),
         _ => Cow::Borrowed(json.text()),
     }
+}
+
+/// Whether two texts are the same number (or the same text).
+pub(in crate::value) fn same_number(a: &str, b: &str) -> bool {
+    a == b
+        || match (super::number::parse(a.trim()), super::number::parse(b.trim())) {
+            (Some(Value::Int(a)), Some(Value::Int(b))) => a == b,
+            (Some(a), Some(b)) => super::number::as_float(&a)
+                .zip(super::number::as_float(&b))
+                .is_some_and(|(a, b)| a.total_cmp(&b).is_eq()),
+            _ => false,
+        }
 }

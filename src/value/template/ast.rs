@@ -2,16 +2,39 @@
 
 use crate::value::context::Root;
 use crate::value::expression::Step;
+use crate::value::function::{Function, Pattern};
 use std::ops::Range;
 
 /// A part of a template.
 #[derive(Debug)]
 pub(super) enum Part {
     Text(Box<str>),
-    Value { value: Operand, raw: bool },
-    If { test: Operand, zero: bool, then: Vec<Part>, otherwise: Vec<Part> },
-    Each { list: Operand, body: Vec<Part>, otherwise: Vec<Part> },
-    With { value: Operand, body: Vec<Part>, otherwise: Vec<Part> },
+    Value {
+        value: Operand,
+        raw: bool,
+    },
+    If {
+        test: Operand,
+        zero: bool,
+        then: Vec<Part>,
+        otherwise: Vec<Part>,
+    },
+    Each {
+        list: Operand,
+        body: Vec<Part>,
+        otherwise: Vec<Part>,
+    },
+    With {
+        value: Operand,
+        body: Vec<Part>,
+        otherwise: Vec<Part>,
+    },
+    /// `{{#flag}}`, `{{#list}}`: once, per item, or with the value, as it is found.
+    Section {
+        value: Operand,
+        body: Vec<Part>,
+        otherwise: Vec<Part>,
+    },
 }
 
 /// Something with a value, and where it stands.
@@ -31,11 +54,19 @@ pub(super) enum What {
     Null,
     Path(Base, Box<[Step]>),
     Default(Box<Operand>, Box<Operand>),
-    Equal(Box<Operand>, Box<Operand>),
-    Json(Box<Operand>),
+    Call(Box<Bound>),
 }
 
-/// Where a path begins. Numbers count enclosing `each` and `with` blocks from the innermost, 0, outwards.
+/// A helper with what is known of its arguments at load.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) function: &'static Function,
+    pub(super) arguments: Vec<Operand>,
+    pub(super) named: Vec<(String, Operand)>,
+    pub(super) pattern: Option<Pattern>,
+}
+
+/// Where a path begins. Numbers count enclosing blocks from the innermost, 0, outwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Base {
     Root(Root),
@@ -43,10 +74,19 @@ pub(super) enum Base {
     Unknown(Box<str>),
     /// The item of a block.
     Item(usize),
-    /// Its number.
-    Index(usize),
     /// Its key, or its number in a list.
     Key(usize),
-    First(usize),
-    Last(usize),
+    /// So many levels up, where sections stand between: those over a truth value open no level.
+    Up(usize),
+    /// What `each` tells of its loop, so many loops up.
+    Loop(Told, usize),
+}
+
+/// What `each` tells of its loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    Index,
+    Key,
+    First,
+    Last,
 }

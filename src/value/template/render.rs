@@ -1,10 +1,11 @@
 //! Renders parts against a context, on a budget. Values are borrowed; numbers keep the form they were received in.
 
 use super::Place;
-use super::ast::{Base, Operand, Part, What};
+use super::ast::{Base, Bound, Operand, Part, Told, What};
 use super::escape;
-use crate::value::context::Context;
-use crate::value::expression::{Place as Found, Step, Value, follow, missing_name, same_number, step_into};
+use crate::value::context::{Context, Root};
+use crate::value::expression::{Place as Found, Step, Value, follow, missing_name, step_into};
+use crate::value::function::{self, Budget, Call, Escapes};
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind};
 use std::borrow::Cow;
@@ -12,8 +13,10 @@ use std::cell::Cell;
 
 /// Most bytes one template gives.
 const MAX_OUTPUT: usize = 16 * 1024 * 1024;
-/// Most parts rendered, loops counted in full.
-const MAX_PARTS: u32 = 1_000_000;
+/// Most parts rendered, loops counted in full, and steps of helpers.
+const MAX_PARTS: usize = 1_000_000;
+/// Most bytes of text that helpers produce on the way.
+const MAX_PRODUCED: usize = 4 * MAX_OUTPUT;
 
 /// One rendering under way.
 pub(super) struct Rendering<'c, 'a> {
@@ -22,23 +25,30 @@ pub(super) struct Rendering<'c, 'a> {
     ctx: &'c Context<'a>,
     /// Length of the output before this template.
     start: usize,
-    parts: Cell<u32>,
+    parts: Cell<usize>,
+    produced: Cell<usize>,
 }
 
-/// An `each` or `with` block under way.
+/// A block under way that opens a level.
 struct Scope<'s, 'a> {
-    item: Value<'a>,
+    /// None where it goes on with what is outside.
+    item: Option<Value<'a>>,
+    turn: Option<Turn<'a>>,
+    outer: Option<&'s Scope<'s, 'a>>,
+}
+
+/// One turn of a loop.
+struct Turn<'a> {
     index: usize,
     key: Option<Cow<'a, str>>,
     last: bool,
-    outer: Option<&'s Scope<'s, 'a>>,
 }
 
 type Scopes<'s, 'a> = Option<&'s Scope<'s, 'a>>;
 
 impl<'c, 'a> Rendering<'c, 'a> {
     pub(super) fn new(source: &'a str, place: Place, ctx: &'c Context<'a>, start: usize) -> Self {
-        Self { source, place, ctx, start, parts: Cell::new(0) }
+        Self { source, place, ctx, start, parts: Cell::new(0), produced: Cell::new(0) }
     }
 
     /// Writes a whole template after `out`.
@@ -48,10 +58,7 @@ impl<'c, 'a> Rendering<'c, 'a> {
 
     fn parts(&self, parts: &'a [Part], scopes: Scopes<'_, 'a>, out: &mut String) -> Result<(), EvalError> {
         for part in parts {
-            self.parts.set(self.parts.get() + 1);
-            if self.parts.get() > MAX_PARTS {
-                return Err(EvalError::Limit(format!("the template takes more than {MAX_PARTS} steps")));
-            }
+            self.spend(1)?;
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Value { value, raw } => self.write(value, *raw, scopes, out)?,
@@ -61,12 +68,16 @@ impl<'c, 'a> Rendering<'c, 'a> {
                 }
                 Part::With { value, body, otherwise } => match self.value(value, scopes)? {
                     Some(item) if is_truthy(&item, true) => {
-                        let scope = Scope { item, index: 0, key: None, last: true, outer: scopes };
+                        let scope = Scope { item: Some(item), turn: None, outer: scopes };
                         self.parts(body, Some(&scope), out)?;
                     }
                     _ => self.parts(otherwise, scopes, out)?,
                 },
-                Part::Each { list, body, otherwise } => self.each(list, body, otherwise, scopes, out)?,
+                Part::Each { list, body, otherwise } => {
+                    let list = self.value(list, scopes)?;
+                    self.each(list.as_ref(), body, otherwise, scopes, out)?;
+                }
+                Part::Section { value, body, otherwise } => self.section(value, body, otherwise, scopes, out)?,
             }
             if out.len() - self.start > MAX_OUTPUT {
                 return Err(EvalError::Limit("the template gives more than 16 MiB".to_owned()));
@@ -76,22 +87,58 @@ impl<'c, 'a> Rendering<'c, 'a> {
     }
 
     fn write(&self, value: &'a Operand, raw: bool, scopes: Scopes<'_, 'a>, out: &mut String) -> Result<(), EvalError> {
-        // Whole JSON stands in a JSON body as it is; that is what the helper is for.
-        let raw = raw || self.place == Place::Json && matches!(value.what, What::Json(_));
-        let found = self.value(value, scopes)?.ok_or_else(|| self.missing(value))?;
-        escape::write(self.place, raw, &found.text(), out).map_err(|error| error.at(self.quote(value)))
+        let Some(found) = self.value(value, scopes)? else {
+            return if self.ctx.missing_is_empty() { Ok(()) } else { Err(self.missing(value)) };
+        };
+        let text = match (self.place, raw) {
+            // A list as it is, where only JSON can stand.
+            (Place::Json, true) => found.text(),
+            _ => function::printed(&found, self)?,
+        };
+        let escaped = match &value.what {
+            What::Call(bound) => bound.function.escapes(),
+            _ => None,
+        };
+        // What a helper has escaped for its place stands as it is.
+        if matches!((self.place, escaped), (Place::Json, Some(Escapes::Json)) | (Place::Uri, Some(Escapes::Uri))) {
+            out.push_str(&text);
+            return Ok(());
+        }
+        escape::write(self.place, raw, &text, out).map_err(|error| error.at(self.quote(value)))
     }
 
-    fn each(
+    /// As the reference engine renders a block whose name is no helper.
+    fn section(
         &self,
-        list: &'a Operand,
+        value: &'a Operand,
         body: &'a [Part],
         otherwise: &'a [Part],
         scopes: Scopes<'_, 'a>,
         out: &mut String,
     ) -> Result<(), EvalError> {
-        let list = self.value(list, scopes)?;
-        let mut items = match &list {
+        let found = self.value(value, scopes)?.map(Value::decoded);
+        let item = match found {
+            None | Some(Value::Undefined | Value::Null | Value::Bool(false)) => {
+                return self.parts(otherwise, scopes, out);
+            }
+            Some(list) if list.type_name() == "a list" => {
+                return self.each(Some(&list), body, otherwise, scopes, out);
+            }
+            Some(Value::Bool(true)) => None,
+            item => item,
+        };
+        self.parts(body, Some(&Scope { item, turn: None, outer: scopes }), out)
+    }
+
+    fn each(
+        &self,
+        list: Option<&Value<'a>>,
+        body: &'a [Part],
+        otherwise: &'a [Part],
+        scopes: Scopes<'_, 'a>,
+        out: &mut String,
+    ) -> Result<(), EvalError> {
+        let mut items = match list {
             Some(list) => entries(list),
             None => Box::new(std::iter::empty()),
         }
@@ -101,10 +148,11 @@ impl<'c, 'a> Rendering<'c, 'a> {
         }
         let mut index = 0;
         while let Some((key, item)) = items.next() {
-            let scope = Scope { item, index, key, last: items.peek().is_none(), outer: scopes };
+            let turn = Some(Turn { index, key, last: items.peek().is_none() });
+            let scope = Scope { item: Some(item), turn, outer: scopes };
             self.parts(body, Some(&scope), out)?;
             // A body without parts costs as well.
-            self.parts.set(self.parts.get() + 1);
+            self.spend(1)?;
             index += 1;
         }
         Ok(())
@@ -122,45 +170,69 @@ impl<'c, 'a> Rendering<'c, 'a> {
                 Some(value) if !value.is_null() => value,
                 _ => return self.value(fallback, scopes),
             },
-            What::Equal(a, b) => {
-                let (a, b) = (self.value(a, scopes)?, self.value(b, scopes)?);
-                Value::Bool(equal(a.as_ref(), b.as_ref()))
-            }
-            What::Json(value) => {
-                let Some(value) = self.value(value, scopes)? else { return Ok(None) };
-                match value {
-                    Value::Json(json) => Value::Text(Cow::Borrowed(json.text())),
-                    other => {
-                        let mut out = Vec::new();
-                        other.write(&mut out)?;
-                        Value::Text(Cow::Owned(String::from_utf8(out).unwrap_or_default()))
-                    }
-                }
-            }
+            What::Call(bound) => return self.call(bound, scopes),
         }))
     }
 
+    fn call(&self, bound: &'a Bound, scopes: Scopes<'_, 'a>) -> Result<Option<Value<'a>>, EvalError> {
+        let tolerant = bound.function.tolerant || self.ctx.missing_is_empty();
+        let argument = |operand: &'a Operand| match self.value(operand, scopes)? {
+            None if !tolerant => Err(self.missing(operand)),
+            found => Ok(found.unwrap_or(Value::Undefined)),
+        };
+        let values = bound.arguments.iter().map(argument).collect::<Result<Vec<_>, _>>()?;
+        let named = bound.named.iter().map(|(name, operand)| Ok((name.as_str(), argument(operand)?)));
+        let named = named.collect::<Result<Vec<_>, EvalError>>()?;
+        let pattern = bound.pattern.as_ref();
+        let found = Call { function: bound.function, values, named, pattern, budget: self, ctx: self.ctx }.run()?;
+        Ok(Some(found).filter(|found| !matches!(found, Value::Undefined)))
+    }
+
     fn path(&self, base: &'a Base, steps: &'a [Step], scopes: Scopes<'_, 'a>) -> Result<Option<Value<'a>>, EvalError> {
+        let item = |item: Option<&Value<'a>>, steps: &'a [Step]| {
+            let walk = |steps: &[Step]| steps.iter().try_fold(item?.clone(), step_into);
+            walk(steps).or_else(|| length_of(steps, walk))
+        };
         let found = match base {
-            Base::Root(root) => match follow(self.ctx, *root, steps) {
-                Some(place) => Some(place.value()),
-                None => length_of(steps, |before| follow(self.ctx, *root, before).map(Found::value)),
-            },
+            Base::Root(root) => self.rooted(*root, steps),
             Base::Unknown(name) => return Err(EvalError::Type(format!("`{name}` is not a known name"))),
-            Base::Item(up) => {
-                let item = scope(scopes, *up).map(|scope| &scope.item);
-                let walk = |steps: &[Step]| steps.iter().try_fold(item?.clone(), step_into);
-                walk(steps).or_else(|| length_of(steps, walk))
+            Base::Item(up) => item(scope(scopes, *up).and_then(|scope| scope.item.as_ref()), steps),
+            Base::Up(up) => {
+                let mut items =
+                    std::iter::successors(scopes, |scope| scope.outer).filter_map(|scope| scope.item.as_ref());
+                match items.nth(*up) {
+                    Some(found) => item(Some(found), steps),
+                    None => self.by_root_name(steps),
+                }
             }
-            Base::Index(up) => scope(scopes, *up).map(number),
-            Base::Key(up) => scope(scopes, *up).map(|scope| match &scope.key {
-                Some(key) => Value::Text(key.clone()),
-                None => number(scope),
-            }),
-            Base::First(up) => scope(scopes, *up).map(|scope| Value::Bool(scope.index == 0)),
-            Base::Last(up) => scope(scopes, *up).map(|scope| Value::Bool(scope.last)),
+            Base::Key(up) => scope(scopes, *up).and_then(|scope| scope.turn.as_ref()).map(key),
+            Base::Loop(told, up) => {
+                let mut turns =
+                    std::iter::successors(scopes, |scope| scope.outer).filter_map(|scope| scope.turn.as_ref());
+                turns.nth(*up).map(|turn| match told {
+                    Told::Index => number(turn),
+                    Told::Key => key(turn),
+                    Told::First => Value::Bool(turn.index == 0),
+                    Told::Last => Value::Bool(turn.last),
+                })
+            }
         };
         Ok(found)
+    }
+
+    fn rooted(&self, root: Root, steps: &'a [Step]) -> Option<Value<'a>> {
+        match follow(self.ctx, root, steps) {
+            Some(place) => Some(place.value()),
+            None => length_of(steps, |before| follow(self.ctx, root, before).map(Found::value)),
+        }
+    }
+
+    /// Outside all blocks: the first step names a root.
+    fn by_root_name(&self, steps: &'a [Step]) -> Option<Value<'a>> {
+        match steps.split_first()? {
+            (Step::Member(name), steps) => self.rooted(Root::by_name(name)?, steps),
+            _ => None,
+        }
     }
 
     fn quote(&self, operand: &Operand) -> &'a str {
@@ -171,12 +243,11 @@ impl<'c, 'a> Rendering<'c, 'a> {
     fn missing(&self, operand: &Operand) -> EvalError {
         EvalError::Missing(match &operand.what {
             What::Path(Base::Root(root), steps) => missing_name(self.ctx, *root, steps),
-            What::Path(Base::Item(_), _) => format!(
+            What::Path(Base::Item(_) | Base::Up(_), _) => format!(
                 "`{}` is missing in the item of its block; names from outside are written `@root.record.x` or `../x`",
                 self.quote(operand)
             ),
             What::Default(_, fallback) => return self.missing(fallback),
-            What::Json(value) => return self.missing(value),
             _ => format!("`{}` is missing", self.quote(operand)),
         })
     }
@@ -186,8 +257,33 @@ fn scope<'s, 'a>(scopes: Scopes<'s, 'a>, up: usize) -> Option<&'s Scope<'s, 'a>>
     (0..up).try_fold(scopes?, |scope, _| scope.outer)
 }
 
-fn number<'a>(scope: &Scope<'_, '_>) -> Value<'a> {
-    Value::Int(i128::try_from(scope.index).unwrap_or(0))
+fn number<'a>(turn: &Turn<'_>) -> Value<'a> {
+    Value::Int(i128::try_from(turn.index).unwrap_or(0))
+}
+
+fn key<'a>(turn: &Turn<'a>) -> Value<'a> {
+    match &turn.key {
+        Some(key) => Value::Text(key.clone()),
+        None => number(turn),
+    }
+}
+
+impl Budget for Rendering<'_, '_> {
+    fn spend(&self, steps: usize) -> Result<(), EvalError> {
+        self.parts.set(self.parts.get().saturating_add(steps));
+        if self.parts.get() > MAX_PARTS {
+            return Err(EvalError::Limit(format!("the template takes more than {MAX_PARTS} steps")));
+        }
+        Ok(())
+    }
+
+    fn produce(&self, bytes: usize) -> Result<(), EvalError> {
+        self.produced.set(self.produced.get().saturating_add(bytes));
+        if self.produced.get() > MAX_PRODUCED {
+            return Err(EvalError::Limit("the helpers of the template produce more than 64 MiB of text".to_owned()));
+        }
+        Ok(())
+    }
 }
 
 /// `x.length` of a text or list that has no such member of its own.
@@ -236,37 +332,4 @@ fn entries<'v, 'a: 'v>(value: &'v Value<'a>) -> Box<dyn Iterator<Item = Entry<'a
         Value::Map(members) => Box::new(members.iter().map(|(key, value)| (Some(key.clone()), value.clone()))),
         _ => Box::new(std::iter::empty()),
     }
-}
-
-/// The helper `eq`: loose as documented, so `5` equals `"5"`; null equals missing.
-fn equal(a: Option<&Value<'_>>, b: Option<&Value<'_>>) -> bool {
-    let (a, b) = match (a.filter(|v| !v.is_null()), b.filter(|v| !v.is_null())) {
-        (None, None) => return true,
-        (Some(a), Some(b)) => (a, b),
-        _ => return false,
-    };
-    match (scalar(a), scalar(b)) {
-        (Some(("text", a)), Some(("text", b))) | (Some(("bool", a)), Some(("bool", b))) => a == b,
-        (Some(("number", a)), Some(("number" | "text", b))) | (Some(("text", a)), Some(("number", b))) => {
-            same_number(&a, &b)
-        }
-        (None, None) => a.text() == b.text(),
-        _ => false,
-    }
-}
-
-fn scalar<'a>(value: &Value<'a>) -> Option<(&'static str, Cow<'a, str>)> {
-    let kind = match value {
-        Value::Text(_) => "text",
-        Value::Bool(_) => "bool",
-        Value::Int(_) | Value::Float(_) => "number",
-        Value::Json(json) => match json.kind() {
-            Kind::Text => "text",
-            Kind::Bool => "bool",
-            Kind::Number => "number",
-            _ => return None,
-        },
-        _ => return None,
-    };
-    Some((kind, value.text()))
 }

@@ -89,6 +89,10 @@ impl Writer<'_> {
 
     fn path(&mut self, path: &Path, ctx: &Context<'_>) -> Result<Written, Failure> {
         let selection = path.select_current(ctx)?;
+        if selection == Selection::Missing && ctx.missing_is_empty() {
+            self.out.extend_from_slice(b"null");
+            return Ok(Written::Value);
+        }
         if selection == Selection::Missing {
             return Err(EvalError::Missing(format!("`{}` is missing", path.source())).into());
         }

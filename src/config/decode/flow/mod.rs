@@ -44,7 +44,9 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "tables",
     "import",
 ];
-const NOT_YET: &[&str] = &["run_after", "missing", "tables"];
+const NOT_YET: &[&str] = &["run_after", "tables"];
+/// Whether what is missing is empty.
+const MISSING: &[(&str, bool)] = &[("error", false), ("empty", true)];
 const DURABILITIES: &[(&str, Durability)] = &[("full", Durability::Full), ("checkpoint", Durability::Checkpoint)];
 
 /// The connections of the project by id, with the names each offers.
@@ -66,6 +68,7 @@ pub(in crate::config) fn decode(
     let weight = root.take("weight").and_then(|value| value.number(1..=1_000, &plain));
     let weight = weight.and_then(|weight| u32::try_from(weight).ok()).and_then(NonZeroU32::new);
     let durability = root.take("durability").and_then(|value| value.word(DURABILITIES, &[])).unwrap_or_default();
+    let missing = root.take("missing").and_then(|value| value.word(MISSING, &[])).unwrap_or_default();
     let max_errors = root.take("max_errors").and_then(|value| value.number(1..=u64::MAX, &plain));
     let schedule = root.given("schedule", |value| schedule::decode(value, &plain));
     let (origin, source) = origin(root, &facts, connections, sources);
@@ -102,6 +105,7 @@ pub(in crate::config) fn decode(
             steps,
             import,
             durability,
+            missing_is_empty: missing,
             max_errors: max_errors.and_then(NonZeroU64::new),
             text: "".into(),
             hash: String::new(),
@@ -125,7 +129,6 @@ fn not_yet(root: &Table<'_>) {
     for name in NOT_YET {
         let Some(value) = root.take(name) else { continue };
         let said = match *name {
-            "missing" => value.raw_str() == Some("error"),
             "run_after" => value.items().is_some_and(|items| items.is_empty()),
             _ => false,
         };

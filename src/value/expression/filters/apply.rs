@@ -18,11 +18,11 @@ pub(super) struct Call<'e, 'c, 'a> {
 }
 
 impl<'a> Call<'_, '_, 'a> {
-    fn argument(&self, n: usize) -> Result<Option<Value<'a>>, EvalError> {
+    pub(super) fn argument(&self, n: usize) -> Result<Option<Value<'a>>, EvalError> {
         self.arguments.get(n).and_then(Option::as_ref).map(|node| self.e.present(node).map(Value::decoded)).transpose()
     }
 
-    fn text_argument(&self, n: usize) -> Result<Option<Cow<'a, str>>, EvalError> {
+    pub(super) fn text_argument(&self, n: usize) -> Result<Option<Cow<'a, str>>, EvalError> {
         match self.argument(n)? {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
@@ -30,7 +30,7 @@ impl<'a> Call<'_, '_, 'a> {
         }
     }
 
-    fn wrong(&self, what: &str) -> EvalError {
+    pub(super) fn wrong(&self, what: &str) -> EvalError {
         let name = match &self.node.what {
             What::Filter(filter, ..) => KNOWN.iter().find(|known| known.1 == *filter).map_or("", |known| known.0),
             _ => "",
@@ -38,7 +38,7 @@ impl<'a> Call<'_, '_, 'a> {
         EvalError::Type(format!("filter `{name}` {what} in `{}`", self.e.quote(self.node)))
     }
 
-    fn refuses(&self, input: &Value<'a>) -> EvalError {
+    pub(super) fn refuses(&self, input: &Value<'a>) -> EvalError {
         self.wrong(&format!("cannot take {}", self.e.describe(input, self.input)))
     }
 
@@ -163,7 +163,7 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     /// Text, or a number or truth value as text.
-    fn scalar(&self) -> Result<Cow<'a, str>, EvalError> {
+    pub(super) fn scalar(&self) -> Result<Cow<'a, str>, EvalError> {
         let value = self.e.present(self.input)?;
         match value.type_name() {
             "text" | "a number" | "a truth value" => {
@@ -219,7 +219,7 @@ impl<'a> Call<'_, '_, 'a> {
         Ok(Value::List(parts))
     }
 
-    fn list(&self) -> Result<Vec<Value<'a>>, EvalError> {
+    pub(super) fn list(&self) -> Result<Vec<Value<'a>>, EvalError> {
         let value = self.e.present(self.input)?;
         let items = value.items().ok_or_else(|| self.refuses(&value))?;
         self.e.spend(items.len())?;

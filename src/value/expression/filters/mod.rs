@@ -1,6 +1,7 @@
 //! The filters of expressions, `x | name(…)`: minijinja's names and arguments, strict about types.
 
 mod apply;
+mod more;
 
 use super::ast::Node;
 use super::eval::Evaluation;
@@ -9,27 +10,42 @@ use super::value::Value;
 use crate::value::issue::{EvalError, Issue};
 use crate::value::template::names;
 use apply::Call;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 /// A known filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filter {
     Abs,
+    Bool,
+    Capitalize,
     Default,
     First,
     Float,
     Int,
+    Items,
     Join,
     Last,
     Length,
+    Lines,
+    List,
     Lower,
+    Map,
+    Max,
+    Min,
     Replace,
+    Reverse,
     Round,
+    Sort,
     Split,
     Str,
     Sum,
+    Title,
+    ToJson,
     Trim,
+    Unique,
     Upper,
+    UrlEncode,
 }
 
 /// Name, filter, parameters, how many of them are required.
@@ -52,38 +68,38 @@ const KNOWN: &[(&str, Filter, &[&str], usize)] = &[
     ("sum", Filter::Sum, &[], 0),
     ("trim", Filter::Trim, &["chars"], 0),
     ("upper", Filter::Upper, &[], 0),
+    ("bool", Filter::Bool, &[], 0),
+    ("capitalize", Filter::Capitalize, &[], 0),
+    ("items", Filter::Items, &[], 0),
+    ("lines", Filter::Lines, &[], 0),
+    ("list", Filter::List, &[], 0),
+    ("map", Filter::Map, &["attribute", "default"], 1),
+    ("max", Filter::Max, &[], 0),
+    ("min", Filter::Min, &[], 0),
+    ("reverse", Filter::Reverse, &[], 0),
+    ("sort", Filter::Sort, &["reverse", "case_sensitive", "attribute"], 0),
+    ("title", Filter::Title, &[], 0),
+    ("tojson", Filter::ToJson, &[], 0),
+    ("unique", Filter::Unique, &["case_sensitive", "attribute"], 0),
+    ("urlencode", Filter::UrlEncode, &[], 0),
 ];
 
 /// Filters of the engine people know that are not built here.
 const LATER: &[&str] = &[
     "batch",
-    "bool",
-    "capitalize",
     "chain",
     "dictsort",
     "escape",
     "format",
     "groupby",
     "indent",
-    "items",
-    "lines",
-    "list",
-    "map",
-    "max",
-    "min",
     "pprint",
     "reject",
     "rejectattr",
-    "reverse",
     "safe",
     "select",
     "selectattr",
     "slice",
-    "sort",
-    "title",
-    "tojson",
-    "unique",
-    "urlencode",
     "zip",
 ];
 
@@ -102,9 +118,6 @@ impl Filter {
     ) -> Result<(Self, Vec<Option<Node>>), Issue> {
         let Some((_, filter, parameters, required)) = KNOWN.iter().find(|known| known.0 == name) else {
             let known = KNOWN.iter().map(|known| known.0);
-            if name == "tojson" {
-                return Err(Issue::new(at, "filter `tojson` is not supported yet").help("write `json(x)`"));
-            }
             if LATER.contains(&name) {
                 return Err(Issue::new(at, format!("filter `{name}` is not supported yet")));
             }
@@ -148,6 +161,20 @@ impl Filter {
             Self::First => call.end(true),
             Self::Last => call.end(false),
             Self::Sum => call.sum(),
+            Self::Bool => Ok(Value::Bool(e.value(input)?.is_true())),
+            Self::Capitalize => call.recased(more::capitalize),
+            Self::Items => call.items(),
+            Self::Lines => call.lines(),
+            Self::List => call.list_of(),
+            Self::Map => call.map(),
+            Self::Max => call.extreme(Ordering::Greater),
+            Self::Min => call.extreme(Ordering::Less),
+            Self::Reverse => call.reverse(),
+            Self::Sort => call.sort(),
+            Self::Title => call.recased(more::title),
+            Self::ToJson => call.tojson(),
+            Self::Unique => call.unique(),
+            Self::UrlEncode => call.urlencode(),
         }
     }
 }

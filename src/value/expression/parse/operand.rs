@@ -4,7 +4,7 @@ use super::{Argument, MAX_STEPS, Parsed, Parser};
 use crate::value::context::Root;
 use crate::value::expression::ast::{Node, Step, What};
 use crate::value::expression::filters::Filter;
-use crate::value::expression::functions::Function;
+use crate::value::expression::functions::Bound;
 use crate::value::expression::lex::{Lexed, Token};
 use crate::value::expression::predicate::Predicate;
 use crate::value::issue::Issue;
@@ -78,8 +78,8 @@ impl Parser<'_> {
         let arguments = self.arguments()?;
         let below = arguments.iter().map(|(_, n)| n.depth).max().unwrap_or(0);
         let span = at.start..self.end_of_last();
-        match Function::bind(name, at.clone(), span, arguments) {
-            Ok((function, arguments)) => self.node(at.start, What::Call(function, arguments), below),
+        match Bound::new(name, at.clone(), span, arguments) {
+            Ok(bound) => self.node(at.start, What::Call(Box::new(bound)), below),
             Err(issue) => {
                 self.issues.push(issue);
                 self.node(at.start, What::Null, below)

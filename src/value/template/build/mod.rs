@@ -1,12 +1,14 @@
 //! Turns pieces into parts: pairs up blocks, resolves names and helpers, lists references and mistakes.
 
+mod call;
 mod resolve;
 
 use super::ast::{Operand, Part, What};
 use super::names;
 use super::scan::{Kind, Piece, Tag};
-use super::tag::{Head, Operand as Written, Syntax};
-use crate::value::context::{Reference, Root};
+use super::tag::{Head, Operand as Written, PathSyntax, Syntax};
+use crate::value::context::Reference;
+use crate::value::function;
 use crate::value::issue::Issue;
 use std::ops::Range;
 
@@ -16,11 +18,21 @@ const MAX_NESTING: usize = 64;
 /// Builds the parts of a template.
 pub(super) struct Builder {
     pieces: std::vec::IntoIter<Piece>,
-    /// Enclosing `each` and `with` blocks with the names of their parameters.
-    scopes: Vec<Vec<String>>,
+    /// Enclosing blocks that open a level.
+    scopes: Vec<Level>,
     nesting: usize,
     pub(super) references: Vec<Reference>,
     pub(super) issues: Vec<Issue>,
+}
+
+/// A block that opens a level.
+struct Level {
+    /// The names of its parameters.
+    params: Vec<String>,
+    /// Whether it may loop.
+    loops: bool,
+    /// Whether what it opens is known when it is rendered only.
+    section: bool,
 }
 
 /// What ended a run of parts.
@@ -102,42 +114,38 @@ impl Builder {
     }
 
     /// One block with its else branches; the closing tag is left to the first of a chain.
-    fn chained(
-        &mut self,
-        mut head: Head,
-        at: &Range<usize>,
-        inverse: bool,
-    ) -> Built<(Option<Part>, Option<Tag>, String)> {
-        let name = match &head.operands[0].what {
-            Syntax::Path(path) => path.simple().unwrap_or_default().to_owned(),
-            _ => String::new(),
+    fn chained(&mut self, head: Head, at: &Range<usize>, inverse: bool) -> Built<(Option<Part>, Option<Tag>, String)> {
+        let (name, simple) = match &head.operands[0].what {
+            Syntax::Path(path) => (spelled(path), path.simple().is_some()),
+            _ => return Err(self.unknown_block(&head, "")),
         };
-        if !matches!(name.as_str(), "if" | "unless" | "each" | "with") {
-            return Err(self.unknown_block(&head, &name));
-        }
-        let head_at = head.operands[0].at.clone();
-        let mut operands = head.operands.drain(1..);
-        let operand = match (operands.next(), operands.next()) {
-            (Some(operand), None) => operand,
-            (None, _) => return Err(Issue::new(head_at, format!("block `{name}` lacks its argument"))),
-            (_, Some(extra)) => {
-                return Err(Issue::new(extra.at, format!("block `{name}` takes one argument"))
-                    .help("put a call into brackets, such as `{{#if (eq a b)}}`"));
+        let kind = match name.as_str() {
+            "if" | "unless" => Block::If,
+            "each" => Block::Each,
+            "with" => Block::With,
+            name if simple && function::by_name(name).is_some_and(|function| function.block) => Block::Test,
+            name if head.operands.len() == 1 && head.named.is_empty() && !(simple && names::is_known(name)) => {
+                Block::Section
             }
+            name => return Err(self.unknown_block(&head, name)),
         };
-        drop(operands);
-        let zero = self.include_zero(&name, head.named);
-        let built = self.operand(operand, true);
-        let operand = self.noted(built);
-        let scoped = matches!(name.as_str(), "each" | "with");
-        if scoped && inverse {
+        let head_at = head.operands[0].at.clone();
+        let scoped = matches!(kind, Block::Each | Block::With | Block::Section);
+        if inverse && matches!(kind, Block::Each | Block::With) {
             return Err(Issue::new(head_at, format!("block `{name}` has no inverse form"))
                 .help(format!("write `{{{{#{name} …}}}}{{{{else}}}}…{{{{/{name}}}}}`")));
         }
-        if scoped {
-            self.scopes.push(head.params);
-        } else if !head.params.is_empty() {
+        if !matches!(kind, Block::Each | Block::With) && !head.params.is_empty() {
             self.issues.push(Issue::new(head_at, format!("block `{name}` takes no `as |…|`")));
+        }
+        let level = Level {
+            params: head.params.clone(),
+            loops: matches!(kind, Block::Each | Block::Section),
+            section: kind == Block::Section,
+        };
+        let (operand, zero) = self.block_operand(head, at, &name, kind)?;
+        if scoped {
+            self.scopes.push(level);
         }
         let body = self.run();
         if scoped {
@@ -145,16 +153,49 @@ impl Builder {
         }
         let (body, end) = body?;
         let (otherwise, close) = self.otherwise(end, at)?;
-        let part = operand.map(|operand| {
-            let swapped = inverse ^ (name == "unless");
-            let (body, otherwise) = if swapped { (otherwise, body) } else { (body, otherwise) };
-            match name.as_str() {
-                "each" => Part::Each { list: operand, body, otherwise },
-                "with" => Part::With { value: operand, body, otherwise },
-                _ => Part::If { test: operand, zero, then: body, otherwise },
-            }
+        let swapped = inverse ^ (name == "unless");
+        let (body, otherwise) = if swapped { (otherwise, body) } else { (body, otherwise) };
+        let part = operand.map(|operand| match kind {
+            Block::Each => Part::Each { list: operand, body, otherwise },
+            Block::With => Part::With { value: operand, body, otherwise },
+            Block::Section => Part::Section { value: operand, body, otherwise },
+            Block::If | Block::Test => Part::If { test: operand, zero, then: body, otherwise },
         });
         Ok((part, close, name))
+    }
+
+    /// What a block looks at, and whether zero counts as true.
+    fn block_operand(
+        &mut self,
+        mut head: Head,
+        at: &Range<usize>,
+        name: &str,
+        kind: Block,
+    ) -> Built<(Option<Operand>, bool)> {
+        if kind == Block::Test {
+            head.params.clear();
+            let built = self.call(head, at.clone(), true);
+            return Ok((self.noted(built), false));
+        }
+        let head_at = head.operands[0].at.clone();
+        let mut operands = head.operands.drain(..);
+        let first = operands.next();
+        let operand = match (operands.next(), operands.next()) {
+            (None, _) if kind == Block::Section => first,
+            (Some(operand), None) => Some(operand),
+            (None, _) => None,
+            (_, Some(extra)) => {
+                return Err(Issue::new(extra.at, format!("block `{name}` takes one argument"))
+                    .help("put a call into brackets, such as `{{#if (eq a b)}}`"));
+            }
+        };
+        drop(operands);
+        let Some(operand) = operand else {
+            return Err(Issue::new(head_at, format!("block `{name}` lacks its argument")));
+        };
+        let zero = self.include_zero(name, head.named);
+        let built = self.operand(operand, true);
+        Ok((self.noted(built), zero))
     }
 
     fn otherwise(&mut self, end: End, at: &Range<usize>) -> Built<(Vec<Part>, Option<Tag>)> {
@@ -182,11 +223,11 @@ impl Builder {
 
     fn unknown_block(&self, head: &Head, name: &str) -> Issue {
         let at = head.operands[0].at.clone();
-        if name.is_empty() || Root::by_name(name).is_some() || !self.scopes.is_empty() && head.operands.len() == 1 {
-            return Issue::new(at, "a block begins with a helper")
+        if name.is_empty() {
+            return Issue::new(at, "a block begins with a helper or a name")
                 .help("write `{{#each …}}`, `{{#with …}}` or `{{#if …}}`");
         }
-        if names::BUILT.contains(&name) {
+        if function::by_name(name).is_some() {
             return Issue::new(at, format!("helper `{name}` is not a block")).help(format!("write `{{{{{name} …}}}}`"));
         }
         names::unknown_helper(name, at)
@@ -217,60 +258,25 @@ impl Builder {
         };
         Ok(Operand { what, at })
     }
+}
 
-    /// A name alone is a path (or a helper without arguments); with arguments it is a call.
-    fn call(&mut self, mut head: Head, at: Range<usize>, tolerant: bool) -> Built<Operand> {
-        let first = head.operands.remove(0);
-        let name = match &first.what {
-            Syntax::Path(path) => path.simple().map(str::to_owned),
-            _ => None,
-        };
-        let alone = head.operands.is_empty() && head.named.is_empty();
-        let Some(name) = name.filter(|name| !alone || self.is_helper(name)) else {
-            if !alone {
-                return Err(Issue::new(first.at, "only a helper takes arguments"));
-            }
-            if matches!(first.what, Syntax::Text(_) | Syntax::Number(_) | Syntax::Bool(_) | Syntax::Null) {
-                return Err(
-                    Issue::new(first.at, "a tag names a value or a helper").help("write constant text as it is")
-                );
-            }
-            return self.operand(first, tolerant);
-        };
-        if let Some((key, at, _)) = head.named.first() {
-            return Err(Issue::new(at.clone(), format!("helper `{name}` has no argument `{key}`")));
-        }
-        let wanted = match name.as_str() {
-            "default" | "eq" => 2,
-            "json" => 1,
-            _ if alone && !self.scopes.is_empty() => {
-                return Err(names::unknown_helper(&name, first.at).help(format!("for the member write `this.{name}`")));
-            }
-            _ => return Err(names::unknown_helper(&name, first.at)),
-        };
-        if head.operands.len() != wanted {
-            let given = head.operands.len();
-            return Err(Issue::new(at, format!("helper `{name}` takes {wanted} arguments, not {given}")));
-        }
-        let mut operands = head.operands.into_iter();
-        let mut next = |builder: &mut Self, tolerant: bool| match operands.next() {
-            Some(operand) => builder.operand(operand, tolerant).map(Box::new),
-            None => Err(Issue::new(at.clone(), "an argument is missing")),
-        };
-        let what = match name.as_str() {
-            "default" => What::Default(next(self, true)?, next(self, tolerant)?),
-            "eq" => What::Equal(next(self, tolerant)?, next(self, tolerant)?),
-            _ => What::Json(next(self, tolerant)?),
-        };
-        Ok(Operand { what, at })
-    }
+/// The kinds of blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Block {
+    If,
+    Each,
+    With,
+    /// A helper that answers yes or no.
+    Test,
+    /// `{{#record.flag}}`
+    Section,
+}
 
-    /// A helper's name wins over a member's, but not over a block parameter's.
-    fn is_helper(&self, name: &str) -> bool {
-        names::is_known(name)
-            && !self.scopes.iter().flatten().any(|param| param == name)
-            && (Root::by_name(name).is_none() || !self.scopes.is_empty())
-    }
+/// A path as it can be compared: `../a.b`.
+fn spelled(path: &PathSyntax) -> String {
+    let names: Vec<&str> = path.segments.iter().map(|(name, _)| name.as_str()).collect();
+    let this = if path.this && names.is_empty() { "this" } else { "" };
+    format!("{}{}{this}{}", "../".repeat(path.up), if path.data { "@" } else { "" }, names.join("."))
 }
 
 fn closed_by(close: Option<Tag>, name: &str, at: &Range<usize>) -> Built<()> {
@@ -280,7 +286,7 @@ fn closed_by(close: Option<Tag>, name: &str, at: &Range<usize>) -> Built<()> {
         );
     };
     match close.head.operands.first().map(|operand| &operand.what) {
-        Some(Syntax::Path(path)) if path.simple() == Some(name) => Ok(()),
+        Some(Syntax::Path(path)) if spelled(path) == name => Ok(()),
         _ => Err(Issue::new(close.at, format!("this does not close the open block `{name}`"))
             .help(format!("write `{{{{/{name}}}}}`"))),
     }

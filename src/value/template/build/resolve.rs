@@ -5,7 +5,7 @@ use crate::value::context::{Reference, Root};
 use crate::value::expression::Step;
 use crate::value::issue::Issue;
 use crate::value::json::MAX_DEPTH;
-use crate::value::template::ast::{Base, What};
+use crate::value::template::ast::{Base, Told, What};
 use crate::value::template::names;
 use crate::value::template::tag::PathSyntax;
 use std::ops::Range;
@@ -31,6 +31,9 @@ impl Builder {
             segments.next();
             return Ok(What::Path(base, segments.map(step).collect()));
         }
+        if self.scopes.iter().any(|scope| scope.section) && path.up <= self.scopes.len() {
+            return Ok(What::Path(Base::Up(path.up), segments.map(step).collect()));
+        }
         if path.up < self.scopes.len() {
             return Ok(What::Path(Base::Item(path.up), segments.map(step).collect()));
         }
@@ -39,8 +42,8 @@ impl Builder {
 
     /// A block parameter, of the innermost block that has it.
     fn param(&self, name: &str) -> Option<Base> {
-        self.scopes.iter().rev().enumerate().find_map(|(up, params)| {
-            match params.iter().position(|param| param == name)? {
+        self.scopes.iter().rev().enumerate().find_map(|(up, scope)| {
+            match scope.params.iter().position(|param| param == name)? {
                 0 => Some(Base::Item(up)),
                 _ => Some(Base::Key(up)),
             }
@@ -58,20 +61,20 @@ impl Builder {
         if name == "root" {
             return self.rooted(segments, at, tolerant);
         }
-        let base = match name.as_str() {
-            "index" => Base::Index(up),
-            "key" => Base::Key(up),
-            "first" => Base::First(up),
-            "last" => Base::Last(up),
+        let told = match name.as_str() {
+            "index" => Told::Index,
+            "key" => Told::Key,
+            "first" => Told::First,
+            "last" => Told::Last,
             _ => {
                 let issue = Issue::new(at.clone(), format!("`@{name}` is not known"));
                 return Err(names::did_you_mean(issue, &name, ["index", "key", "first", "last", "root"].into_iter()));
             }
         };
-        if up >= self.scopes.len() {
+        if up >= self.scopes.iter().filter(|scope| scope.loops).count() {
             return Err(Issue::new(at.clone(), format!("`@{name}` has a meaning inside `{{{{#each}}}}` only")));
         }
-        Ok(What::Path(base, segments.map(step).collect()))
+        Ok(What::Path(Base::Loop(told, up), segments.map(step).collect()))
     }
 
     fn rooted(
