@@ -113,6 +113,9 @@ impl Env for NoEnv {
 
 /// Records a page.
 const PAGE: u64 = 10;
+/// Pages by their number.
+const PAGES: &str = "relative_uri = \"/page\"\n[export.paging]\npages_path = \"$.pages\"\n[export.paging.page]\n\
+                     param = \"page\"\nsize_param = \"per_page\"\nsize = 10\n";
 /// Pages whose records may be in flight at once.
 const PAGES_IN_FLIGHT: u64 = 5;
 
@@ -126,6 +129,11 @@ struct Project {
 
 impl Project {
     fn new(records: u64, head: &str, import: &str) -> Self {
+        Self::reading(PAGES, records, head, import)
+    }
+
+    /// With these keys of the export.
+    fn reading(export: &str, records: u64, head: &str, import: &str) -> Self {
         let playground = Playground::start(Settings { records, verify: Verify::Ids, ..Settings::default() }).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let base = playground.base_uri();
@@ -139,9 +147,8 @@ impl Project {
         write(
             "flows/orders.toml",
             format!(
-                "{head}\n[export]\nconnection = \"shop\"\nrelative_uri = \"/page\"\nrecords = \"$.data[*]\"\n\
-                 trace_key = \"{{{{record.id}}}}\"\n[export.paging]\npages_path = \"$.pages\"\n[export.paging.page]\n\
-                 param = \"page\"\nsize_param = \"per_page\"\nsize = {PAGE}\n[import]\nconnection = \"erp\"\n{import}\n"
+                "{head}\n[export]\nconnection = \"shop\"\nrecords = \"$.data[*]\"\ntrace_key = \"{{{{record.id}}}}\"\n\
+                 {export}\n[import]\nconnection = \"erp\"\n{import}\n"
             ),
         );
         Self { folder, playground, store: MemoryStore::new(), epoch: 0 }
@@ -188,10 +195,15 @@ impl Project {
 
 /// Dies at every write once, on the way to it or behind it; the next process ends the run.
 fn every_step(head: &str, import: &str, judge: impl Fn(&Project, &str)) {
+    every_step_of(PAGES, head, import, judge);
+}
+
+/// The same with these keys of the export.
+fn every_step_of(export: &str, head: &str, import: &str, judge: impl Fn(&Project, &str)) {
     let mut points = 0;
     for batches in 0.. {
         for last_arrives in [false, true] {
-            let mut project = Project::new(45, head, import);
+            let mut project = Project::reading(export, 45, head, import);
             let survived = project.live(batches, last_arrives);
             // When the end itself is in the store, nothing is left to go on with.
             let ending = if project.has_ended() { None } else { project.live(i64::MAX, false) };
@@ -220,6 +232,20 @@ const KEYED: &str = "relative_uri = \"/sink/orders\"\nidempotency_key = \"{{reco
 #[test]
 fn a_death_at_any_write_loses_no_record() {
     every_step("", KEYED, nothing_lost);
+}
+
+#[test]
+fn a_death_loses_no_record_where_a_page_says_what_follows_it() {
+    for durability in ["full", "checkpoint"] {
+        let head = format!("durability = \"{durability}\"");
+        for export in [
+            "relative_uri = \"/cursor?limit=10\"\n[export.paging.next]\n\
+             relative_uri = \"/cursor?limit=10&cursor={{previous.body.next_cursor}}\"",
+            "relative_uri = \"/next?per_page=10\"\n[export.paging.next_url]\npath = \"$.next_url\"",
+        ] {
+            every_step_of(export, &head, KEYED, |project, case| nothing_lost(project, &format!("{export}: {case}")));
+        }
+    }
 }
 
 #[test]

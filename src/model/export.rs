@@ -15,6 +15,8 @@ pub struct Export {
     pub connection: ConnectionId,
     /// The request of each page.
     pub request: RequestSpec,
+    /// The request from page 2 on, where `[export.paging.next]` makes it another.
+    pub later: Option<Box<RequestSpec>>,
     /// `records`; none = the body.
     pub records: Option<BodyPath>,
     /// `records_optional`: an absent path is an empty page, not an error.
@@ -33,4 +35,17 @@ pub struct Export {
     pub link: Option<Template>,
     /// Whether a request of this export reads `previous`: then a cursor must carry it.
     pub reads_previous: bool,
+}
+
+impl Export {
+    /// The request of a page, numbered from 1.
+    pub fn request_of(&self, page: u64) -> &RequestSpec {
+        self.later.as_deref().filter(|_| page > 1).unwrap_or(&self.request)
+    }
+
+    /// Where the records of a page are; none = the body.
+    pub fn records_of(&self, page: u64) -> Option<&BodyPath> {
+        let next = self.paging.next.as_ref().filter(|_| page > 1);
+        next.and_then(|next| next.records.as_ref()).or(self.records.as_ref())
+    }
 }

@@ -101,6 +101,47 @@ fn a_token_comes_from_a_header_or_an_expression_and_is_not_sent_at_first() {
 }
 
 #[test]
+fn another_request_may_follow_the_first_one() {
+    // Salesforce's way: the first page is a query, the others are where the page before says.
+    let api = Api::start(|request| match request.path() {
+        "/r" => page(1..=2, ",\"more\":\"a b/c\""),
+        "/more/a%20b%2Fc" => Reply::json(200, "{\"rows\":[{\"id\":3},{\"id\":4}],\"more\":\"\"}"),
+        other => panic!("{other}"),
+    });
+    let next = "[export.paging.next]\nrelative_uri = \"/more/{{previous.body.more}}\"\nrecords = \"$.rows[*]\"";
+    expect_all(read(&api, next), 4);
+    assert_eq!(api.requests().len(), 2);
+
+    // A body from page 2 on, alone.
+    let api = Api::start(|request| match request.json()["after"].as_u64() {
+        None => page(1..=2, ""),
+        Some(2) => page(3..=4, ""),
+        Some(_) => page(RangeInclusive::new(1, 0), ""),
+    });
+    let first = "method = \"POST\"\nbody = { all = true }";
+    let next = "[export.paging.next]\nbody = { after = \"= previous.last_record.id\" }";
+    expect_all(copy(&api, QUICK, &export(first, next), &[]), 4);
+    let bodies: Vec<String> = api.requests().into_iter().map(|request| request.body).collect();
+    assert_eq!(bodies, ["{\"all\":true}", "{\"after\":2}", "{\"after\":4}"]);
+
+    // Beside another method it only overrides: that one says when it ends.
+    let api = Api::start(|request| {
+        assert_eq!(request.path(), if request.number == 1 { "/r" } else { "/scroll" });
+        numbered(number(request, "p"))
+    });
+    let next = "[export.paging.page]\nparam = \"p\"\n[export.paging.next]\nrelative_uri = \"/scroll\"";
+    expect_all(read(&api, next), 6);
+}
+
+#[test]
+fn a_next_page_that_repeats_itself_is_left() {
+    let api = Api::start(|request| page(request.number as u64..=request.number as u64, ",\"more\":\"x\""));
+    let next = "[export.paging.next]\nrelative_uri = \"/r?at={{previous.body.more}}\"";
+    expect_failed(read(&api, next), 2, "same");
+    assert_eq!(api.requests().len(), 2);
+}
+
+#[test]
 fn a_link_is_resolved_against_the_page_it_stands_on_and_sent_as_it_stands() {
     for link in ["/r/more?n=", "?n=", "ABSOLUTE"] {
         let api = Api::start(move |request| {

@@ -193,7 +193,7 @@ impl Value<'_> {
     }
 
     /// A body: a tree, or text in the request's media type.
-    fn body(&self, media: MediaType, scope: &Scope<'_>) -> Option<BodySpec> {
+    pub(super) fn body(&self, media: MediaType, scope: &Scope<'_>) -> Option<BodySpec> {
         let Some(text) = self.raw_str() else { return self.tree(scope).map(BodySpec::Tree) };
         if text.starts_with('=') || super::leaf::looks_like_path(text) {
             return self.tree(scope).map(BodySpec::Tree);

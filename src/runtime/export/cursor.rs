@@ -120,7 +120,7 @@ impl Head {
 }
 
 /// How a stored body is read and cut into records.
-pub type Reopen<'a> = dyn Fn(Kind, Option<Vec<u8>>) -> Result<(Option<Document>, Vec<Record>), String> + 'a;
+pub type Reopen<'a> = dyn Fn(u64, Kind, Option<Vec<u8>>) -> Result<(Option<Document>, Vec<Record>), String> + 'a;
 
 /// A page as it was read before a restart.
 pub fn stored(row: &PageRow, body: Option<Vec<u8>>, reopen: &Reopen<'_>) -> Result<Page, String> {
@@ -136,7 +136,7 @@ fn restore(
     reopen: &Reopen<'_>,
 ) -> Result<Page, String> {
     let bytes = body.as_ref().map_or(0, Vec::len);
-    let (body, mut found) = reopen(head.kind, body).map_err(|error| format!("the stored page {number}: {error}"))?;
+    let (body, mut found) = reopen(number, head.kind, body).map_err(|error| format!("the stored page {number}: {error}"))?;
     if let Some(records) = records {
         let expected = records as usize;
         if found.len() < expected {

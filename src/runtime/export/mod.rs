@@ -146,7 +146,7 @@ impl<'r> Reader<'r> {
         self.pager.sending(&Landed { url: prepared.url().as_str(), body: &body, headers: &headers })?;
         let flow = &self.scope.flow;
         let permit = self.scope.queue.acquire(&self.lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
-        let rules = flow.export.request.response.as_ref();
+        let rules = flow.export.request_of(ask.page).response.as_ref();
         let answer = match self.lane.client.exchange(permit, &prepared, rules, true).await {
             Ok(answer) if self.pager.ends_at(answer.status) => {
                 self.ended = true;
@@ -171,7 +171,7 @@ impl<'r> Reader<'r> {
         if let Some(document) = &answer.document {
             self.pager.landed(document.text().as_bytes())?;
         }
-        let mut records = split(self.scope, self.lane, answer.document.as_ref())?;
+        let mut records = split(self.scope, self.lane, ask.page, answer.document.as_ref())?;
         let found = records.len() as u64;
         if let Some(left) = &mut self.left {
             records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -210,7 +210,11 @@ impl<'r> Reader<'r> {
         let (scope, lane, pager) = (self.scope, self.lane, &mut self.pager);
         let now = scope.now();
         let ctx = lane.client.context(scope.context(&now));
-        page.as_previous(ctx, |ctx| pager.received(&got, ctx))
+        let next = page.as_previous(ctx, |ctx| pager.received(&got, ctx))?;
+        let settings = lane.client.settings();
+        self.pager
+            .fix_link(|link| paging::resolve(link, &page.url, &settings.base_uri, &settings.allowed_origins))?;
+        Ok(next)
     }
 
     fn prepare(&self, ask: &Ask) -> Result<Prepared, ReadError> {
@@ -231,12 +235,14 @@ impl<'r> Reader<'r> {
 
     fn render(&self, ask: &Ask, ctx: &Context<'_>) -> Result<Prepared, ReadError> {
         let client = &self.lane.client;
-        let mut prepared = self.scope.flow.export.request.prepare(ctx, client)?;
+        let export = &self.scope.flow.export;
+        let mut prepared = export.request_of(ask.page).prepare(ctx, client)?;
         prepared.safe = true;
-        if let (Some(link), Some(previous)) = (&ask.link, &self.previous) {
+        let says_where = export.paging.next.as_ref().is_some_and(|next| next.uri.is_some());
+        if let Some(link) = ask.link.as_ref().filter(|_| !says_where) {
             let settings = client.settings();
-            let next = paging::resolve(link, &previous.url, &settings.base_uri, &settings.allowed_origins)?;
-            prepared.set_url(next);
+            let base = &settings.base_uri;
+            prepared.set_url(paging::resolve(link, base, base, &settings.allowed_origins)?);
         }
         for (place, name, value) in &ask.set {
             match place {
@@ -249,23 +255,24 @@ impl<'r> Reader<'r> {
     }
 }
 
-/// The records of a body, as the flow's export cuts it.
-pub fn split(scope: &Scope, lane: &Lane, body: Option<&Document>) -> Result<Vec<Record>, EvalError> {
+/// The records of a page's body, as the flow's export cuts it.
+pub fn split(scope: &Scope, lane: &Lane, page: u64, body: Option<&Document>) -> Result<Vec<Record>, EvalError> {
     let export = &scope.flow.export;
-    records::split(body, export.records.as_ref(), export.records_optional, |text| lane.client.clean(text))
+    records::split(body, export.records_of(page), export.records_optional, |text| lane.client.clean(text))
 }
 
-/// A body as it was stored, and its records.
+/// A page's body as it was stored, and its records.
 pub fn reopen(
     scope: &Scope,
     lane: &Lane,
+    page: u64,
     kind: Kind,
     body: Option<Vec<u8>>,
 ) -> Result<(Option<Document>, Vec<Record>), String> {
     let body = body.filter(|body| !body.is_empty());
     let document = body.map(|body| media::reopen(kind, body, &lane.client.settings().media)).transpose();
     let document = document.map_err(|error| format!("cannot be read any more: {error}"))?;
-    let records = split(scope, lane, document.as_ref()).map_err(|error| error.to_string())?;
+    let records = split(scope, lane, page, document.as_ref()).map_err(|error| error.to_string())?;
     Ok((document, records))
 }
 

@@ -157,8 +157,8 @@ impl<'r> Supply<'r> {
         self.lane.client.settings().base_uri.clone()
     }
 
-    fn reopen(&self) -> impl Fn(Kind, Option<Vec<u8>>) -> Reopened + use<'_, 'r> {
-        |kind, body| reopen(self.scope, self.lane, kind, body)
+    fn reopen(&self) -> impl Fn(u64, Kind, Option<Vec<u8>>) -> Reopened + use<'_, 'r> {
+        |page, kind, body| reopen(self.scope, self.lane, page, kind, body)
     }
 }
 

@@ -25,8 +25,9 @@ pub use value::Value;
 pub(in crate::value) use value::same_number;
 pub(in crate::value) use walk::{Place, follow, missing_name, step_into};
 
-use super::context::{Context, Reference};
+use super::context::{Context, Reference, Root};
 use super::issue::{EvalError, Issue};
+use super::json::Kind;
 use std::sync::Arc;
 
 /// A compiled expression. Clones share it.
@@ -67,6 +68,28 @@ impl Expression {
     pub fn test(&self, ctx: &Context<'_>) -> Result<bool, EvalError> {
         let evaluation = eval::Evaluation::new(&self.0.source, ctx);
         evaluation.value(&self.0.root).map(|value| value.is_true())
+    }
+}
+
+/// Whether what a text reads is there and says something: null, false and empty values do not.
+pub fn is_given(ctx: &Context<'_>, read: &Reference) -> bool {
+    let Some(root) = Root::by_name(&read.root) else { return false };
+    let steps: Vec<Step> = read
+        .members
+        .iter()
+        .map(|member| {
+            let name = member.as_str().into();
+            member.parse().map_or_else(|_| Step::Member(member.as_str().into()), |n| Step::Either(name, n))
+        })
+        .collect();
+    match follow(ctx, root, &steps).map(Place::value) {
+        None | Some(Value::Undefined | Value::Null | Value::Bool(false)) => false,
+        Some(Value::Text(text)) => !text.is_empty(),
+        Some(Value::List(items)) => !items.is_empty(),
+        Some(Value::Map(members)) => !members.is_empty(),
+        Some(Value::Int(_) | Value::Float(_) | Value::Bool(true)) => true,
+        // Of numbers, 0 is a place like any other.
+        Some(Value::Json(json)) => json.kind() == Kind::Number || json.is_truthy(),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::Table;
 use crate::http::request::{Method, RequestSpec};
 use crate::model::export::Export;
+use crate::runtime::export::paging::Paging;
 use crate::value::context::{Reference, Root};
 use crate::value::template::Place;
 
@@ -32,12 +33,14 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     let link = table.given("link", |value| value.text(Place::Uri, &records));
     let create = table.given("transform", |value| step::transform(value, &records));
     let paging = paging::decode(table, &answers, request.as_ref());
+    let later = paging.as_ref().zip(request.as_ref()).and_then(|(paging, request)| later(paging, request));
     table.not_yet(NOT_YET);
     table.finish();
     Some(Export {
         connection: connection?,
-        reads_previous: request.as_ref().is_some_and(reads_previous),
+        reads_previous: request.iter().chain(later.as_deref()).any(reads_previous),
         request: request?,
+        later,
         records: path.ok()?,
         records_optional,
         limit: limit.ok()?,
@@ -47,6 +50,14 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
         trace_key: trace_key.ok()?,
         link: link.ok()?,
     })
+}
+
+/// The request from page 2 on, where that is another.
+fn later(paging: &Paging, request: &RequestSpec) -> Option<Box<RequestSpec>> {
+    let next = paging.next.as_ref()?;
+    let uri = next.uri.clone().unwrap_or_else(|| request.uri.clone());
+    let body = next.body.clone().or_else(|| request.body.clone());
+    Some(Box::new(RequestSpec { uri, body, ..request.clone() }))
 }
 
 /// Whether a request reads a member of `page`, so that no parameter has to be named.

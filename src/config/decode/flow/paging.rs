@@ -1,12 +1,14 @@
 //! `[export.paging]`: one method and the options beside it.
 
+mod next;
+
 use super::export::reads_page;
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::Scope;
 use crate::config::decode::table::{Reported, Table, one_method};
 use crate::config::decode::value::Value;
 use crate::http::request::RequestSpec;
-use crate::runtime::export::paging::{Counted, In, Method, Paging, Params, Token, TokenSource};
+use crate::runtime::export::paging::{Counted, In, Method, NextPage, Paging, Params, Token, TokenSource};
 use crate::value::context::Root;
 
 const METHODS: [&str; 5] = ["page", "skip", "token", "next_url", "link_header"];
@@ -23,6 +25,7 @@ pub(super) fn has_method(export: &Table<'_>) -> bool {
 pub(super) fn none() -> Paging {
     Paging {
         method: Method::None,
+        next: None,
         stop_status: Vec::new(),
         stop: None,
         stop_when: None,
@@ -41,8 +44,13 @@ pub(super) fn decode(export: &Table<'_>, scope: &Scope<'_>, request: Option<&Req
     let table = value.table()?;
     one_method(&table, &METHODS);
     let after = scope.with(&[Root::Page, Root::Previous]);
-    let method = method(&table, &after, request);
-    table.not_yet(&["next"]);
+    let next = table.given("next", |value| next::decode(value, &after));
+    let asks = Asks { request, next: next.as_ref().ok().and_then(Option::as_ref), next_is_wrong: next.is_err() };
+    let mut method = method(&table, &after, &asks);
+    if let (Some(Method::None), Ok(Some(next)), Some(value)) = (&method, &next, table.peek("next")) {
+        next::alone(next, &value);
+        method = Some(Method::Next);
+    }
     let stop_status = table.take("stop_status").map(|value| value.statuses()).unwrap_or_default();
     let stop = table.given("stop", |value| value.rule(&after));
     let stop_when = table.given("stop_when", |value| value.condition(&after));
@@ -59,6 +67,7 @@ pub(super) fn decode(export: &Table<'_>, scope: &Scope<'_>, request: Option<&Req
     }
     Some(Paging {
         method,
+        next: next.ok()?.map(Box::new),
         stop_status,
         stop: stop.ok()?,
         stop_when: stop_when.ok()?,
@@ -69,21 +78,37 @@ pub(super) fn decode(export: &Table<'_>, scope: &Scope<'_>, request: Option<&Req
     })
 }
 
+/// What is asked for page by page.
+struct Asks<'a> {
+    request: Option<&'a RequestSpec>,
+    next: Option<&'a NextPage>,
+    next_is_wrong: bool,
+}
+
+impl Asks<'_> {
+    /// Whether `page` stands in what is asked for. What could not be read may well use it.
+    fn may_read_page(&self, members: &[&str]) -> bool {
+        self.next_is_wrong
+            || self.request.is_none_or(|request| reads_page(request, members))
+            || self.next.is_some_and(|next| next::reads_page(next, members))
+    }
+}
+
 fn size_of(method: &Method) -> Option<u64> {
     match method {
         Method::Page(counted) | Method::Skip(counted) => counted.params.size,
         Method::Token(token) => token.params.size,
         // These turn pages without parameters: no size can be asked for.
-        Method::None | Method::NextUrl { .. } | Method::LinkHeader { .. } => None,
+        Method::None | Method::NextUrl { .. } | Method::LinkHeader { .. } | Method::Next => None,
     }
 }
 
 /// The first method given; all are decoded, so that all mistakes show.
-fn method(table: &Table<'_>, scope: &Scope<'_>, request: Option<&RequestSpec>) -> Option<Method> {
-    let page = table.take("page").map(|value| counted(&value, 1, scope, request, &["number"]).map(Method::Page));
+fn method(table: &Table<'_>, scope: &Scope<'_>, asks: &Asks<'_>) -> Option<Method> {
+    let page = table.take("page").map(|value| counted(&value, 1, scope, asks, &["number"]).map(Method::Page));
     let skip =
-        table.take("skip").map(|value| counted(&value, 0, scope, request, &["offset", "number"]).map(Method::Skip));
-    let token = table.take("token").map(|value| token(&value, scope, request).map(Method::Token));
+        table.take("skip").map(|value| counted(&value, 0, scope, asks, &["offset", "number"]).map(Method::Skip));
+    let token = table.take("token").map(|value| token(&value, scope, asks).map(Method::Token));
     let next_url = table.take("next_url").map(|value| next_url(&value, scope));
     let link = table.take("link_header").map(|value| link_header(&value));
     page.or(skip).or(token).or(next_url).or(link).unwrap_or(Some(Method::None))
@@ -107,20 +132,20 @@ fn counted(
     value: &Value<'_>,
     start: u64,
     scope: &Scope<'_>,
-    request: Option<&RequestSpec>,
+    asks: &Asks<'_>,
     members: &[&str],
 ) -> Option<Counted> {
     let table = value.table()?;
-    let params = params(&table, scope, request, members);
+    let params = params(&table, scope, asks, members);
     let start = table.take("start").map_or(Some(start), |value| value.number(0..=u64::MAX, scope));
     let first = table.take("first").map_or(Some(true), |value| value.boolean());
     table.finish();
     Some(Counted { params: params?, start: start?, first: first? })
 }
 
-fn token(value: &Value<'_>, scope: &Scope<'_>, request: Option<&RequestSpec>) -> Option<Token> {
+fn token(value: &Value<'_>, scope: &Scope<'_>, asks: &Asks<'_>) -> Option<Token> {
     let table = value.table()?;
-    let params = params(&table, scope, request, &["token"]);
+    let params = params(&table, scope, asks, &["token"]);
     let path = table.take("path").map(|value| value.body_path(scope).map(TokenSource::Path));
     let header = table.take("header").map(|value| value.string().map(|name| TokenSource::Header(name.to_owned())));
     let from = table.take("from").map(|value| value.computed(scope).map(TokenSource::From));
@@ -136,14 +161,13 @@ fn token(value: &Value<'_>, scope: &Scope<'_>, request: Option<&RequestSpec>) ->
 }
 
 /// `param`, `size_param`, `size`, `in`.
-fn params(table: &Table<'_>, scope: &Scope<'_>, request: Option<&RequestSpec>, members: &[&str]) -> Option<Params> {
+fn params(table: &Table<'_>, scope: &Scope<'_>, asks: &Asks<'_>, members: &[&str]) -> Option<Params> {
     const PLACES: &[(&str, In)] = &[("query", In::Query), ("body", In::Body), ("header", In::Header)];
     let place = table.take("in").map_or(Some(In::Query), |value| value.word(PLACES, &[]));
     let param = table.take("param");
     let size_param = table.take("size_param");
     let size = table.given("size", |value| value.number(1..=u64::MAX, scope));
-    // A request that could not be read may well use `page`.
-    if param.is_none() && request.is_some_and(|request| !reads_page(request, members)) {
+    if param.is_none() && !asks.may_read_page(members) {
         let used = members.iter().map(|name| format!("`{{{{page.{name}}}}}`")).collect::<Vec<_>>().join(" or ");
         table.missing("param", Some(format!("name the parameter, or use {used} in the request")));
     }

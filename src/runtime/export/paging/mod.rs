@@ -1,8 +1,11 @@
 //! How an export finds its next page: one file per method, one set of stop rules.
 
+use crate::http::request::BodySpec;
+use crate::value::context::Reference;
 use crate::value::document::BodyPath;
 use crate::value::expression::Expression;
 use crate::value::rule::{Rule, StatusRange};
+use crate::value::uri::UriTemplate;
 
 mod guard;
 mod link_header;
@@ -16,6 +19,8 @@ pub use pager::{Ask, Landed, Next, Pager, PagingError, Place, Received, resolve}
 pub struct Paging {
     /// The method table.
     pub method: Method,
+    /// `[export.paging.next]`: what is asked for otherwise from page 2 on.
+    pub next: Option<Box<NextPage>>,
     /// `stop_status`: ends without error.
     pub stop_status: Vec<StatusRange>,
     /// `stop`
@@ -53,6 +58,21 @@ pub enum Method {
         /// `rel`
         rel: String,
     },
+    /// `[export.paging.next]` alone.
+    Next,
+}
+
+/// `next`
+#[derive(Debug, Clone)]
+pub struct NextPage {
+    /// `relative_uri`
+    pub uri: Option<UriTemplate>,
+    /// `body`
+    pub body: Option<BodySpec>,
+    /// `records`
+    pub records: Option<BodyPath>,
+    /// What of `previous` they read; alone, no page follows one that lacks any of it.
+    pub needs: Vec<Reference>,
 }
 
 /// Where a paging parameter goes.

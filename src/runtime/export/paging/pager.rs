@@ -5,6 +5,7 @@ use super::guard::Guard;
 use super::{Counted, In, Method, Paging, Params, Token, TokenSource};
 use crate::value::context::Context;
 use crate::value::document::{BodyPath, Document, Found};
+use crate::value::expression;
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind};
 use crate::value::path::Selection;
@@ -135,7 +136,7 @@ impl<'p> Pager<'p> {
         let position = match &paging.method {
             Method::Page(counted) | Method::Skip(counted) => Position::Counted(counted.start),
             Method::Token(_) => Position::Token(String::new()),
-            Method::NextUrl { .. } | Method::LinkHeader { .. } | Method::None => Position::Once,
+            Method::NextUrl { .. } | Method::LinkHeader { .. } | Method::Next | Method::None => Position::Once,
         };
         Self { paging, position, page: 1, received: 0, guard: Guard::default() }
     }
@@ -152,7 +153,7 @@ impl<'p> Pager<'p> {
             (Method::Page(_) | Method::Skip(_), Position::Counted(_))
                 | (Method::Token(_), Position::Token(_))
                 | (Method::NextUrl { .. } | Method::LinkHeader { .. }, Position::Once | Position::Link(_))
-                | (Method::None, Position::Once)
+                | (Method::Next | Method::None, Position::Once)
         );
         let Place { position, page, received } = place;
         fits.then(|| Self { paging, position, page, received, guard: Guard::default() })
@@ -250,7 +251,7 @@ impl<'p> Pager<'p> {
         match &self.paging.method {
             Method::Page(counted) | Method::Skip(counted) => counted.params.size,
             Method::Token(token) => token.params.size,
-            Method::NextUrl { .. } | Method::LinkHeader { .. } | Method::None => None,
+            Method::NextUrl { .. } | Method::LinkHeader { .. } | Method::Next | Method::None => None,
         }
     }
 
@@ -265,8 +266,20 @@ impl<'p> Pager<'p> {
                 let found = super::links(headers).into_iter().find(|(name, _)| name.eq_ignore_ascii_case(rel));
                 Ok(found.map(|(_, target)| Position::Link(target)))
             }
+            (Method::Next, _) => {
+                let needs = self.paging.next.iter().flat_map(|next| &next.needs);
+                Ok(needs.into_iter().all(|read| expression::is_given(ctx, read)).then_some(Position::Once))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// Makes the link to the next page independent of the page it was found on: after a restart that one is gone.
+    pub fn fix_link(&mut self, resolve: impl FnOnce(&str) -> Result<Url, PagingError>) -> Result<(), PagingError> {
+        if let Position::Link(link) = &mut self.position {
+            *link = resolve(link)?.into();
+        }
+        Ok(())
     }
 }
 
@@ -378,12 +391,17 @@ fn number_at(path: &BodyPath, body: Option<&Document>) -> Result<Option<u64>, Pa
 
 #[cfg(test)]
 mod tests {
+    use super::super::NextPage;
     use super::*;
+    use crate::value::context::{Root, Slot};
+    use crate::value::expression::Expression;
     use crate::value::json::Json;
+    use crate::value::record::Record;
 
     fn paging(method: Method) -> Paging {
         Paging {
             method,
+            next: None,
             stop_status: Vec::new(),
             stop: None,
             stop_when: None,
@@ -470,6 +488,28 @@ mod tests {
             let pages = paging(method);
             assert_eq!(receive(&mut Pager::new(&pages), r#"{"next":"more"}"#, 0), Ok(Next::End));
         }
+    }
+
+    #[test]
+    fn alone_next_ends_where_a_value_it_needs_is_missing_or_empty() {
+        let needs = ["previous.body.next", "previous.records[0].id"];
+        let needs = needs.iter().flat_map(|text| Expression::compile(text).unwrap().references().to_vec()).collect();
+        let mut pages = paging(Method::Next);
+        pages.next = Some(Box::new(NextPage { uri: None, body: None, records: None, needs }));
+        let decide = |body: &str, ids: &str| {
+            let document = Document::from(Json::parse(body.to_owned()).unwrap());
+            let record = Record::new(Json::parse(ids.to_owned()).unwrap());
+            let parts = [("body", Slot::Json(document.view())), ("records", Slot::Records(std::slice::from_ref(&record)))];
+            let got = Received { body: Some(&document), records: 1, status: 200, headers: &[] };
+            Pager::new(&pages).received(&got, &Context::new().with(Root::Previous, Slot::Map(&parts)))
+        };
+        for next in ["\"a\"", "0", "true", "[1]"] {
+            assert_eq!(decide(&format!("{{\"next\":{next}}}"), "{\"id\":1}"), Ok(Next::Page), "{next}");
+        }
+        for body in ["{}", "{\"next\":null}", "{\"next\":\"\"}", "{\"next\":false}", "{\"next\":[]}", "{\"next\":{}}"] {
+            assert_eq!(decide(body, "{\"id\":1}"), Ok(Next::End), "{body}");
+        }
+        assert_eq!(decide("{\"next\":1}", "{\"id\":null}"), Ok(Next::End));
     }
 
     #[test]
