@@ -66,6 +66,7 @@ pub(super) fn decode(
     let export = Export {
         connection: connection?,
         request: nothing_asked()?,
+        later: None,
         reads_previous: false,
         records: taken.ok()?,
         records_optional,
