@@ -207,7 +207,7 @@ mod tests {
     use crate::observe::meters::{
         AgentMeters, ConfigMeters, ConnectionMeters, FlowMeters, RecordOutcome, RequestOutcome, StoreMeters,
     };
-    use crate::observe::meters::{RunOutcome, SchedulerMeters, TriggerKind};
+    use crate::observe::meters::{RunOutcome, SchedulerMeters, TriggerKind, WebhookMeters};
     use chrono::DateTime;
 
     fn flow(id: &str) -> FlowId {
@@ -262,6 +262,7 @@ mod tests {
                 meters.run_started();
                 meters.run_finished(RunOutcome::Succeeded, TriggerKind::Manual, Duration::from_secs(2), at);
                 SchedulerMeters::of(&flow(id)).due(Duration::from_millis(3));
+                WebhookMeters::of(&flow(id)).waiting(1);
             }
             for id in ["shop", "erp"] {
                 let meters = ConnectionMeters::of(&connection(id));
