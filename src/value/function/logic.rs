@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("default", "v: any, fallback: any", |call| {
-        Ok(call.value(if call.given(0) { 0 } else { 1 }))
+        Ok(call.value(usize::from(!call.given(0))))
     })
     .tolerant()
     .says("the value; the fallback where it is missing or null")

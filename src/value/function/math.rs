@@ -161,12 +161,12 @@ fn random<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {
             let mut bytes = chance()?;
             bytes[6] = bytes[6] & 0x0f | 0x40;
             bytes[8] = bytes[8] & 0x3f | 0x80;
-            let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            let hex: String = super::encode::hex(&bytes);
             out = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
         }
         "crypto" => {
             while out.len() < length {
-                out.extend(chance()?.iter().map(|b| format!("{b:02x}")));
+                out.push_str(&super::encode::hex(&chance()?));
             }
             out.truncate(length);
         }

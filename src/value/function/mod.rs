@@ -174,6 +174,7 @@ pub(in crate::value) enum Escapes {
 pub(in crate::value) struct Parameter {
     pub(in crate::value) name: &'static str,
     pub(in crate::value) optional: bool,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the page of helpers and its tests read it"))]
     pub(in crate::value) kind: &'static str,
     pub(in crate::value) many: bool,
 }

@@ -64,7 +64,7 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     /// The key an item is ordered and told apart by.
-    fn key(&self, item: &Value<'a>, attribute: Option<&str>, exact: bool) -> Value<'a> {
+    fn key(item: &Value<'a>, attribute: Option<&str>, exact: bool) -> Value<'a> {
         let names = attribute.into_iter().flat_map(|path| path.split('.'));
         let mut steps = names.map(|name| match name.parse() {
             Ok(n) => Step::Either(name.into(), n),
@@ -85,7 +85,7 @@ impl<'a> Call<'_, '_, 'a> {
         };
         let items = self.list()?;
         self.e.spend(items.len() * 4)?;
-        Ok(items.into_iter().map(|item| (self.key(&item, attribute.as_deref(), exact), item)).collect())
+        Ok(items.into_iter().map(|item| (Self::key(&item, attribute.as_deref(), exact), item)).collect())
     }
 
     pub(super) fn sort(&self) -> Evaluated<'a> {
@@ -126,13 +126,10 @@ impl<'a> Call<'_, '_, 'a> {
         for item in self.list()? {
             let better = match &best {
                 None => true,
-                Some(best) => match Evaluation::order(&item, best) {
-                    Some(order) => order == wanted,
-                    None => {
-                        let (a, b) = (item.type_name(), best.type_name());
-                        return Err(self.wrong(&format!("finds no order between {a} and {b}")));
-                    }
-                },
+                Some(best) => {
+                    let unlike = || format!("finds no order between {} and {}", item.type_name(), best.type_name());
+                    Evaluation::order(&item, best).ok_or_else(|| self.wrong(&unlike()))? == wanted
+                }
             };
             if better {
                 best = Some(item);
@@ -149,7 +146,7 @@ impl<'a> Call<'_, '_, 'a> {
         let default = self.argument(1)?;
         let mut found = Vec::new();
         for item in self.list()? {
-            match self.key(&item, Some(&attribute), true) {
+            match Self::key(&item, Some(&attribute), true) {
                 Value::Undefined => match &default {
                     Some(default) => found.push(default.clone()),
                     None => {
@@ -187,7 +184,7 @@ pub(super) fn title(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut begins = true;
     for c in text.chars() {
-        if c.is_ascii_punctuation() || c.is_whitespace() {
+        if c.is_whitespace() || "-({[<".contains(c) {
             out.push(c);
             begins = true;
         } else if begins {

@@ -117,7 +117,7 @@ impl Builder {
     fn chained(&mut self, head: Head, at: &Range<usize>, inverse: bool) -> Built<(Option<Part>, Option<Tag>, String)> {
         let (name, simple) = match &head.operands[0].what {
             Syntax::Path(path) => (spelled(path), path.simple().is_some()),
-            _ => return Err(self.unknown_block(&head, "")),
+            _ => return Err(Self::unknown_block(&head, "")),
         };
         let kind = match name.as_str() {
             "if" | "unless" => Block::If,
@@ -127,7 +127,7 @@ impl Builder {
             name if head.operands.len() == 1 && head.named.is_empty() && !(simple && names::is_known(name)) => {
                 Block::Section
             }
-            name => return Err(self.unknown_block(&head, name)),
+            name => return Err(Self::unknown_block(&head, name)),
         };
         let head_at = head.operands[0].at.clone();
         let scoped = matches!(kind, Block::Each | Block::With | Block::Section);
@@ -221,7 +221,7 @@ impl Builder {
         }
     }
 
-    fn unknown_block(&self, head: &Head, name: &str) -> Issue {
+    fn unknown_block(head: &Head, name: &str) -> Issue {
         let at = head.operands[0].at.clone();
         if name.is_empty() {
             return Issue::new(at, "a block begins with a helper or a name")
