@@ -499,7 +499,8 @@ mod tests {
         let decide = |body: &str, ids: &str| {
             let document = Document::from(Json::parse(body.to_owned()).unwrap());
             let record = Record::new(Json::parse(ids.to_owned()).unwrap());
-            let parts = [("body", Slot::Json(document.view())), ("records", Slot::Records(std::slice::from_ref(&record)))];
+            let parts =
+                [("body", Slot::Json(document.view())), ("records", Slot::Records(std::slice::from_ref(&record)))];
             let got = Received { body: Some(&document), records: 1, status: 200, headers: &[] };
             Pager::new(&pages).received(&got, &Context::new().with(Root::Previous, Slot::Map(&parts)))
         };
