@@ -108,7 +108,7 @@ fn another_request_may_follow_the_first_one() {
         "/more/a%20b%2Fc" => Reply::json(200, "{\"rows\":[{\"id\":3},{\"id\":4}],\"more\":\"\"}"),
         other => panic!("{other}"),
     });
-    let next = "[export.paging.next]\nrelative_uri = \"/more/{{previous.body.more}}\"\nrecords = \"$.rows[*]\"";
+    let next = "[export.paging.next]\nrelative_uri = \"/more/{{previous.body.more}}?x={{default previous.body.x 1}}\"\nrecords = \"$.rows[*]\"";
     expect_all(read(&api, next), 4);
     assert_eq!(api.requests().len(), 2);
 
@@ -131,6 +131,16 @@ fn another_request_may_follow_the_first_one() {
     });
     let next = "[export.paging.page]\nparam = \"p\"\n[export.paging.next]\nrelative_uri = \"/scroll\"";
     expect_all(read(&api, next), 6);
+
+    // Its `relative_uri` says where, the link only that there is a page.
+    let api = Api::start(|request| {
+        assert_eq!(request.path(), if request.number == 1 { "/r" } else { "/scroll" });
+        let n = request.number as u64;
+        page(n..=n, if n < 3 { ",\"link\":\"/elsewhere\"" } else { "" })
+    });
+    let next = "[export.paging.next_url]\npath = \"link\"\n[export.paging.next]\n\
+                relative_uri = \"/scroll?n={{page.number}}\"";
+    expect_all(read(&api, next), 3);
 }
 
 #[test]

@@ -136,7 +136,8 @@ fn restore(
     reopen: &Reopen<'_>,
 ) -> Result<Page, String> {
     let bytes = body.as_ref().map_or(0, Vec::len);
-    let (body, mut found) = reopen(number, head.kind, body).map_err(|error| format!("the stored page {number}: {error}"))?;
+    let (body, mut found) =
+        reopen(number, head.kind, body).map_err(|error| format!("the stored page {number}: {error}"))?;
     if let Some(records) = records {
         let expected = records as usize;
         if found.len() < expected {

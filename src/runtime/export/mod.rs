@@ -212,8 +212,7 @@ impl<'r> Reader<'r> {
         let ctx = lane.client.context(scope.context(&now));
         let next = page.as_previous(ctx, |ctx| pager.received(&got, ctx))?;
         let settings = lane.client.settings();
-        self.pager
-            .fix_link(|link| paging::resolve(link, &page.url, &settings.base_uri, &settings.allowed_origins))?;
+        self.pager.fix_link(|link| paging::resolve(link, &page.url, &settings.base_uri, &settings.allowed_origins))?;
         Ok(next)
     }
 

@@ -88,8 +88,12 @@ pub fn is_given(ctx: &Context<'_>, read: &Reference) -> bool {
         Some(Value::List(items)) => !items.is_empty(),
         Some(Value::Map(members)) => !members.is_empty(),
         Some(Value::Int(_) | Value::Float(_) | Value::Bool(true)) => true,
-        // Of numbers, 0 is a place like any other.
-        Some(Value::Json(json)) => json.kind() == Kind::Number || json.is_truthy(),
+        Some(Value::Json(json)) => match json.kind() {
+            // 0 is a place like any other.
+            Kind::Number => true,
+            Kind::Object => json.members().next().is_some(),
+            _ => json.is_truthy(),
+        },
     }
 }
 

@@ -106,8 +106,7 @@ fn size_of(method: &Method) -> Option<u64> {
 /// The first method given; all are decoded, so that all mistakes show.
 fn method(table: &Table<'_>, scope: &Scope<'_>, asks: &Asks<'_>) -> Option<Method> {
     let page = table.take("page").map(|value| counted(&value, 1, scope, asks, &["number"]).map(Method::Page));
-    let skip =
-        table.take("skip").map(|value| counted(&value, 0, scope, asks, &["offset", "number"]).map(Method::Skip));
+    let skip = table.take("skip").map(|value| counted(&value, 0, scope, asks, &["offset", "number"]).map(Method::Skip));
     let token = table.take("token").map(|value| token(&value, scope, asks).map(Method::Token));
     let next_url = table.take("next_url").map(|value| next_url(&value, scope));
     let link = table.take("link_header").map(|value| link_header(&value));
@@ -128,13 +127,7 @@ fn link_header(value: &Value<'_>) -> Option<Method> {
     Some(Method::LinkHeader { rel: rel.ok()?.unwrap_or_else(|| "next".to_owned()) })
 }
 
-fn counted(
-    value: &Value<'_>,
-    start: u64,
-    scope: &Scope<'_>,
-    asks: &Asks<'_>,
-    members: &[&str],
-) -> Option<Counted> {
+fn counted(value: &Value<'_>, start: u64, scope: &Scope<'_>, asks: &Asks<'_>, members: &[&str]) -> Option<Counted> {
     let table = value.table()?;
     let params = params(&table, scope, asks, members);
     let start = table.take("start").map_or(Some(start), |value| value.number(0..=u64::MAX, scope));

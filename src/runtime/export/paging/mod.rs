@@ -7,6 +7,7 @@ use crate::value::expression::Expression;
 use crate::value::rule::{Rule, StatusRange};
 use crate::value::uri::UriTemplate;
 
+mod found;
 mod guard;
 mod link_header;
 mod pager;

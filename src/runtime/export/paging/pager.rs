@@ -1,14 +1,14 @@
 //! Where the next page is. A pager is pure: it is told what came back and says what to ask next, or that the
 //! export is over, or why it cannot go on.
 
+use super::found::{number_at, scalar, text_at};
 use super::guard::Guard;
 use super::{Counted, In, Method, Paging, Params, Token, TokenSource};
 use crate::value::context::Context;
-use crate::value::document::{BodyPath, Document, Found};
+use crate::value::document::Document;
 use crate::value::expression;
 use crate::value::issue::EvalError;
-use crate::value::json::{JsonRef, Kind};
-use crate::value::path::Selection;
+use crate::value::json::JsonRef;
 use crate::value::rule::{Judged, Rule};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -348,52 +348,12 @@ fn next_token(from: &TokenSource, got: &Received<'_>, ctx: &Context<'_>) -> Resu
     }
 }
 
-/// The text at a path; absent, null, empty and false are none.
-fn text_at(path: &BodyPath, body: Option<&Document>) -> Result<Option<String>, PagingError> {
-    let Some(found) = found_at(path, body)? else { return Ok(None) };
-    match &*found.selection() {
-        Selection::Missing => Ok(None),
-        Selection::One(value) => scalar(*value, path.source()),
-        Selection::Many(values) => values.first().map_or(Ok(None), |value| scalar(*value, path.source())),
-    }
-}
-
-fn scalar(value: JsonRef<'_>, place: &str) -> Result<Option<String>, PagingError> {
-    let no_token = |found| Err(PagingError::NoToken { place: place.to_owned(), found });
-    match value.kind() {
-        Kind::Null => Ok(None),
-        Kind::Bool if !value.is_truthy() => Ok(None),
-        Kind::Bool => no_token("true"),
-        Kind::Number => Ok(Some(value.text().to_owned())),
-        Kind::Text => Ok(value.as_str().filter(|text| !text.is_empty()).map(std::borrow::Cow::into_owned)),
-        Kind::Array if value.items().next().is_none() => Ok(None),
-        Kind::Array => no_token("a list"),
-        Kind::Object => no_token("an object"),
-    }
-}
-
-/// A path that cannot be read in this body finds nothing.
-fn found_at<'a>(path: &BodyPath, body: Option<&'a Document>) -> Result<Option<Found<'a>>, PagingError> {
-    match body.map(|body| body.select(path)).transpose() {
-        Err(error) if error.is_missing() => Ok(None),
-        found => Ok(found?),
-    }
-}
-
-fn number_at(path: &BodyPath, body: Option<&Document>) -> Result<Option<u64>, PagingError> {
-    let Some(found) = found_at(path, body)? else { return Ok(None) };
-    Ok(match &*found.selection() {
-        Selection::One(value) => value.compare_text().trim().parse().ok(),
-        Selection::Many(values) => values.first().and_then(|value| value.compare_text().trim().parse().ok()),
-        Selection::Missing => None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::NextPage;
     use super::*;
     use crate::value::context::{Root, Slot};
+    use crate::value::document::BodyPath;
     use crate::value::expression::Expression;
     use crate::value::json::Json;
     use crate::value::record::Record;
@@ -499,7 +459,8 @@ mod tests {
         let decide = |body: &str, ids: &str| {
             let document = Document::from(Json::parse(body.to_owned()).unwrap());
             let record = Record::new(Json::parse(ids.to_owned()).unwrap());
-            let parts = [("body", Slot::Json(document.view())), ("records", Slot::Records(std::slice::from_ref(&record)))];
+            let parts =
+                [("body", Slot::Json(document.view())), ("records", Slot::Records(std::slice::from_ref(&record)))];
             let got = Received { body: Some(&document), records: 1, status: 200, headers: &[] };
             Pager::new(&pages).received(&got, &Context::new().with(Root::Previous, Slot::Map(&parts)))
         };

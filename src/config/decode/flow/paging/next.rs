@@ -21,14 +21,16 @@ pub(super) fn decode(value: &Value<'_>, scope: &Scope<'_>) -> Option<NextPage> {
         return None;
     }
     let mut next = NextPage { uri, body, records, needs: Vec::new() };
-    next.needs = references(&next).into_iter().filter(|read| read.root == "previous" && !read.tolerant).cloned().collect();
+    next.needs =
+        references(&next).into_iter().filter(|read| read.root == "previous" && !read.tolerant).cloned().collect();
     Some(next)
 }
 
 /// Without another method it must say itself what makes one page another.
 pub(super) fn alone(next: &NextPage, value: &Value<'_>) {
     if next.needs.is_empty() && !references(next).iter().any(|read| read.root == "page") {
-        let finding = Finding::error("endless-paging", format!("`{}` asks for the same page again and again", value.key));
+        let finding =
+            Finding::error("endless-paging", format!("`{}` asks for the same page again and again", value.key));
         let help = "use what the page before said, as in `relative_uri = \"/orders?after={{previous.body.next}}\"`: \
                     the export ends when that is missing or empty; or put it beside a paging method";
         value.report_key(finding.help(help));
@@ -37,9 +39,9 @@ pub(super) fn alone(next: &NextPage, value: &Value<'_>) {
 
 /// Whether it reads a member of `page`.
 pub(super) fn reads_page(next: &NextPage, members: &[&str]) -> bool {
-    references(next).into_iter().any(|read| {
-        read.root == "page" && read.members.first().is_some_and(|name| members.contains(&name.as_str()))
-    })
+    references(next)
+        .into_iter()
+        .any(|read| read.root == "page" && read.members.first().is_some_and(|name| members.contains(&name.as_str())))
 }
 
 fn references(next: &NextPage) -> Vec<&Reference> {
