@@ -285,7 +285,7 @@ fn templates_render_as_the_reference_engine_renders_them() {
             (Ok(ours), Some(theirs)) if ours == theirs => agree += 1,
             (Err(_), None) => refused += 1,
             (ours, _) => {
-                differ.push(format!("{template:?}\n  over {:.40}\n  ours   {ours:?}\n  theirs {answer}", record))
+                differ.push(format!("{template:?}\n  over {record:.40}\n  ours   {ours:?}\n  theirs {answer}"));
             }
         }
     }

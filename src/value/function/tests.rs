@@ -96,13 +96,13 @@ const TYPES: &[(&str, &str)] = &[
 
 fn takes(kind: &str, given: &str, optional: bool) -> bool {
     match (kind, given) {
-        ("any", _) => true,
-        (_, "null") => optional || kind == "text",
+        (_, "null") if kind != "any" => optional || kind == "text",
         ("text", "list" | "map") => false,
-        ("text", _) => true,
-        ("number", "int" | "float" | "numeral") | ("whole", "int" | "numeral") => true,
-        ("numbers", "int" | "float" | "numeral" | "list") => true,
-        ("list", "list") => true,
+        ("any" | "text", _)
+        | ("number", "int" | "float" | "numeral")
+        | ("whole", "int" | "numeral")
+        | ("numbers", "int" | "float" | "numeral" | "list")
+        | ("list", "list") => true,
         _ => false,
     }
 }
@@ -337,7 +337,8 @@ fn page() -> String {
                     format!("`{}({inner})` → `{}`", function.name, function.example.1)
                 }
             };
-            let named: String = function.named.iter().map(|name| format!(", {name}=")).collect();
+            let named: Vec<String> = function.named.iter().map(|name| format!(", {name}=")).collect();
+            let named = named.concat();
             let block = if function.block { " (also a block)" } else { "" };
             let row =
                 format!("| `{}({}{named})` | {}{block} | {example} |\n", function.name, function.takes, function.says);

@@ -6,6 +6,7 @@ use crate::config::decode::value::Value;
 use crate::http::request::BodySpec;
 use crate::runtime::export::paging::NextPage;
 use crate::value::context::Reference;
+use crate::value::uri::UriTemplate;
 
 /// `scope` offers `page` and `previous`.
 pub(super) fn decode(value: &Value<'_>, scope: &Scope<'_>) -> Option<NextPage> {
@@ -45,7 +46,7 @@ pub(super) fn reads_page(next: &NextPage, members: &[&str]) -> bool {
 }
 
 fn references(next: &NextPage) -> Vec<&Reference> {
-    let mut all: Vec<&Reference> = next.uri.iter().flat_map(|uri| uri.references()).collect();
+    let mut all: Vec<&Reference> = next.uri.iter().flat_map(UriTemplate::references).collect();
     match &next.body {
         Some(BodySpec::Tree(tree)) => all.extend(tree.references()),
         Some(BodySpec::Text(text)) => all.extend(text.references()),
