@@ -102,7 +102,12 @@ class Quiet(wsgiref.simple_server.WSGIRequestHandler):
         pass
 
 
+class Server(wsgiref.simple_server.WSGIServer):
+    # It answers one call at a time: the others wait in line instead of being dropped.
+    request_queue_size = 128
+
+
 APP = Application([Customers], tns=TNS, in_protocol=Soap11(validator="lxml"), out_protocol=Soap11())
-SERVER = wsgiref.simple_server.make_server("127.0.0.1", 0, WsgiApplication(APP), handler_class=Quiet)
+SERVER = wsgiref.simple_server.make_server("127.0.0.1", 0, WsgiApplication(APP), Server, handler_class=Quiet)
 print(SERVER.server_port, flush=True)
 SERVER.serve_forever()
