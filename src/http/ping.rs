@@ -3,12 +3,10 @@
 
 use super::client::Client;
 use super::exchange::{Course, Failure, FailureClass};
-use super::media::MediaTypes;
-use super::request::{Method, RequestSpec};
+use super::request::RequestSpec;
 use super::verdict::ResponseRules;
 use crate::queue::Permit;
 use crate::value::context::Context;
-use crate::value::uri::UriTemplate;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,15 +70,5 @@ impl Client {
 
 /// Without `[ping]` the base itself is asked.
 fn usual() -> Option<RequestSpec> {
-    Some(RequestSpec {
-        method: Method::Get,
-        uri: UriTemplate::compile("").ok()?,
-        headers: Vec::new(),
-        query: Vec::new(),
-        body: None,
-        timeout: None,
-        response: Some(ResponseRules::default()),
-        types: MediaTypes::default(),
-        decode: None,
-    })
+    Some(RequestSpec { response: Some(ResponseRules::default()), ..RequestSpec::of_base()? })
 }

@@ -84,6 +84,21 @@ pub enum BodySpec {
 }
 
 impl RequestSpec {
+    /// A GET of the connection's base itself, with nothing added.
+    pub fn of_base() -> Option<Self> {
+        Some(Self {
+            method: Method::Get,
+            uri: UriTemplate::compile("").ok()?,
+            headers: Vec::new(),
+            query: Vec::new(),
+            body: None,
+            timeout: None,
+            response: None,
+            types: MediaTypes::default(),
+            decode: None,
+        })
+    }
+
     /// Renders the whole request. `ctx` must offer the client's connection (`Client::context`).
     pub fn prepare(&self, ctx: &Context<'_>, client: &Client) -> Result<Prepared, EvalError> {
         let mut prepared = self.prepare_head(ctx, client)?;

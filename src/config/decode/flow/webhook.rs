@@ -8,13 +8,12 @@ use crate::config::decode::source::Sources;
 use crate::config::decode::table::Table;
 use crate::config::decode::value::Value;
 use crate::http::media::MediaTypes;
-use crate::http::request::{Method, RequestSpec};
+use crate::http::request::RequestSpec;
 use crate::model::export::Export;
 use crate::model::webhook::{IdFrom, Reply, ReplyBody, Webhook};
 use crate::value::context::Root;
 use crate::value::id::ConnectionId;
 use crate::value::template::Place;
-use crate::value::uri::UriTemplate;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +64,8 @@ pub(super) fn decode(
     };
     let export = Export {
         connection: connection?,
-        request: nothing_asked()?,
+        // Nothing is asked.
+        request: RequestSpec::of_base()?,
         later: None,
         reads_previous: false,
         records: taken.ok()?,
@@ -86,21 +86,6 @@ pub(super) fn taker<'c>(root: &Table<'_>, connections: &'c Connections) -> (Opti
     let id = import.and_then(|table| ConnectionId::parse(table.peek("connection")?.raw_str()?).ok());
     let facts = id.as_ref().and_then(|id| connections.get(id));
     (id, facts)
-}
-
-/// The request of an export that asks for nothing.
-fn nothing_asked() -> Option<RequestSpec> {
-    Some(RequestSpec {
-        method: Method::Get,
-        uri: UriTemplate::compile("").ok()?,
-        headers: Vec::new(),
-        query: Vec::new(),
-        body: None,
-        timeout: None,
-        response: None,
-        types: MediaTypes::default(),
-        decode: None,
-    })
 }
 
 /// `[webhook.response]`
