@@ -6,7 +6,7 @@ use crate::support::command::{finish, flowgate, run};
 use crate::support::project::Project;
 use crate::support::serving::Serving;
 use crate::webhook::{epoch, signature};
-use flowgate::playground::{Order, Playground, Settings};
+use flowgate::playground::{Order, Playground, Settings, Verify};
 use std::path::{Path, PathBuf};
 
 fn repository(below: &str) -> PathBuf {
@@ -97,9 +97,41 @@ fn graphql_follows_its_cursors_and_an_error_under_200_is_one() {
 
 #[test]
 fn check_finds_nothing_wrong_with_them() {
-    for below in ["", "examples/hello-world", "examples/graphql", "examples/soap", "examples/webhook"] {
-        run(&repository(below), &["check"]).expect_code(0);
+    run(&repository(""), &["check"]).expect_code(0);
+    let examples: Vec<_> =
+        std::fs::read_dir(repository("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for example in examples.iter().filter(|path| path.is_dir()) {
+        run(example, &["check"]).expect_code(0);
+        assert!(example.join("README.md").exists(), "{} says not what it shows", example.display());
     }
+}
+
+#[test]
+fn five_ways_of_paging_read_every_order_once() {
+    let settings = Settings { verify: Verify::Ids, ..Settings::demo() };
+    let (state, playground) = (tempfile::tempdir().unwrap(), Playground::start(settings).unwrap());
+    let flows = ["page", "offset", "cursor", "next-url", "link"];
+    let mut command = sample("examples/paging", state.path(), &playground);
+    command.arg("run").args(flows);
+    finish(command, PATIENCE).expect_code(0);
+    let seen = playground.stop();
+    for flow in flows {
+        let records = seen.destination(flow).records;
+        assert_eq!((records.once, records.duplicates, records.missing), (1_200, 0, 0), "{flow}: {seen}");
+    }
+}
+
+#[test]
+fn two_connections_that_share_a_level_never_meet_its_limit() {
+    let settings = Settings { refuse_over_limit: true, ..Settings::demo() };
+    let (state, playground) = (tempfile::tempdir().unwrap(), Playground::start(settings).unwrap());
+    let mut command = sample("examples/borrowed-level", state.path(), &playground);
+    command.args(["run", "orders", "customers"]);
+    finish(command, PATIENCE).expect_code(0);
+    let seen = playground.stop();
+    assert!(seen.verdict().holds(), "{seen}");
+    assert_eq!((seen.destination("orders").records.once, seen.destination("customers").records.once), (1_200, 300));
+    assert_eq!((seen.sinks.most_in_flight, seen.over_limit), (4, 0), "{seen}");
 }
 
 #[test]
