@@ -181,8 +181,7 @@ fn state(
 ) -> Result<State, NoState> {
     let flows = || ids.iter().filter_map(|id| snapshot.flows.get(id));
     let lasting = !options.dry_run && flows().any(|flow| flow.import.is_some());
-    let used =
-        flows().flat_map(|flow| flow.import.iter().map(|import| &import.connection).chain([&flow.export.connection]));
+    let used = flows().flat_map(|flow| flow.connections());
     // A token that rotates exists once: who renews it keeps it.
     let renewable =
         used.filter_map(|id| snapshot.connections.get(id)).any(|connection| connection.http.auth.is_renewable());

@@ -11,6 +11,8 @@ use crate::value::tree::Tree;
 /// `[export]`
 #[derive(Debug, Clone)]
 pub struct Export {
+    /// `name`: unique in its flow; `export` where there is one without.
+    pub name: String,
     /// `connection`
     pub connection: ConnectionId,
     /// The request of each page.

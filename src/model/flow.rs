@@ -31,8 +31,8 @@ pub struct Flow {
     pub schedule: Option<Schedule>,
     /// `[webhook]`: what is exported comes by itself, and nothing is asked for.
     pub webhook: Option<Arc<Webhook>>,
-    /// `[export]`; what of it a webhook has too.
-    pub export: Export,
+    /// `[export]`, or each `[[export]]`; of a webhook: what of one it has too. At least one.
+    pub exports: Vec<Arc<Export>>,
     /// `[[step]]`, in order, before the import.
     pub steps: Vec<Step>,
     /// `[import]`; none = export-only.
@@ -64,6 +64,12 @@ impl Flow {
     pub fn connections(&self) -> impl Iterator<Item = &ConnectionId> {
         let import = self.import.as_ref();
         let check = import.and_then(|import| import.check()).map(|check| &check.connection);
-        std::iter::once(&self.export.connection).chain(import.map(|import| &import.connection)).chain(check)
+        let exports = self.exports.iter().map(|export| &export.connection);
+        exports.chain(import.map(|import| &import.connection)).chain(check)
+    }
+
+    /// The export of a name; the first where none has it any more.
+    pub fn export(&self, name: &str) -> Option<&Arc<Export>> {
+        self.exports.iter().find(|export| export.name == name).or_else(|| self.exports.first())
     }
 }

@@ -1,5 +1,6 @@
 //! What one run pins at its start and uses to its end: the snapshot's flow, its clients, the queue, the clock.
 
+use super::export::origin::Origin;
 use super::run::Resume;
 use super::run::report::Progress;
 use crate::http::client::Client;
@@ -10,7 +11,7 @@ use crate::queue::{KeepOpen, Queue};
 use crate::store::{ErrorRow, Store};
 use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
-use crate::value::json::{Json, JsonRef};
+use crate::value::json::Json;
 use crate::value::time::SharedClock;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -105,15 +106,15 @@ impl Scope {
         self.lanes.get(id)
     }
 
-    /// The roots every place offers: flow, run, export name, now. `now` outlives the context.
-    pub fn context<'a>(&'a self, now: &'a str) -> Context<'a> {
-        const EXPORT: &str = r#"{"name":"export"}"#;
-        Context::new()
+    /// The roots every place offers: flow, run, now, and what is known of where records come from. `now` outlives the
+    /// context.
+    pub fn context<'a>(&'a self, now: &'a str, origin: &'a Origin) -> Context<'a> {
+        let ctx = Context::new()
             .with_missing_as_empty(self.flow.missing_is_empty)
             .with(Root::Flow, Slot::Json(self.flow.context.as_ref()))
             .with(Root::Run, Slot::Json(self.run_json.as_ref()))
-            .with(Root::Export, Slot::Json(JsonRef::trusted(EXPORT)))
-            .with(Root::Now, Slot::Text(now))
+            .with(Root::Now, Slot::Text(now));
+        origin.offer(ctx)
     }
 
     /// The time as templates see it.

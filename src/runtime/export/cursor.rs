@@ -1,6 +1,7 @@
 //! Where an export is, as it is stored with every page: enough to ask for the next one after a restart, or for this
 //! one again.
 
+use super::origin::Origin;
 use super::page::Page;
 use super::paging::Place;
 use crate::runtime::run::state::Counts;
@@ -8,6 +9,8 @@ use crate::store::PageRow;
 use crate::value::document::{Document, Kind};
 use crate::value::record::Record;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use url::Url;
 
 /// Version of the stored form.
 const FORMAT: u32 = 1;
@@ -97,8 +100,8 @@ impl Cursor {
 
 impl Kept {
     /// The page, as `reopen` reads it.
-    pub fn page(self, reopen: &Reopen<'_>) -> Result<Page, String> {
-        restore(self.number, None, self.head, self.body.map(String::into_bytes), reopen)
+    pub fn page(self, origin: Arc<Origin>, reopen: &Reopen<'_>) -> Result<Page, String> {
+        restore(self.number, origin, None, self.head, self.body.map(String::into_bytes), reopen)
     }
 }
 
@@ -108,9 +111,19 @@ impl Head {
         Self { status: page.status, headers, url: page.url.to_string(), before: None, kind, hash: None }
     }
 
-    /// What is stored with a page that was just read.
-    pub fn text(page: &Page, headers: Headers, before: Option<Cursor>, hash: Option<u64>) -> String {
-        serde_json::to_string(&Self { before, hash, ..Self::of(page, headers) }).unwrap_or_default()
+    /// Of a page that was just read.
+    pub fn with(page: &Page, headers: Headers, before: Cursor, hash: Option<u64>) -> Self {
+        Self { before: Some(before), hash, ..Self::of(page, headers) }
+    }
+
+    /// Of a body that nobody asked for.
+    pub fn of_payload(body: &Document, url: &Url) -> Self {
+        Self { status: 200, headers: Vec::new(), url: url.to_string(), before: None, kind: body.kind(), hash: None }
+    }
+
+    /// What is stored.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Reads what was stored.
@@ -123,13 +136,14 @@ impl Head {
 pub type Reopen<'a> = dyn Fn(u64, Kind, Option<Vec<u8>>) -> Result<(Option<Document>, Vec<Record>), String> + 'a;
 
 /// A page as it was read before a restart.
-pub fn stored(row: &PageRow, body: Option<Vec<u8>>, reopen: &Reopen<'_>) -> Result<Page, String> {
+pub fn stored(row: &PageRow, origin: Arc<Origin>, body: Option<Vec<u8>>, reopen: &Reopen<'_>) -> Result<Page, String> {
     let head = Head::read(&row.head)?;
-    restore(row.number, Some(row.marks.len()), head, body, reopen)
+    restore(row.number, origin, Some(row.marks.len()), head, body, reopen)
 }
 
 fn restore(
     number: u64,
+    origin: Arc<Origin>,
     records: Option<u32>,
     head: Head,
     body: Option<Vec<u8>>,
@@ -146,7 +160,7 @@ fn restore(
         found.truncate(expected);
     }
     let url = head.url.parse().map_err(|error| format!("the stored page {number}: its URL: {error}"))?;
-    Ok(Page { number, body, records: found.into(), status: head.status, headers: head.headers, url, bytes })
+    Ok(Page { number, origin, body, records: found.into(), status: head.status, headers: head.headers, url, bytes })
 }
 
 /// A hash that means the same in every version and on every machine (XXH3, 64 bits).

@@ -1,6 +1,7 @@
 //! Reading: pages of records, one request at a time, each through the connection's queue.
 
 pub mod cursor;
+pub mod origin;
 pub mod page;
 pub mod paging;
 pub mod records;
@@ -8,6 +9,7 @@ pub mod records;
 use crate::http::exchange::{Answer, Failure, FailureClass};
 use crate::http::media;
 use crate::http::request::Prepared;
+use crate::model::export::Export;
 use crate::model::flow::Durability;
 use crate::runtime::scope::{Lane, Scope};
 use crate::value::context::{Context, Root, Slot};
@@ -15,8 +17,10 @@ use crate::value::document::{Document, Kind};
 use crate::value::issue::EvalError;
 use crate::value::record::Record;
 use cursor::{Cursor, Head, Headers, lasting_hash};
+use origin::{Beside, Origin};
 use page::Page;
 use paging::{Ask, In, Landed, Next, Pager, PagingError, Received};
+use std::sync::Arc;
 
 /// Why no further page could be read.
 #[derive(Debug, thiserror::Error)]
@@ -55,15 +59,64 @@ pub struct Arrived {
     /// The page.
     pub page: Page,
     /// The cursor that follows it.
-    pub cursor: String,
+    pub cursor: Cursor,
     /// Its answer, and the cursor before it.
-    pub head: String,
+    pub head: Head,
 }
 
-/// Reads one run's export, page by page.
+/// What is read, and on whose behalf.
+#[derive(Clone)]
+pub struct Course<'r> {
+    /// The run.
+    pub scope: &'r Scope,
+    /// The connection that is asked.
+    pub lane: &'r Lane,
+    /// Request, paging and records: an export's, or what is described like one.
+    pub export: &'r Export,
+    /// The export that pages are of in the end.
+    pub origin: Arc<Origin>,
+    /// What else requests see.
+    pub beside: Option<&'r dyn Beside>,
+}
+
+impl<'r> Course<'r> {
+    /// An export of the run's flow, as it stands. None when its connection is not part of the run.
+    pub fn of(scope: &'r Scope, export: &'r Arc<Export>) -> Option<Self> {
+        let lane = scope.lane(&export.connection)?;
+        Some(Self { scope, lane, export, origin: Origin::of(export), beside: None })
+    }
+
+    /// What requests see.
+    fn context<'a>(&'a self, now: &'a str) -> Context<'a> {
+        let ctx = self.scope.context(now, &self.origin);
+        let ctx = self.lane.client.context(ctx);
+        self.beside.map_or(ctx, |beside| beside.offer(ctx))
+    }
+
+    /// The records of a page's body.
+    fn split(&self, page: u64, body: Option<&Document>) -> Result<Vec<Record>, EvalError> {
+        let export = self.export;
+        records::split(body, export.records_of(page), export.records_optional, |text| self.lane.client.clean(text))
+    }
+
+    /// A page's body as it was stored, and its records.
+    pub fn reopen(
+        &self,
+        page: u64,
+        kind: Kind,
+        body: Option<Vec<u8>>,
+    ) -> Result<(Option<Document>, Vec<Record>), String> {
+        let body = body.filter(|body| !body.is_empty());
+        let document = body.map(|body| media::reopen(kind, body, &self.lane.client.settings().media)).transpose();
+        let document = document.map_err(|error| format!("cannot be read any more: {error}"))?;
+        let records = self.split(page, document.as_ref()).map_err(|error| error.to_string())?;
+        Ok((document, records))
+    }
+}
+
+/// Reads page by page.
 pub struct Reader<'r> {
-    scope: &'r Scope,
-    lane: &'r Lane,
+    course: Course<'r>,
     pager: Pager<'r>,
     previous: Option<Page>,
     left: Option<u64>,
@@ -75,16 +128,14 @@ pub struct Reader<'r> {
 
 impl<'r> Reader<'r> {
     /// Before the first page.
-    pub fn new(scope: &'r Scope, lane: &'r Lane) -> Self {
-        let export = &scope.flow.export;
-        let left = match (export.limit, scope.limit) {
+    pub fn new(course: Course<'r>) -> Self {
+        let left = match (course.export.limit, course.scope.limit) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
         Self {
-            scope,
-            lane,
-            pager: Pager::new(&export.paging),
+            pager: Pager::new(&course.export.paging),
+            course,
             previous: None,
             left,
             taken: 0,
@@ -94,8 +145,8 @@ impl<'r> Reader<'r> {
     }
 
     /// Goes on from a stored cursor. `previous` is the page before it, where its request reads that.
-    pub fn resume(scope: &'r Scope, lane: &'r Lane, cursor: Cursor, previous: Option<Page>) -> Result<Self, ReadError> {
-        let paging = &scope.flow.export.paging;
+    pub fn resume(course: Course<'r>, cursor: Cursor, previous: Option<Page>) -> Result<Self, ReadError> {
+        let paging = &course.export.paging;
         let ended = cursor.next.is_none() && cursor.stuck.is_none();
         let pager = match cursor.next {
             Some(place) => Pager::resume(paging, place).ok_or_else(|| {
@@ -104,7 +155,7 @@ impl<'r> Reader<'r> {
             None => Pager::new(paging),
         };
         let Cursor { stuck, taken, left, .. } = cursor;
-        Ok(Self { scope, lane, pager, previous, left, taken, stuck, ended })
+        Ok(Self { course, pager, previous, left, taken, stuck, ended })
     }
 
     /// Where it is: what leads to the next page.
@@ -112,7 +163,7 @@ impl<'r> Reader<'r> {
         let next = (!self.ended && self.stuck.is_none()).then(|| self.pager.place());
         let mut cursor = Cursor::at(next, self.taken, self.left);
         cursor.stuck.clone_from(&self.stuck);
-        if self.scope.flow.export.reads_previous
+        if self.course.export.reads_previous
             && let Some(previous) = &self.previous
         {
             cursor.carry(previous, self.lasting_headers(previous));
@@ -123,10 +174,11 @@ impl<'r> Reader<'r> {
     /// The headers of a page as they are stored: none unless a request reads them, and a server that echoes a credential
     /// does not get it written down.
     fn lasting_headers(&self, page: &Page) -> Headers {
-        if !self.scope.flow.export.reads_previous {
+        if !self.course.export.reads_previous {
             return Headers::new();
         }
-        let masked = |(name, value): &(String, String)| (name.clone(), self.lane.client.redact(value).into_owned());
+        let masked =
+            |(name, value): &(String, String)| (name.clone(), self.course.lane.client.redact(value).into_owned());
         page.headers.iter().map(masked).collect()
     }
 
@@ -144,10 +196,11 @@ impl<'r> Reader<'r> {
         let headers = prepared.header_pairs();
         let body = prepared.body.clone().unwrap_or_default();
         self.pager.sending(&Landed { url: prepared.url().as_str(), body: &body, headers: &headers })?;
-        let flow = &self.scope.flow;
-        let permit = self.scope.queue.acquire(&self.lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
-        let rules = flow.export.request_of(ask.page).response.as_ref();
-        let answer = match self.lane.client.exchange(permit, &prepared, rules, true).await {
+        let Course { scope, lane, export, .. } = self.course;
+        let flow = &scope.flow;
+        let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
+        let rules = export.request_of(ask.page).response.as_ref();
+        let answer = match lane.client.exchange(permit, &prepared, rules, true).await {
             Ok(answer) if self.pager.ends_at(answer.status) => {
                 self.ended = true;
                 return Ok(None);
@@ -162,8 +215,8 @@ impl<'r> Reader<'r> {
         let page = self.take(&ask, answer)?;
         let hash = (flow.durability == Durability::Checkpoint)
             .then(|| lasting_hash(page.body.as_ref().map_or(&[][..], |body| body.text().as_bytes())));
-        let head = Head::text(&page, self.lasting_headers(&page), Some(before), hash);
-        Ok(Some(Arrived { page, cursor: self.cursor().text(), head }))
+        let head = Head::with(&page, self.lasting_headers(&page), before, hash);
+        Ok(Some(Arrived { page, cursor: self.cursor(), head }))
     }
 
     fn take(&mut self, ask: &Ask, answer: Answer) -> Result<Page, ReadError> {
@@ -171,7 +224,7 @@ impl<'r> Reader<'r> {
         if let Some(document) = &answer.document {
             self.pager.landed(document.text().as_bytes())?;
         }
-        let mut records = split(self.scope, self.lane, ask.page, answer.document.as_ref())?;
+        let mut records = self.course.split(ask.page, answer.document.as_ref())?;
         let found = records.len() as u64;
         if let Some(left) = &mut self.left {
             records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -180,6 +233,7 @@ impl<'r> Reader<'r> {
         let headers = answer.header_pairs();
         let page = Page {
             number: ask.page,
+            origin: self.course.origin.clone(),
             body: answer.document,
             records: records.into(),
             status: answer.status,
@@ -189,7 +243,7 @@ impl<'r> Reader<'r> {
         };
         if let Some(total) = self.pager.total(page.body.as_ref()) {
             let wanted = self.left.map_or(u64::MAX, |left| left + self.taken + page.records.len() as u64);
-            self.scope.progress.expect_total(total.min(wanted));
+            self.course.scope.progress.expect_total(total.min(wanted));
         }
         self.taken += page.records.len() as u64;
         // The limit is asked first: what follows its last page is nobody's business.
@@ -207,17 +261,17 @@ impl<'r> Reader<'r> {
 
     fn decide(&mut self, page: &Page, found: u64) -> Result<Next, PagingError> {
         let got = Received { body: page.body.as_ref(), records: found, status: page.status, headers: &page.headers };
-        let (scope, lane, pager) = (self.scope, self.lane, &mut self.pager);
-        let now = scope.now();
-        let ctx = lane.client.context(scope.context(&now));
+        let (course, pager) = (&self.course, &mut self.pager);
+        let now = course.scope.now();
+        let ctx = course.context(&now);
         let next = page.as_previous(ctx, |ctx| pager.received(&got, ctx))?;
-        let settings = lane.client.settings();
+        let settings = self.course.lane.client.settings();
         self.pager.fix_link(|link| paging::resolve(link, &page.url, &settings.base_uri, &settings.allowed_origins))?;
         Ok(next)
     }
 
     fn prepare(&self, ask: &Ask) -> Result<Prepared, ReadError> {
-        let now = self.scope.now();
+        let now = self.course.scope.now();
         let size = i64::try_from(ask.size).unwrap_or(i64::MAX);
         let parts = [
             ("number", Slot::Number(i64::try_from(ask.number).unwrap_or(i64::MAX))),
@@ -225,7 +279,7 @@ impl<'r> Reader<'r> {
             ("token", Slot::Text(&ask.token)),
             ("size", Slot::Number(size)),
         ];
-        let ctx = self.lane.client.context(self.scope.context(&now)).with(Root::Page, Slot::Map(&parts));
+        let ctx = self.course.context(&now).with(Root::Page, Slot::Map(&parts));
         match &self.previous {
             Some(previous) => previous.as_previous(ctx, |ctx| self.render(ask, ctx)),
             None => self.render(ask, &ctx),
@@ -233,8 +287,8 @@ impl<'r> Reader<'r> {
     }
 
     fn render(&self, ask: &Ask, ctx: &Context<'_>) -> Result<Prepared, ReadError> {
-        let client = &self.lane.client;
-        let export = &self.scope.flow.export;
+        let Course { lane, export, .. } = self.course;
+        let client = &lane.client;
         let mut prepared = export.request_of(ask.page).prepare(ctx, client)?;
         prepared.safe = true;
         let says_where = export.paging.next.as_ref().is_some_and(|next| next.uri.is_some());
@@ -252,27 +306,6 @@ impl<'r> Reader<'r> {
         }
         Ok(prepared)
     }
-}
-
-/// The records of a page's body, as the flow's export cuts it.
-pub fn split(scope: &Scope, lane: &Lane, page: u64, body: Option<&Document>) -> Result<Vec<Record>, EvalError> {
-    let export = &scope.flow.export;
-    records::split(body, export.records_of(page), export.records_optional, |text| lane.client.clean(text))
-}
-
-/// A page's body as it was stored, and its records.
-pub fn reopen(
-    scope: &Scope,
-    lane: &Lane,
-    page: u64,
-    kind: Kind,
-    body: Option<Vec<u8>>,
-) -> Result<(Option<Document>, Vec<Record>), String> {
-    let body = body.filter(|body| !body.is_empty());
-    let document = body.map(|body| media::reopen(kind, body, &lane.client.settings().media)).transpose();
-    let document = document.map_err(|error| format!("cannot be read any more: {error}"))?;
-    let records = split(scope, lane, page, document.as_ref()).map_err(|error| error.to_string())?;
-    Ok((document, records))
 }
 
 fn cancelled() -> ReadError {

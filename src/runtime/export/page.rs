@@ -1,5 +1,6 @@
 //! One page: an API answer turned into records, with what the next request may need of it.
 
+use super::origin::Origin;
 use super::paging::links;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::document::Document;
@@ -12,6 +13,8 @@ use url::Url;
 pub struct Page {
     /// From 1.
     pub number: u64,
+    /// Where it comes from.
+    pub origin: Arc<Origin>,
     /// The body, when there was one.
     pub body: Option<Document>,
     /// Its records, shared by whoever works on them and the next request.

@@ -5,6 +5,7 @@ pub mod body;
 use crate::http::exchange::{Failure, FailureClass};
 use crate::http::request::{Method, Prepared};
 use crate::model::import::{Check, Import, UnknownOutcome};
+use crate::runtime::export::origin::Origin;
 use crate::runtime::export::records;
 use crate::runtime::scope::{Lane, Scope};
 use crate::runtime::step::with_record;
@@ -15,6 +16,7 @@ use crate::value::record::Record;
 use crate::value::template::Template;
 use body::Body;
 use smallvec::SmallVec;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// A record on its way into a batch.
@@ -22,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Item {
     /// Page it came from.
     pub page: u64,
+    /// Where that came from.
+    pub origin: Arc<Origin>,
     /// Position in the page, from 1.
     pub position: u64,
     /// As it reaches the import.
@@ -47,8 +51,9 @@ pub struct Trace {
 
 impl Item {
     /// A record of a page, by its position from 1.
-    pub fn new(page: u64, position: u64, record: Record) -> Self {
-        Self { page, position, record, key: None, trace: None, hash: 0, error: None }
+    pub fn new(page: u64, origin: &Arc<Origin>, position: u64, record: Record) -> Self {
+        let origin = origin.clone();
+        Self { page, origin, position, record, key: None, trace: None, hash: 0, error: None }
     }
 
     /// Its position from 0.
@@ -185,7 +190,7 @@ pub async fn deliver(
 /// Asks the destination whether a record has arrived: found = delivered.
 pub async fn is_there(scope: &Scope, lane: &Lane, check: &Check, item: &Item) -> Result<bool, String> {
     let now = scope.now();
-    let ctx = lane.client.context(scope.context(&now));
+    let ctx = lane.client.context(scope.context(&now, &item.origin));
     let prepared = check.request.prepare(&with_record(&ctx, &item.record), &lane.client);
     let mut prepared = prepared.map_err(|error| error.at("check").to_string())?;
     prepared.safe = true;

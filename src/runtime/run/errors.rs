@@ -99,7 +99,7 @@ impl Errors {
             id: 0,
             flow: scope.flow.id.clone(),
             run: scope.run.clone(),
-            export: "export".to_owned(),
+            export: item.origin.export.name.clone(),
             step: fault.step.to_owned(),
             page: item.page,
             record: item.position,

@@ -5,8 +5,10 @@ use super::errors::Fault;
 use super::shown::shown;
 use super::state::Resolution;
 use crate::http::client::Client;
+use crate::model::export::Export;
 use crate::model::import::{Import, UnknownOutcome};
 use crate::runtime::export::cursor::lasting_hash;
+use crate::runtime::export::origin::Origin;
 use crate::runtime::export::page::Page;
 use crate::runtime::import::{Batch, Batcher, Item, Trace};
 use crate::runtime::scope::{Lane, Scope};
@@ -46,6 +48,7 @@ pub(super) enum Known {
 
 struct Pending {
     number: u64,
+    origin: Arc<Origin>,
     position: u64,
     records: Arc<[Record]>,
     known: Known,
@@ -54,7 +57,6 @@ struct Pending {
 /// The pages waiting to be worked on.
 pub(super) struct Feed<'r> {
     scope: &'r Scope,
-    lane: &'r Lane,
     import: Option<(&'r Lane, &'r Import)>,
     batcher: Option<Batcher<'r>>,
     /// Whether records must be known again after a restart.
@@ -67,19 +69,30 @@ pub(super) struct Feed<'r> {
 }
 
 impl<'r> Feed<'r> {
-    pub(super) fn new(scope: &'r Scope, lane: &'r Lane, import: Option<(&'r Lane, &'r Import)>) -> Self {
+    pub(super) fn new(scope: &'r Scope, import: Option<(&'r Lane, &'r Import)>) -> Self {
         let batcher = import.map(|(lane, import)| Batcher::new(lane, import));
         let hashed = import.is_some_and(|(_, import)| import.needs_intents());
-        Self { scope, lane, import, batcher, hashed, pages: VecDeque::new(), held: None, again: VecDeque::new() }
+        Self { scope, import, batcher, hashed, pages: VecDeque::new(), held: None, again: VecDeque::new() }
     }
 
     pub(super) fn push(&mut self, page: Page, known: Known) {
-        self.pages.push_back(Pending { number: page.number, position: 0, records: page.records, known });
+        self.pages.push_back(Pending {
+            number: page.number,
+            origin: page.origin,
+            position: 0,
+            records: page.records,
+            known,
+        });
     }
 
     /// A record that did not arrive is to be sent.
     pub(super) fn push_again(&mut self, item: Item) {
         self.again.push_back(item);
+    }
+
+    /// The lane of an export.
+    fn lane(&self, origin: &Origin) -> Option<&'r Lane> {
+        self.scope.lane(&origin.export.connection)
     }
 
     /// Whether records wait for work.
@@ -90,14 +103,15 @@ impl<'r> Feed<'r> {
     /// Works on records until a request is full, its page is over, a stretch of work is done, or nothing is left.
     pub(super) fn next(&mut self, books: &mut Books<'r>) -> Option<Fed> {
         let now = self.scope.now();
-        let base = self.scope.context(&now);
         if self.batcher.as_ref().is_some_and(Batcher::is_empty)
             && let Some(item) = self.again.pop_front()
         {
-            return Some(self.alone(item, &base, books));
+            let origin = item.origin.clone();
+            return Some(self.alone(item, &self.scope.context(&now, &origin), books));
         }
-        self.pages.front()?;
-        let outer = self.lane.client.context(base);
+        let origin = self.pages.front()?.origin.clone();
+        let base = self.scope.context(&now, &origin);
+        let outer = self.lane(&origin)?.client.context(base);
         for _ in 0..STRETCH {
             let item = if let Some(shaped) = self.held.take() {
                 shaped
@@ -149,7 +163,7 @@ impl<'r> Feed<'r> {
             let record = page.records.get(usize::try_from(at).ok()?)?.clone();
             page.position += 1;
             let hash = if self.hashed { record_hash(&record) } else { 0 };
-            let mut item = Item { hash, ..Item::new(page.number, page.position, record) };
+            let mut item = Item { hash, ..Item::new(page.number, &page.origin, page.position, record) };
             let mut intent = None;
             match &mut page.known {
                 Known::Nothing => {}
@@ -173,7 +187,7 @@ impl<'r> Feed<'r> {
 
     fn shaped(&self, mut item: Item, ctx: &Context<'_>, books: &mut Books<'r>) -> Option<Item> {
         if item.error.is_none() {
-            match self.trace(&item.record, ctx) {
+            match Self::trace(&item.origin.export, &item.record, ctx) {
                 Ok(trace) => item.trace = trace,
                 Err(error) => {
                     books.fail(&item, &Fault::eval("trace_key", &error));
@@ -182,7 +196,7 @@ impl<'r> Feed<'r> {
             }
         }
         let from = item.error.as_ref().map(|error| error.step.as_str());
-        match shape(&self.scope.flow, item.record.clone(), ctx, from) {
+        match shape(&self.scope.flow, &item.origin.export, item.record.clone(), ctx, from) {
             Ok(Shaped::Kept(record)) => {
                 item.record = record;
                 Some(item)
@@ -199,8 +213,7 @@ impl<'r> Feed<'r> {
         }
     }
 
-    fn trace(&self, record: &Record, ctx: &Context<'_>) -> Result<Option<Box<Trace>>, EvalError> {
-        let export = &self.scope.flow.export;
+    fn trace(export: &Export, record: &Record, ctx: &Context<'_>) -> Result<Option<Box<Trace>>, EvalError> {
         if export.trace_key.is_none() && export.link.is_none() {
             return Ok(None);
         }
@@ -232,8 +245,8 @@ impl<'r> Feed<'r> {
         match batcher.take(base) {
             Ok(batch) if self.scope.dry_run => {
                 let import = self.import.map(|(lane, _)| lane);
-                let clients: Vec<&Client> =
-                    [Some(self.lane), import].into_iter().flatten().map(|lane| lane.client.as_ref()).collect();
+                let exports = self.scope.flow.exports.iter().filter_map(|export| self.scope.lane(&export.connection));
+                let clients: Vec<&Client> = exports.chain(import).map(|lane| lane.client.as_ref()).collect();
                 let closed = self.scope.output.request(&shown(&batch.request, &clients)).is_err();
                 for item in &batch.items {
                     books.resolve(item, Resolution::Delivered);

@@ -57,6 +57,7 @@ impl Run<'_> {
 
     pub(super) fn take_fresh(&mut self, arrived: Arrived) {
         let Arrived { page, cursor, head } = arrived;
+        let (cursor, head) = (cursor.text(), head.text());
         let (number, records) = (page.number, count(&page));
         event::page_read(&self.scope.flow.id, &self.scope.run, number, page.records.len(), page.bytes);
         self.books.state.page_read(number, page.bytes, records);
@@ -99,7 +100,7 @@ impl Run<'_> {
     pub(super) fn quarantine(&mut self, page: &Page, row: &PageRow) {
         event::page_quarantined(&self.scope.flow.id, &self.scope.run, page.number, row.crashes);
         for (at, record) in page.records.iter().enumerate() {
-            let item = Item::new(page.number, at as u64 + 1, record.clone());
+            let item = Item::new(page.number, &page.origin, at as u64 + 1, record.clone());
             let text = format!(
                 "this page was in flight at {} unclean exits of flowgate and is not tried by itself",
                 row.crashes

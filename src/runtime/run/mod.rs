@@ -67,7 +67,6 @@ type Delivery<'r> = BoxFuture<'r, Answered>;
 /// The lanes a run uses.
 #[derive(Clone, Copy)]
 struct Roads<'r> {
-    export: &'r Lane,
     import: Option<(&'r Lane, &'r Import)>,
     check: Option<(&'r Lane, &'r Check)>,
 }
@@ -75,10 +74,12 @@ struct Roads<'r> {
 impl<'r> Roads<'r> {
     fn of(scope: &'r Scope) -> Result<Self, RunError> {
         let lane = |id: &crate::value::id::ConnectionId| scope.lane(id).ok_or_else(|| no_connection(id.as_str()));
+        for export in &scope.flow.exports {
+            lane(&export.connection)?;
+        }
         let import = scope.flow.import.as_ref();
         let check = import.and_then(Import::check);
         Ok(Self {
-            export: lane(&scope.flow.export.connection)?,
             import: import.map(|import| Ok((lane(&import.connection)?, import))).transpose()?,
             check: check.map(|check| Ok((lane(&check.connection)?, check))).transpose()?,
         })
@@ -106,7 +107,7 @@ pub async fn run(scope: &Scope) -> Report {
 
 /// Error records that a delivery of this run may overtake.
 async fn open_traces(scope: &Scope) -> Vec<String> {
-    if scope.dry_run || scope.flow.export.trace_key.is_none() {
+    if scope.dry_run || scope.flow.exports.iter().all(|export| export.trace_key.is_none()) {
         return Vec::new();
     }
     scope.store.open_traces(&scope.flow.id).await.unwrap_or_default()
@@ -197,9 +198,9 @@ impl<'r> Run<'r> {
     /// The loop. Gives the ending when the run was stopped from outside or cannot go on.
     async fn work(&mut self, roads: Roads<'r>) -> Option<Ending> {
         let scope = self.scope;
-        let mut idle = Some(Supply::new(scope, roads.export));
+        let mut idle = Some(Supply::new(scope));
         let mut reading: Option<Read<'r>> = None;
-        let mut feed = Feed::new(scope, roads.export, roads.import);
+        let mut feed = Feed::new(scope, roads.import);
         let mut reloads = scope.reloads.clone();
         let mut alarm: BoxFuture<'static, ()> = std::future::pending().boxed();
         loop {

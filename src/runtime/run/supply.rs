@@ -3,16 +3,15 @@
 
 use super::state::Counts;
 use crate::runtime::export::cursor::{Cursor, Head, lasting_hash, stored};
+use crate::runtime::export::origin::Origin;
 use crate::runtime::export::page::Page;
-use crate::runtime::export::{Arrived, ReadError, Reader, reopen};
-use crate::runtime::scope::{Lane, Scope, Work};
+use crate::runtime::export::{Arrived, Course, ReadError, Reader};
+use crate::runtime::scope::{Scope, Work};
 use crate::store::{ErrorRow, IntentRow, PageRow, StoreError};
-use crate::value::document::{Document, Kind};
 use crate::value::json::Json;
 use crate::value::record::Record;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use url::Url;
 
 /// Error records on one page of a retry.
 const RETRIED_AT_ONCE: usize = 200;
@@ -32,7 +31,7 @@ pub(super) enum Supplied {
 /// All pages of a run, one after the other.
 pub(super) struct Supply<'r> {
     scope: &'r Scope,
-    lane: &'r Lane,
+    course: Option<Course<'r>>,
     /// Read before a restart and not worked off.
     rows: VecDeque<PageRow>,
     /// The last page stored before a restart: the export goes on after it.
@@ -43,10 +42,11 @@ pub(super) struct Supply<'r> {
 }
 
 impl<'r> Supply<'r> {
-    pub(super) fn new(scope: &'r Scope, lane: &'r Lane) -> Self {
+    pub(super) fn new(scope: &'r Scope) -> Self {
+        let course = scope.flow.exports.first().and_then(|export| Course::of(scope, export));
         let mut supply = Self {
             scope,
-            lane,
+            course,
             rows: VecDeque::new(),
             last: None,
             reader: None,
@@ -54,12 +54,12 @@ impl<'r> Supply<'r> {
             retry_pages: 0,
         };
         match &scope.work {
-            Work::Export(None) => supply.reader = Some(Reader::new(scope, lane)),
+            Work::Export(None) => supply.reader = supply.course.clone().map(Reader::new),
             Work::Export(Some(resume)) => {
                 supply.rows = resume.pages.iter().filter(|row| !row.marks.is_done()).cloned().collect();
                 supply.last = resume.pages.last().cloned();
                 if supply.last.is_none() {
-                    supply.reader = Some(Reader::new(scope, lane));
+                    supply.reader = supply.course.clone().map(Reader::new);
                 }
             }
             Work::Retry(errors) => supply.errors = errors.iter().cloned().collect(),
@@ -96,8 +96,10 @@ impl<'r> Supply<'r> {
         if !row.has_body {
             return Err(String::new());
         }
+        let course = self.course().map_err(|error| error.to_string())?;
         let body = self.scope.store.body(&self.scope.run, row.number).await;
-        stored(row, body.map_err(|error: StoreError| error.to_string())?, &self.reopen())
+        let body = body.map_err(|error: StoreError| error.to_string())?;
+        stored(row, course.origin.clone(), body, &|page, kind, body| course.reopen(page, kind, body))
     }
 
     async fn again(&self, row: PageRow, cause: String) -> Result<Supplied, ReadError> {
@@ -105,9 +107,9 @@ impl<'r> Supply<'r> {
         let Some(mut before) = head.before else {
             return Err(ReadError::Stored(format!("page {} cannot be read again: {cause}", row.number)));
         };
-        let previous = before.previous.take().map(|kept| kept.page(&self.reopen())).transpose();
-        let previous = previous.map_err(ReadError::Stored)?;
-        let mut reader = Reader::resume(self.scope, self.lane, before, previous)?;
+        let course = self.course()?;
+        let previous = kept(&course, &mut before)?;
+        let mut reader = Reader::resume(course, before, previous)?;
         let Some(arrived) = reader.next().await? else {
             return Err(ReadError::Stored(format!("page {} is not there any more", row.number)));
         };
@@ -125,45 +127,47 @@ impl<'r> Supply<'r> {
     fn resumed(&mut self) -> Result<Option<Reader<'r>>, ReadError> {
         let Some(row) = self.last.take() else { return Ok(None) };
         let mut cursor = Cursor::read(&row.cursor).map_err(ReadError::Stored)?;
-        let mut previous = None;
-        if self.scope.flow.export.reads_previous && cursor.next.is_some() {
-            let kept = cursor.previous.take().map(|kept| kept.page(&self.reopen())).transpose();
-            previous = kept.map_err(ReadError::Stored)?;
-        }
-        Reader::resume(self.scope, self.lane, cursor, previous).map(Some)
+        let course = self.course()?;
+        let reads = course.export.reads_previous && cursor.next.is_some();
+        let previous = if reads { kept(&course, &mut cursor)? } else { None };
+        Reader::resume(course, cursor, previous).map(Some)
     }
 
     fn retry(&mut self) -> Option<Supplied> {
-        let chunk: Vec<ErrorRow> = self.errors.drain(..self.errors.len().min(RETRIED_AT_ONCE)).collect();
-        if chunk.is_empty() {
-            return None;
-        }
+        // Those of one export at a time: a page is of one.
+        let first = self.errors.front()?.export.clone();
+        let alike = self.errors.iter().take(RETRIED_AT_ONCE).take_while(|error| error.export == first).count();
+        let chunk: Vec<ErrorRow> = self.errors.drain(..alike).collect();
+        let export = self.scope.flow.export(&first)?;
+        let url = self.scope.lane(&export.connection)?.client.settings().base_uri.clone();
         self.retry_pages += 1;
         let records: Vec<Record> = chunk.iter().map(|error| Record::new(payload(error))).collect();
         let bytes = chunk.iter().map(|error| error.payload.len()).sum();
         let page = Page {
             number: self.retry_pages,
+            origin: Origin::of(export),
             body: None,
             records: Arc::from(records),
             status: 0,
             headers: Vec::new(),
-            url: self.base(),
+            url,
             bytes,
         };
         Some(Supplied::Retry(page, chunk))
     }
 
-    fn base(&self) -> Url {
-        self.lane.client.settings().base_uri.clone()
-    }
-
-    fn reopen(&self) -> impl Fn(u64, Kind, Option<Vec<u8>>) -> Reopened + use<'_, 'r> {
-        |page, kind, body| reopen(self.scope, self.lane, page, kind, body)
+    fn course(&self) -> Result<Course<'r>, ReadError> {
+        let gone = || ReadError::Stored("its connection is not part of this snapshot".to_owned());
+        self.course.clone().ok_or_else(gone)
     }
 }
 
-/// A page as it was stored: its answer and its records, or why it cannot be read.
-type Reopened = Result<(Option<Document>, Vec<Record>), String>;
+/// The page that a cursor carries for the next request.
+fn kept(course: &Course<'_>, cursor: &mut Cursor) -> Result<Option<Page>, ReadError> {
+    let reopen = |page, kind, body| course.reopen(page, kind, body);
+    let page = cursor.previous.take().map(|kept| kept.page(course.origin.clone(), &reopen)).transpose();
+    page.map_err(ReadError::Stored)
+}
 
 /// What was stored was checked when it was written; should it be no JSON all the same, it travels as text.
 fn payload(error: &ErrorRow) -> Json {

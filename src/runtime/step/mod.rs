@@ -1,5 +1,6 @@
 //! What happens to a record between its page and its import: transforms and filters, in order.
 
+use crate::model::export::Export;
 use crate::model::flow::Flow;
 use crate::model::step::Action;
 use crate::value::context::{Context, Root, Slot};
@@ -36,10 +37,16 @@ enum Act<'f> {
 
 /// Sends one record through the export's shape and the flow's steps. `ctx` offers everything but the record. A record
 /// that failed before goes on `from` the step where it did; a step that is not there any more counts as passed.
-pub fn shape(flow: &Flow, record: Record, ctx: &Context<'_>, from: Option<&str>) -> Result<Shaped, StepError> {
+pub fn shape(
+    flow: &Flow,
+    export: &Export,
+    record: Record,
+    ctx: &Context<'_>,
+    from: Option<&str>,
+) -> Result<Shaped, StepError> {
     let mut record = record;
-    let mut skipping = from.filter(|from| acts(flow).any(|(name, ..)| name == *from) || *from == "import");
-    for (name, when, act) in acts(flow) {
+    let mut skipping = from.filter(|from| acts(flow, export).any(|(name, ..)| name == *from) || *from == "import");
+    for (name, when, act) in acts(flow, export) {
         if skipping.is_some_and(|from| from != name) {
             continue;
         }
@@ -56,9 +63,9 @@ pub fn shape(flow: &Flow, record: Record, ctx: &Context<'_>, from: Option<&str>)
 }
 
 /// Everything that is done to a record, in order, by name.
-fn acts(flow: &Flow) -> impl Iterator<Item = (&str, Option<&Expression>, Act<'_>)> {
-    let create = flow.export.create.iter().map(|tree| ("transform", None, Act::Create(tree)));
-    let keep = flow.export.keep.iter().map(|keep| ("keep", None, Act::Keep(keep)));
+fn acts<'f>(flow: &'f Flow, export: &'f Export) -> impl Iterator<Item = (&'f str, Option<&'f Expression>, Act<'f>)> {
+    let create = export.create.iter().map(|tree| ("transform", None, Act::Create(tree)));
+    let keep = export.keep.iter().map(|keep| ("keep", None, Act::Keep(keep)));
     let steps = flow.steps.iter().map(|step| {
         let act = match &step.action {
             Action::Create(tree) => Act::Create(tree),

@@ -69,7 +69,7 @@ impl Supervisor {
         let (id, meters) = generation.hooks.get(path)?.clone();
         let flow = generation.snapshot.flows.get(&id)?.clone();
         let webhook = flow.webhook.clone()?;
-        let client = generation.lanes.get(&flow.export.connection)?.client.clone();
+        let client = generation.lanes.get(&flow.exports.first()?.connection)?.client.clone();
         Some(Hook { generation, flow, webhook, client, meters })
     }
 

@@ -10,6 +10,8 @@ use crate::runtime::export::paging::Paging;
 use crate::value::context::{Reference, Root};
 use crate::value::template::Place;
 
+/// The name of an export that is the only one and has none.
+pub(super) const DEFAULT_NAME: &str = "export";
 const NOT_YET: &[&str] = &["delta", "each", "once", "job", "group_by", "name"];
 
 pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections) -> Option<Export> {
@@ -37,6 +39,7 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     table.not_yet(NOT_YET);
     table.finish();
     Some(Export {
+        name: DEFAULT_NAME.to_owned(),
         connection: connection?,
         reads_previous: request.iter().chain(later.as_deref()).any(reads_previous),
         request: request?,

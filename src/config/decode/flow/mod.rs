@@ -101,7 +101,7 @@ pub(in crate::config) fn decode(
             unresolved,
             schedule: schedule.ok()?,
             webhook,
-            export,
+            exports: vec![Arc::new(export)],
             steps,
             import,
             durability,

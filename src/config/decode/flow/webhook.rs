@@ -63,6 +63,7 @@ pub(super) fn decode(
         reply: reply.ok()?.unwrap_or(Reply { status: 202, body: None }),
     };
     let export = Export {
+        name: super::export::DEFAULT_NAME.to_owned(),
         connection: connection?,
         // Nothing is asked.
         request: RequestSpec::of_base()?,

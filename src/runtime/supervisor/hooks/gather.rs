@@ -5,14 +5,12 @@ use crate::model::flow::Flow;
 use crate::observe::event;
 use crate::observe::meters::TriggerKind;
 use crate::runtime::export::cursor::{Cursor, Head};
-use crate::runtime::export::page::Page;
 use crate::runtime::run::identity::run_id;
 use crate::runtime::supervisor::{Inner, Supervisor};
 use crate::runtime::webhook::Payload;
 use crate::store::{PageWrite, Phase, RunKind, RunRow, Space, Tally, Write};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use std::sync::Arc;
 use url::Url;
 
 /// Most payloads of one run: each one more makes the next a little slower to write.
@@ -52,7 +50,7 @@ impl Supervisor {
             number,
             records: payload.records,
             cursor,
-            head: head(number, payload, hook.client.settings().base_uri.clone()),
+            head: head(payload, &hook.client.settings().base_uri),
             body: Some(payload.document.bytes()),
         };
         writes.push(Write::Page(Box::new(page)));
@@ -83,15 +81,6 @@ fn waiting_run(id: String, flow: &Flow, started: DateTime<Utc>, epoch: u64) -> R
 }
 
 /// What is stored beside the body. Nobody asks a webhook for anything, so the address is the connection's.
-fn head(number: u64, payload: &Payload, url: Url) -> String {
-    let page = Page {
-        number,
-        body: Some(payload.document.clone()),
-        records: Arc::from(Vec::new()),
-        status: 200,
-        headers: Vec::new(),
-        url,
-        bytes: payload.document.text().len(),
-    };
-    Head::text(&page, Vec::new(), None, None)
+fn head(payload: &Payload, url: &Url) -> String {
+    Head::of_payload(&payload.document, url).text()
 }
