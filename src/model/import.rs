@@ -9,6 +9,8 @@ use std::num::NonZeroU32;
 /// `[import]`
 #[derive(Debug, Clone)]
 pub struct Import {
+    /// What its error records name: `import`, or the step's name.
+    pub name: String,
     /// `connection`
     pub connection: ConnectionId,
     /// The request; its `body` absent = the record itself.

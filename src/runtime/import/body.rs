@@ -9,10 +9,12 @@ use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonRef, write_string};
 use crate::value::record::Record;
 use crate::value::template::Template;
-use crate::value::tree::{Tree, Written};
+use crate::value::tree::{Tree, Written as Value};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// Largest request body written.
 const MAX_BODY: usize = 64 << 20;
@@ -23,8 +25,47 @@ pub(super) struct Body<'r> {
     list: bool,
     wrap: Option<&'r str>,
     out: Vec<u8>,
+    /// Where the text of each record of a list stands.
+    places: Vec<Range<usize>>,
     size_hint: usize,
     media: MediaType,
+}
+
+/// A body as it was written, and where its records stand in it: what is sent again of it is not rendered anew.
+#[derive(Clone, Default)]
+pub(super) struct Written {
+    text: Bytes,
+    places: Vec<Range<usize>>,
+}
+
+impl Written {
+    /// All of it.
+    pub(super) fn text(&self) -> Bytes {
+        self.text.clone()
+    }
+
+    /// A body of some of its records, which stand side by side. A body that is no list has one, and stays whole.
+    pub(super) fn part(&self, range: Range<usize>) -> Self {
+        let (Some(first), Some(last)) = (self.places.first(), self.places.last()) else { return self.clone() };
+        let Some(kept) = self.places.get(range).filter(|kept| kept.len() < self.places.len()) else {
+            return self.clone();
+        };
+        let (opening, closing) = (&self.text[..first.start], &self.text[last.end..]);
+        let mut text =
+            Vec::with_capacity(opening.len() + closing.len() + kept.iter().map(|at| at.len() + 1).sum::<usize>());
+        text.extend_from_slice(opening);
+        let mut places = Vec::with_capacity(kept.len());
+        for place in kept {
+            if !places.is_empty() {
+                text.push(b',');
+            }
+            let start = text.len();
+            text.extend_from_slice(&self.text[place.clone()]);
+            places.push(start..text.len());
+        }
+        text.extend_from_slice(closing);
+        Self { text: text.into(), places }
+    }
 }
 
 enum Kind<'r> {
@@ -48,6 +89,7 @@ impl<'r> Body<'r> {
             list: import.batch_size.get() > 1,
             wrap: import.wrap.as_deref(),
             out: Vec::new(),
+            places: Vec::new(),
             size_hint: 256,
             media: import.request.types.over(client.media.types).of_request(),
         }
@@ -61,14 +103,15 @@ impl<'r> Body<'r> {
         } else {
             self.out.push(b',');
         }
+        let start = self.out.len();
         let result = match self.kind {
             Kind::Record => {
                 self.out.extend_from_slice(record.json().text().as_bytes());
                 Ok(())
             }
             Kind::Tree(tree) => match tree.write(ctx, &mut self.out) {
-                Ok(Written::Value) => Ok(()),
-                Ok(Written::Absent) => Err(EvalError::Missing("body: the value is absent".to_owned())),
+                Ok(Value::Value) => Ok(()),
+                Ok(Value::Absent) => Err(EvalError::Missing("body: the value is absent".to_owned())),
                 Err(error) => Err(error.at("body")),
             },
             Kind::Text(template) => text(template, self.media, ctx, &mut self.out).map_err(|error| error.at("body")),
@@ -79,8 +122,10 @@ impl<'r> Body<'r> {
             }
             Ok(())
         });
-        if result.is_err() {
-            self.out.truncate(before);
+        match result {
+            Ok(()) if self.list => self.places.push(start..self.out.len()),
+            Ok(()) => {}
+            Err(_) => self.out.truncate(before),
         }
         result
     }
@@ -103,27 +148,22 @@ impl<'r> Body<'r> {
     }
 
     /// Hands a body that was taken over to its request.
-    pub(super) fn carry(
-        &self,
-        body: Vec<u8>,
-        request: &mut Prepared,
-        settings: &MediaSettings,
-    ) -> Result<(), EvalError> {
+    pub(super) fn carry(&self, body: Bytes, request: &mut Prepared, settings: &MediaSettings) -> Result<(), EvalError> {
         if self.media == MediaType::Json {
-            request.body = Some(body.into());
+            request.body = Some(body);
             return Ok(());
         }
         let carried = if self.is_plain_text() {
-            let text = String::from_utf8(body).map_err(|_| EvalError::Type("is not UTF-8".to_owned()));
+            let text = String::from_utf8(body.into()).map_err(|_| EvalError::Type("is not UTF-8".to_owned()));
             text.and_then(|text| self.media.write_text(text)).map(|body| request.carry(body))
         } else {
-            request.carry_value(body, settings)
+            request.carry_value(body.into(), settings)
         };
         carried.map_err(|error| error.at("body"))
     }
 
     /// Closes the body and starts over.
-    pub(super) fn take(&mut self) -> Vec<u8> {
+    pub(super) fn take(&mut self) -> Written {
         if self.list {
             self.out.push(b']');
         }
@@ -131,7 +171,7 @@ impl<'r> Body<'r> {
             self.out.push(b'}');
         }
         self.size_hint = self.out.len();
-        std::mem::take(&mut self.out)
+        Written { text: std::mem::take(&mut self.out).into(), places: std::mem::take(&mut self.places) }
     }
 
     fn open(&mut self) {
@@ -197,6 +237,7 @@ mod tests {
     use crate::value::json::Json;
     use crate::value::record::Record;
     use crate::value::template::{Place, Template};
+    use crate::value::tree::Tree;
 
     fn key(keys: &[&str]) -> Option<String> {
         request_key(keys.iter().copied())
@@ -214,6 +255,37 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_body_is_the_body_of_some_of_its_records() {
+        let tree = Tree::leaf("$.n").unwrap();
+        let body = |numbers: std::ops::Range<u32>, wrap| {
+            let mut body = Body {
+                kind: super::Kind::Tree(&tree),
+                list: true,
+                wrap,
+                out: Vec::new(),
+                places: Vec::new(),
+                size_hint: 16,
+                media: MediaType::Json,
+            };
+            for n in numbers {
+                let record = Record::new(Json::parse(format!("{{\"n\":[{n},\"],[\"]}}")).unwrap());
+                body.add(&record, &Context::new().with(Root::Record, Slot::Record(&record))).unwrap();
+            }
+            body.take()
+        };
+        for wrap in [None, Some("orders")] {
+            let whole = body(0..5, wrap);
+            for (from, to) in (0..5).flat_map(|from| (from + 1..=5).map(move |to| (from, to))) {
+                let part = whole.part(from as usize..to as usize);
+                assert_eq!(part.text(), body(from..to, wrap).text(), "{from}..{to}");
+                // Parts of parts too.
+                let last = part.part((to - from - 1) as usize..(to - from) as usize);
+                assert_eq!(last.text(), body(to - 1..to, wrap).text());
+            }
+        }
+    }
+
+    #[test]
     fn a_text_body_is_rendered_for_each_record_and_must_be_json() {
         let template = Template::compile("{\"n\": {{record.id}}}", Place::Json).unwrap();
         let mut body = Body {
@@ -221,6 +293,7 @@ mod tests {
             list: true,
             wrap: Some("orders"),
             out: Vec::new(),
+            places: Vec::new(),
             size_hint: 16,
             media: MediaType::Json,
         };
@@ -228,7 +301,7 @@ mod tests {
             let record = Record::new(Json::parse(format!("{{\"id\":{id}}}")).unwrap());
             body.add(&record, &Context::new().with(Root::Record, Slot::Record(&record))).unwrap();
         }
-        assert_eq!(String::from_utf8(body.take()).unwrap(), "{\"orders\":[{\"n\": 1},{\"n\": 2}]}");
+        assert_eq!(body.take().text(), "{\"orders\":[{\"n\": 1},{\"n\": 2}]}");
         let broken = Template::compile("{\"n\": ", Place::Json).unwrap();
         assert!(text(&broken, MediaType::Json, &Context::new(), &mut Vec::new()).is_err());
     }

@@ -38,8 +38,8 @@ pub(super) struct Fault<'a> {
 
 impl<'a> Fault<'a> {
     /// A request failed.
-    pub(super) fn of(failure: &'a Failure) -> Self {
-        Self { step: "import", class: class_name(failure.class), text: failure.message.clone(), failure: Some(failure) }
+    pub(super) fn of(step: &'a str, failure: &'a Failure) -> Self {
+        Self { step, class: class_name(failure.class), text: failure.message.clone(), failure: Some(failure) }
     }
 
     /// A record could not be shaped or rendered.
@@ -48,8 +48,8 @@ impl<'a> Fault<'a> {
     }
 
     /// It may or may not have arrived.
-    pub(super) fn unknown(text: String) -> Self {
-        Self { step: "import", class: "unknown", text, failure: None }
+    pub(super) fn unknown(step: &'a str, text: String) -> Self {
+        Self { step, class: "unknown", text, failure: None }
     }
 }
 

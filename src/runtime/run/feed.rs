@@ -6,11 +6,11 @@ use super::shown::shown;
 use super::state::Resolution;
 use crate::http::client::Client;
 use crate::model::export::Export;
-use crate::model::import::{Import, UnknownOutcome};
+use crate::model::import::UnknownOutcome;
 use crate::runtime::export::cursor::lasting_hash;
 use crate::runtime::export::origin::Origin;
 use crate::runtime::export::page::Page;
-use crate::runtime::import::{Batch, Batcher, Item, Trace};
+use crate::runtime::import::{Batch, Batcher, CUT_OFF, Item, Items, Road, Trace};
 use crate::runtime::scope::{Lane, Scope};
 use crate::runtime::step::{Shaped, shape, with_record};
 use crate::store::{ErrorRow, IntentRow, Mark, Marks};
@@ -25,8 +25,6 @@ use std::sync::Arc;
 pub(super) enum Fed {
     /// A request is ready to be sent.
     Batch(Batch),
-    /// It may have been sent before a restart: the destination is to be asked.
-    Check(Item),
     /// Records were settled without a request.
     Progress,
     /// Whoever read the output is gone.
@@ -57,22 +55,19 @@ struct Pending {
 /// The pages waiting to be worked on.
 pub(super) struct Feed<'r> {
     scope: &'r Scope,
-    import: Option<(&'r Lane, &'r Import)>,
+    import: Option<Road<'r>>,
     batcher: Option<Batcher<'r>>,
     /// Whether records must be known again after a restart.
     hashed: bool,
     pages: VecDeque<Pending>,
     /// A shaped record that found no room in the batch before.
     held: Option<Item>,
-    /// Shaped records that turned out not to have arrived: each goes out in a request of its own.
-    again: VecDeque<Item>,
 }
 
 impl<'r> Feed<'r> {
-    pub(super) fn new(scope: &'r Scope, import: Option<(&'r Lane, &'r Import)>) -> Self {
-        let batcher = import.map(|(lane, import)| Batcher::new(lane, import));
-        let hashed = import.is_some_and(|(_, import)| import.needs_intents());
-        Self { scope, import, batcher, hashed, pages: VecDeque::new(), held: None, again: VecDeque::new() }
+    pub(super) fn new(scope: &'r Scope, import: Option<Road<'r>>) -> Self {
+        let hashed = import.is_some_and(|road| road.import.needs_intents());
+        Self { scope, import, batcher: import.map(Batcher::new), hashed, pages: VecDeque::new(), held: None }
     }
 
     pub(super) fn push(&mut self, page: Page, known: Known) {
@@ -85,11 +80,6 @@ impl<'r> Feed<'r> {
         });
     }
 
-    /// A record that did not arrive is to be sent.
-    pub(super) fn push_again(&mut self, item: Item) {
-        self.again.push_back(item);
-    }
-
     /// The lane of an export.
     fn lane(&self, origin: &Origin) -> Option<&'r Lane> {
         self.scope.lane(&origin.export.connection)
@@ -97,18 +87,12 @@ impl<'r> Feed<'r> {
 
     /// Whether records wait for work.
     pub(super) fn has_more(&self) -> bool {
-        !self.pages.is_empty() || !self.again.is_empty()
+        !self.pages.is_empty()
     }
 
     /// Works on records until a request is full, its page is over, a stretch of work is done, or nothing is left.
     pub(super) fn next(&mut self, books: &mut Books<'r>) -> Option<Fed> {
         let now = self.scope.now();
-        if self.batcher.as_ref().is_some_and(Batcher::is_empty)
-            && let Some(item) = self.again.pop_front()
-        {
-            let origin = item.origin.clone();
-            return Some(self.alone(item, &self.scope.context(&now, &origin), books));
-        }
         let origin = self.pages.front()?.origin.clone();
         let base = self.scope.context(&now, &origin);
         let outer = self.lane(&origin)?.client.context(base);
@@ -121,15 +105,15 @@ impl<'r> Feed<'r> {
                     return Some(self.close(&base, books));
                 };
                 let Some(mut item) = self.shaped(item, &outer, books) else { continue };
-                if let Some(intent) = intent {
+                if let (Some(intent), Some(road)) = (intent, self.import) {
                     item.key = intent.key.map(String::into_boxed_str);
-                    match self.import.map(|(_, import)| &import.unknown) {
-                        Some(UnknownOutcome::Park) => {
-                            books.fail(&item, &Fault::unknown(CUT_OFF.to_owned()));
+                    match road.unknown() {
+                        UnknownOutcome::Park => {
+                            books.fail(&item, &Fault::unknown(road.name(), CUT_OFF.to_owned()));
                             continue;
                         }
-                        Some(UnknownOutcome::Check(_)) => return Some(Fed::Check(item)),
-                        Some(UnknownOutcome::Retry) | None => {}
+                        UnknownOutcome::Check(_) => return Some(self.asked(road, item, &base, books)),
+                        UnknownOutcome::Retry => {}
                     }
                 }
                 item
@@ -147,7 +131,7 @@ impl<'r> Feed<'r> {
                     self.held = Some(item);
                     return Some(self.close(&base, books));
                 }
-                books.fail(&item, &Fault::eval("import", &error));
+                books.fail(&item, &Fault::eval(self.step(), &error));
             } else if batcher.is_full() {
                 return Some(self.close(&base, books));
             }
@@ -229,14 +213,24 @@ impl<'r> Feed<'r> {
         Ok(Some(Box::new(Trace { key: key.filter(|key| !key.is_empty()), link })))
     }
 
-    /// One record in a request of its own.
-    fn alone(&mut self, item: Item, base: &Context<'_>, books: &mut Books<'r>) -> Fed {
-        let Some(batcher) = &mut self.batcher else { return Fed::Progress };
-        if let Err((item, error)) = batcher.add(item, base) {
-            books.fail(&item, &Fault::eval("import", &error));
-            return Fed::Progress;
+    /// A record that may have been sent before a restart, in a request of its own.
+    fn asked(&self, road: Road<'r>, item: Item, base: &Context<'_>, books: &mut Books<'r>) -> Fed {
+        match road.alone(item, base) {
+            Ok(batch) => Fed::Batch(batch.asked_first()),
+            Err((items, error)) => self.refuse(&items, &error, books),
         }
-        self.close(base, books)
+    }
+
+    fn refuse(&self, items: &Items, error: &EvalError, books: &mut Books<'r>) -> Fed {
+        for item in items {
+            books.fail(item, &Fault::eval(self.step(), error));
+        }
+        Fed::Progress
+    }
+
+    /// The import's name in error records.
+    fn step(&self) -> &'r str {
+        self.import.map_or("import", |road| road.name())
     }
 
     /// Closes the batch under construction: a request to send, or nothing when there is none.
@@ -244,7 +238,7 @@ impl<'r> Feed<'r> {
         let Some(batcher) = self.batcher.as_mut().filter(|batcher| !batcher.is_empty()) else { return Fed::Progress };
         match batcher.take(base) {
             Ok(batch) if self.scope.dry_run => {
-                let import = self.import.map(|(lane, _)| lane);
+                let import = self.import.map(|road| road.lane);
                 let exports = self.scope.flow.exports.iter().filter_map(|export| self.scope.lane(&export.connection));
                 let clients: Vec<&Client> = exports.chain(import).map(|lane| lane.client.as_ref()).collect();
                 let closed = self.scope.output.request(&shown(&batch.request, &clients)).is_err();
@@ -254,19 +248,10 @@ impl<'r> Feed<'r> {
                 if closed { Fed::OutputClosed } else { Fed::Progress }
             }
             Ok(batch) => Fed::Batch(batch),
-            Err((items, error)) => {
-                for item in &items {
-                    books.fail(item, &Fault::eval("import", &error));
-                }
-                Fed::Progress
-            }
+            Err((items, error)) => self.refuse(&items, &error, books),
         }
     }
 }
-
-/// Why a record is parked after a restart.
-const CUT_OFF: &str = "flowgate was cut off while this record was being sent: it may or may not have arrived. Look there, \
-                       then `errors resolve` it when it has, or `errors retry` it when it has not";
 
 /// What was intended for the records of a page, by position. On a page that was read again a record is known by its
 /// content: one that changed was not the one that was sent.

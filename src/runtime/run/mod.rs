@@ -16,10 +16,8 @@ pub mod state;
 mod supply;
 
 use super::export::ReadError;
-use super::import::{Batch, Item};
-use super::scope::{Lane, Scope, Work};
-use crate::http::exchange::Failure;
-use crate::model::import::{Check, Import};
+use super::import::{Batch, Delivered, Road};
+use super::scope::{Scope, Work};
 use crate::observe::event;
 use crate::observe::meters::RecordOutcome;
 use crate::runtime::export::page::Page;
@@ -55,34 +53,22 @@ const MOST_CRASHES: u32 = 3;
 
 type Read<'r> = BoxFuture<'r, (Supply<'r>, Result<Option<Supplied>, ReadError>)>;
 
-/// A request to the destination that ended.
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
-enum Answered {
-    Delivery(Batch, Result<(), Failure>),
-    Check(Box<Item>, Result<bool, String>),
-}
-
-type Delivery<'r> = BoxFuture<'r, Answered>;
+/// A batch on its way to the destination.
+type Delivery<'r> = BoxFuture<'r, (Batch, Delivered)>;
 
 /// The lanes a run uses.
 #[derive(Clone, Copy)]
 struct Roads<'r> {
-    import: Option<(&'r Lane, &'r Import)>,
-    check: Option<(&'r Lane, &'r Check)>,
+    import: Option<Road<'r>>,
 }
 
 impl<'r> Roads<'r> {
     fn of(scope: &'r Scope) -> Result<Self, RunError> {
-        let lane = |id: &crate::value::id::ConnectionId| scope.lane(id).ok_or_else(|| no_connection(id.as_str()));
         for export in &scope.flow.exports {
-            lane(&export.connection)?;
+            scope.lane(&export.connection).ok_or_else(|| no_connection(export.connection.as_str()))?;
         }
-        let import = scope.flow.import.as_ref();
-        let check = import.and_then(Import::check);
-        Ok(Self {
-            import: import.map(|import| Ok((lane(&import.connection)?, import))).transpose()?,
-            check: check.map(|check| Ok((lane(&check.connection)?, check))).transpose()?,
-        })
+        let import = scope.flow.import.as_ref().map(|import| Road::of(scope, import)).transpose();
+        Ok(Self { import: import.map_err(|id| no_connection(id.as_str()))? })
     }
 }
 
@@ -246,8 +232,8 @@ impl<'r> Run<'r> {
                 Some((stored, receipt)) = self.journal.next(), if !self.journal.is_idle() => {
                     self.stored(stored, receipt);
                 }
-                Some(answered) = self.deliveries.next(), if !self.deliveries.is_empty() => {
-                    self.answered(answered, roads, &mut feed);
+                Some((batch, delivered)) = self.deliveries.next(), if !self.deliveries.is_empty() => {
+                    self.settle(&batch, delivered, roads);
                 }
                 (supply, page) = arrival(&mut reading) => {
                     reading = None;

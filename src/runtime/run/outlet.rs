@@ -6,10 +6,8 @@ use super::feed::{Fed, Feed};
 use super::journal::{Readiness, Stored};
 use super::report::{Ending, RunError};
 use super::state::Resolution;
-use super::{Answered, MOST_TICKETS, Roads, Run, WAITING_BODIES};
-use crate::http::exchange::{Failure, FailureClass};
-use crate::model::import::{Check, Import};
-use crate::runtime::import::{Batch, Item, deliver, is_there};
+use super::{MOST_TICKETS, Roads, Run, WAITING_BODIES};
+use crate::runtime::import::{Batch, Delivered, Halted, Outcome, Road};
 use crate::runtime::scope::Lane;
 use crate::store::{IntentRow, Write};
 use futures_util::FutureExt;
@@ -37,21 +35,20 @@ impl<'r> Run<'r> {
     /// it stopped only to give others a turn.
     pub(super) fn fill(&mut self, feed: &mut Feed<'r>, roads: Roads<'r>) -> bool {
         let mut more = false;
-        let width = roads.import.map_or(1, |(lane, _)| self.width(lane));
-        let intends = !self.scope.dry_run && roads.import.is_some_and(|(_, import)| import.needs_intents());
+        let width = roads.import.map_or(1, |road| self.width(road.lane));
+        let intends = !self.scope.dry_run && roads.import.is_some_and(|road| road.import.needs_intents());
         // One durable write covers many requests, so that its cost is shared, and no more than a window is ever unknown.
-        let window = roads.import.filter(|_| intends).map(|(lane, _)| self.window(lane));
+        let window = roads.import.filter(|_| intends).map(|road| self.window(road.lane));
         while self.under_way() < window.unwrap_or(width)
             && (self.waiting_bytes < WAITING_BODIES || self.under_way() == 0)
         {
             let Some(fed) = feed.next(&mut self.books) else { break };
-            match (fed, roads) {
-                (Fed::Batch(batch), Roads { import: Some((lane, import)), .. }) => {
+            match (fed, roads.import) {
+                (Fed::Batch(batch), Some(road)) => {
                     self.waiting_bytes += weight(&batch);
-                    if intends { self.forming.push(batch) } else { self.start(batch, lane, import) }
+                    if intends { self.forming.push(batch) } else { self.start(batch, road) }
                 }
-                (Fed::Check(item), Roads { check: Some((lane, check)), .. }) => self.check(item, lane, check),
-                (Fed::Batch(_) | Fed::Check(_) | Fed::Progress, _) => {
+                (Fed::Batch(_) | Fed::Progress, _) => {
                     more = feed.has_more();
                     break;
                 }
@@ -62,10 +59,10 @@ impl<'r> Run<'r> {
             }
         }
         self.intend(window.unwrap_or(1), !feed.has_more());
-        while let Some((lane, import)) = roads.import.filter(|_| self.deliveries.len() < width)
+        while let Some(road) = roads.import.filter(|_| self.deliveries.len() < width)
             && let Some(batch) = self.cleared.pop_front()
         {
-            self.start(batch, lane, import);
+            self.start(batch, road);
         }
         more
     }
@@ -97,23 +94,12 @@ impl<'r> Run<'r> {
         self.store(Stored { batches, ..Stored::default() }, vec![write]);
     }
 
-    pub(super) fn start(&mut self, batch: Batch, lane: &'r Lane, import: &'r Import) {
-        let (scope, halt) = (self.scope, self.halt.clone());
+    pub(super) fn start(&mut self, batch: Batch, road: Road<'r>) {
+        let halt = self.halt.clone();
         self.deliveries.push(
             async move {
-                let result = deliver(scope, lane, import, &batch, &halt).await;
-                Answered::Delivery(batch, result)
-            }
-            .boxed(),
-        );
-    }
-
-    pub(super) fn check(&mut self, item: Item, lane: &'r Lane, check: &'r Check) {
-        let scope = self.scope;
-        self.deliveries.push(
-            async move {
-                let found = is_there(scope, lane, check, &item).await;
-                Answered::Check(Box::new(item), found)
+                let delivered = road.deliver(&batch, &halt).await;
+                (batch, delivered)
             }
             .boxed(),
         );
@@ -130,45 +116,30 @@ impl<'r> Run<'r> {
         (self.scope.queue.level(&lane.line) as usize * 4).min(MOST_TICKETS)
     }
 
-    pub(super) fn answered(&mut self, answered: Answered, roads: Roads<'r>, feed: &mut Feed<'r>) {
-        match answered {
-            Answered::Delivery(batch, result) => self.settle(batch, result, roads),
-            Answered::Check(item, Ok(true)) => self.books.resolve(&item, Resolution::Delivered),
-            Answered::Check(item, Ok(false)) => feed.push_again(*item),
-            Answered::Check(item, Err(text)) => self.books.fail(&item, &Fault::unknown(text)),
-        }
-    }
-
-    pub(super) fn settle(&mut self, batch: Batch, result: Result<(), Failure>, roads: Roads<'r>) {
-        self.waiting_bytes -= weight(&batch);
-        self.books.requests += 1;
-        match result {
-            Ok(()) => {
-                for item in &batch.items {
-                    self.books.resolve(item, Resolution::Delivered);
+    /// Gives each record of a batch what became of it.
+    pub(super) fn settle(&mut self, batch: &Batch, delivered: Delivered, roads: Roads<'r>) {
+        self.waiting_bytes -= weight(batch);
+        self.books.requests += delivered.requests;
+        let step = roads.import.map_or("import", |road| road.name());
+        for (item, outcome) in batch.items.iter().zip(delivered.outcomes) {
+            match outcome {
+                Outcome::Taken(_) => self.books.resolve(item, Resolution::Delivered),
+                Outcome::Failed(failure) | Outcome::Unknown(failure) => {
+                    self.books.fail(item, &Fault::of(step, &failure));
                 }
-            }
-            // Never sent: it is still in flight for whoever takes the run up.
-            Err(failure) if failure.class == FailureClass::Cancelled && self.halt.is_cancelled() => {}
-            Err(failure) if failure.class == FailureClass::Cancelled => self.scope.stop.drain.cancel(),
-            Err(failure) if failure.class == FailureClass::Auth => {
-                let text = failure.to_string();
-                self.failed = Some(Ending::Offline(RunError { place: "import".to_owned(), text }));
-            }
-            Err(failure) if failure.class == FailureClass::Unknown && roads.check.is_some() => {
-                for item in batch.items {
-                    if let Some((lane, check)) = roads.check {
-                        self.check(item, lane, check);
-                    }
-                }
-            }
-            Err(failure) => {
-                for item in &batch.items {
-                    self.books.fail(item, &Fault::of(&failure));
-                }
-                self.look_at_errors();
+                // It is still in flight for whoever takes the run up.
+                Outcome::Unsent => {}
             }
         }
+        match delivered.halted {
+            Some(Halted::Offline(failure)) => {
+                let (place, text) = (step.to_owned(), failure.to_string());
+                self.failed = Some(Ending::Offline(RunError { place, text }));
+            }
+            Some(Halted::Closed) if !self.halt.is_cancelled() => self.scope.stop.drain.cancel(),
+            Some(Halted::Closed) | None => {}
+        }
+        self.look_at_errors();
     }
 
     pub(super) fn look_at_errors(&mut self) {

@@ -71,6 +71,7 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
         (None | Some(Word::Check), None) => UnknownOutcome::Park,
     };
     Some(Import {
+        name: "import".to_owned(),
         connection,
         request,
         batch_size: batch_size.unwrap_or(NonZeroU32::MIN),

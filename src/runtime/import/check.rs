@@ -1,0 +1,33 @@
+//! `[import.check]`: the destination is asked whether a record has arrived.
+
+use super::{Item, Road};
+use crate::http::exchange::Failure;
+use crate::model::import::Check;
+use crate::runtime::export::records;
+use crate::runtime::scope::Lane;
+use crate::runtime::step::with_record;
+
+impl Road<'_> {
+    /// Asks whether a record has arrived: found = delivered.
+    pub(super) async fn is_there(&self, (lane, check): (&Lane, &Check), item: &Item) -> Result<bool, String> {
+        let scope = self.scope;
+        let now = scope.now();
+        let ctx = lane.client.context(scope.context(&now, &item.origin));
+        let prepared = check.request.prepare(&with_record(&ctx, &item.record), &lane.client);
+        let mut prepared = prepared.map_err(|error| error.at("check").to_string())?;
+        prepared.safe = true;
+        let flow = &scope.flow;
+        let Ok(permit) = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await else {
+            return Err(Failure::cancelled().to_string());
+        };
+        match lane.client.exchange(permit, &prepared, check.request.response.as_ref(), true).await {
+            Ok(answer) => {
+                let clean = |text: &str| lane.client.clean(text);
+                let found = records::split(answer.document.as_ref(), check.records.as_ref(), true, clean);
+                found.map(|found| !found.is_empty()).map_err(|error| error.at("check").to_string())
+            }
+            Err(failure) if matches!(failure.status, Some(404 | 410)) => Ok(false),
+            Err(failure) => Err(format!("check: {failure}")),
+        }
+    }
+}
