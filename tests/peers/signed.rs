@@ -1,4 +1,4 @@
-//! OAuth 1, JWT, SigV4 and WSSE, judged by `verifier.py`.
+//! OAuth 1, JWT, SigV4 and WSSE, judged by `verifier.py`; WSSE in hexadecimal by `wsse.mjs`.
 
 use crate::{Project, SECRET, key, peer};
 use std::process::{Command, Stdio};
@@ -37,19 +37,24 @@ impl Verifier {
         Some(Self { server: peer::Server::start(&mut command), _keys: keys })
     }
 
-    /// A flow that reads and then writes what it read, with queries and bodies that are hard to sign.
     #[track_caller]
     fn judge(&self, path: &str, keys: &str) {
-        let flow = "relative_uri = \"/records\"\nquery = { q = \"a b+c/ü&=\", list = [\"z\", \"a\"], empty = \"\" }\n\
-                    [import]\nconnection = \"api\"\nrelative_uri = \"/taken/{{record.id}}/x%20y\"\nmethod = \"PUT\"\n";
-        let project = Project::new(&format!("{}/{path}", self.server.base), keys, flow);
-        for name in ["rsa.pem", "p256.pem", "p384.pem"] {
-            project.write(name, &key(name));
-        }
-        project.expect(SECRET, 0);
-        if keys.contains("SECRET") {
-            project.expect("another secret", 69);
-        }
+        judge(&self.server, path, keys);
+    }
+}
+
+/// A flow that reads and then writes what it read, with queries and bodies that are hard to sign.
+#[track_caller]
+fn judge(server: &peer::Server, path: &str, keys: &str) {
+    let flow = "relative_uri = \"/records\"\nquery = { q = \"a b+c/ü&=\", list = [\"z\", \"a\"], empty = \"\" }\n\
+                [import]\nconnection = \"api\"\nrelative_uri = \"/taken/{{record.id}}/x%20y\"\nmethod = \"PUT\"\n";
+    let project = Project::new(&format!("{}/{path}", server.base), keys, flow);
+    for name in ["rsa.pem", "p256.pem", "p384.pem"] {
+        project.write(name, &key(name));
+    }
+    project.expect(SECRET, 0);
+    if keys.contains("SECRET") {
+        project.expect("another secret", 69);
     }
 }
 
@@ -63,7 +68,7 @@ fn oauthlib_accepts_every_oauth1_method_and_no_other_secret() {
             format!("[auth.oauth1]\nconsumer_key = \"app\"\n{secrets}signature_method = \"{method}\"\nrealm = \"r\"\n");
         verifier.judge("oauth1", &keys);
     }
-    for method in ["RSA-SHA256", "RSA-SHA512"] {
+    for method in ["RSA-SHA1", "RSA-SHA256", "RSA-SHA512"] {
         let keys = "private_key = { file = \"rsa.pem\" }\ntoken = { env = \"ACCESS\" }";
         verifier.judge(
             "oauth1",
@@ -116,9 +121,19 @@ fn botocore_signs_the_same_requests_alike() {
 }
 
 #[test]
-fn the_wsse_profile_holds_in_both_encodings() {
+fn zeep_makes_the_same_wsse_digests_and_none_of_another_secret() {
     let Some(verifier) = Verifier::start() else { return };
-    let keys = "[auth.wsse]\nusername = \"me\"\npassword = { env = \"SECRET\" }\n";
-    verifier.judge("wsse", keys);
-    verifier.judge("wsse/hex", &format!("{keys}nonce_encoding = \"hex\"\ndigest_encoding = \"hex_base64\"\n"));
+    verifier.judge("wsse", "[auth.wsse]\nusername = \"me\"\npassword = { env = \"SECRET\" }\n");
+}
+
+#[test]
+fn the_wsse_package_makes_the_same_headers_in_hexadecimal() {
+    let Some((node, modules)) = peer::node() else { return };
+    let mut command = Command::new(node);
+    command.arg(peer::script("wsse.mjs")).env("PEER_MODULES", modules).env("PEER_SECRET", SECRET);
+    let server = peer::Server::start(&mut command);
+    for encoding in ["base64", "hex_base64"] {
+        let keys = "[auth.wsse]\nusername = \"me\"\npassword = { env = \"SECRET\" }\nnonce_encoding = \"hex\"\n";
+        judge(&server, encoding, &format!("{keys}digest_encoding = \"{encoding}\"\n"));
+    }
 }

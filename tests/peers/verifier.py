@@ -1,22 +1,26 @@
-"""Judges signed requests with well-known libraries: oauthlib, PyJWT, botocore. For WSSE there is no such package left:
-its check is the few lines of the profile itself. Prints its port, then answers until it is ended."""
+"""Judges signed requests with well-known libraries: oauthlib, PyJWT, botocore, zeep. Prints its port, then answers until
+it is ended."""
 
 import base64
 import datetime
-import hashlib
 import http.server
 import json
 import os
 import re
 import sys
+import threading
+import types
 
 import botocore.auth
 import jwt
+import zeep.wsse.username
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from oauthlib.oauth1 import RequestValidator, SignatureOnlyEndpoint
+from zeep.wsse.username import UsernameToken
 
 SECRET = os.environ["PEER_SECRET"]
+ONE_NONCE = threading.Lock()
 PUBLIC = {name: open(os.environ["PEER_" + name]).read() for name in ("RSA", "EC", "EC384")}
 
 
@@ -29,7 +33,7 @@ class Validator(RequestValidator):
 
     @property
     def allowed_signature_methods(self):
-        return ("HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512", "RSA-SHA256", "RSA-SHA512", "PLAINTEXT")
+        return ("HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512", "RSA-SHA1", "RSA-SHA256", "RSA-SHA512", "PLAINTEXT")
 
     dummy_client = "dummy"
 
@@ -88,11 +92,14 @@ def sigv4(handler, body, headers, url):
 
 def wsse(handler, body, headers, url):
     fields = dict(re.findall(r'(\w+)="([^"]*)"', headers["x-wsse"]))
-    as_hex = "/hex/" in url
-    nonce = fields["Nonce"].encode() if as_hex else base64.b64decode(fields["Nonce"])
-    made = hashlib.sha1(nonce + fields["Created"].encode() + SECRET.encode())
-    digest = base64.b64encode(made.hexdigest().encode() if as_hex else made.digest()).decode()
-    return (fields["Username"], fields["PasswordDigest"]) == ("me", digest) or f"another digest: {digest}"
+    created = datetime.datetime.fromisoformat(fields["Created"])
+    skew = abs((datetime.datetime.now(datetime.timezone.utc) - created).total_seconds())
+    token = UsernameToken("me", SECRET, use_digest=True, created=created, zulu_timestamp=True)
+    with ONE_NONCE:  # the package draws the nonce itself: it draws the one that was sent
+        zeep.wsse.username.os = types.SimpleNamespace(urandom=lambda _: base64.b64decode(fields["Nonce"], validate=True))
+        theirs = [element.text for element in token._create_password_digest()]
+    ours = [fields["PasswordDigest"], fields["Nonce"], fields["Created"]]
+    return (skew < 60 and fields["Username"] == "me" and theirs == ours) or f"zeep makes {theirs}, not {ours}"
 
 
 JUDGES = {"oauth1": oauth1, "jwt": bearer, "sigv4": sigv4, "wsse": wsse}

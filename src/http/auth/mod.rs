@@ -29,6 +29,7 @@ mod jwt;
 mod oauth1;
 mod oauth2;
 mod refresh;
+mod rsa_sha1;
 mod signer;
 #[cfg(test)]
 mod testing;

@@ -1,7 +1,8 @@
-//! `[auth.oauth1]`: RFC 5849 with the SHA-2 methods that servers added to it. A form body counts as parameters, as
+//! `[auth.oauth1]`: RFC 5849, and the SHA-2 methods that servers added to it. A form body counts as parameters, as
 //! the RFC asks; other bodies are not covered by the signature.
 
 use super::crypto::{PrivateKey, base64, hex, mac, percent};
+use super::rsa_sha1::RsaSha1Key;
 use super::{Moment, render, sensitive};
 use crate::http::transport::WireRequest;
 use crate::value::context::Context;
@@ -23,6 +24,8 @@ pub enum SignatureMethod {
     HmacSha256,
     /// `HMAC-SHA512`
     HmacSha512,
+    /// `RSA-SHA1`
+    RsaSha1,
     /// `RSA-SHA256`
     RsaSha256,
     /// `RSA-SHA512`
@@ -37,6 +40,7 @@ impl SignatureMethod {
         ("HMAC-SHA1", Self::HmacSha1),
         ("HMAC-SHA256", Self::HmacSha256),
         ("HMAC-SHA512", Self::HmacSha512),
+        ("RSA-SHA1", Self::RsaSha1),
         ("RSA-SHA256", Self::RsaSha256),
         ("RSA-SHA512", Self::RsaSha512),
         ("PLAINTEXT", Self::Plaintext),
@@ -48,7 +52,7 @@ impl SignatureMethod {
 
     /// Whether it signs with `private_key`.
     pub fn is_rsa(self) -> bool {
-        matches!(self, Self::RsaSha256 | Self::RsaSha512)
+        matches!(self, Self::RsaSha1 | Self::RsaSha256 | Self::RsaSha512)
     }
 }
 
@@ -81,7 +85,13 @@ pub(super) struct Oauth1Signer {
     method: SignatureMethod,
     /// Both secrets, encoded and joined.
     key: Secret,
-    private_key: Option<PrivateKey>,
+    private_key: Option<RsaKey>,
+}
+
+/// What signs with SHA-1 and what signs with SHA-2 are not of one make.
+enum RsaKey {
+    Sha1(Box<RsaSha1Key>),
+    Sha2(PrivateKey),
 }
 
 impl Oauth1 {
@@ -100,7 +110,7 @@ impl Oauth1 {
             (false, _) => None,
             (true, None) => return Err(EvalError::Missing("auth.oauth1: RSA needs `private_key`".to_owned())),
             (true, Some(pem)) => {
-                let key = rsa_key(pem, passphrase.as_deref());
+                let key = RsaKey::read(self.signature_method, pem, passphrase.as_deref());
                 Some(key.map_err(|why| EvalError::Refused(format!("auth.oauth1.private_key: {why}")))?)
             }
         };
@@ -117,9 +127,22 @@ impl Oauth1 {
     }
 }
 
-fn rsa_key(pem: &str, passphrase: Option<&str>) -> Result<PrivateKey, String> {
-    let key = PrivateKey::from_pem(pem, passphrase)?;
-    if key.fits(SignatureScheme::RSA_PKCS1_SHA256) { Ok(key) } else { Err("is no RSA key".to_owned()) }
+impl RsaKey {
+    fn read(method: SignatureMethod, pem: &str, passphrase: Option<&str>) -> Result<Self, String> {
+        if method == SignatureMethod::RsaSha1 {
+            return Ok(Self::Sha1(Box::new(RsaSha1Key::from_pem(pem, passphrase)?)));
+        }
+        let key = PrivateKey::from_pem(pem, passphrase)?;
+        if key.fits(SignatureScheme::RSA_PKCS1_SHA256) { Ok(Self::Sha2(key)) } else { Err("is no RSA key".to_owned()) }
+    }
+
+    fn sign(&self, method: SignatureMethod, text: &[u8]) -> Result<Vec<u8>, String> {
+        match (self, method) {
+            (Self::Sha1(key), _) => key.sign(text),
+            (Self::Sha2(key), SignatureMethod::RsaSha512) => key.sign(SignatureScheme::RSA_PKCS1_SHA512, text),
+            (Self::Sha2(key), _) => key.sign(SignatureScheme::RSA_PKCS1_SHA256, text),
+        }
+    }
 }
 
 impl Oauth1Signer {
@@ -149,17 +172,15 @@ impl Oauth1Signer {
 
     fn signature(&self, base: &str) -> Result<String, String> {
         let (key, text) = (self.key.reveal().as_bytes(), base.as_bytes());
-        let rsa = |scheme| {
-            let key = self.private_key.as_ref().ok_or("auth.oauth1: RSA needs `private_key`")?;
-            key.sign(scheme, text).map_err(|why| format!("auth.oauth1.private_key: {why}"))
-        };
         Ok(base64(match self.method {
             SignatureMethod::Plaintext => return Ok(self.key.reveal().to_owned()),
             SignatureMethod::HmacSha1 => mac(HMAC_SHA1_FOR_LEGACY_USE_ONLY, key, text),
             SignatureMethod::HmacSha256 => mac(HMAC_SHA256, key, text),
             SignatureMethod::HmacSha512 => mac(HMAC_SHA512, key, text),
-            SignatureMethod::RsaSha256 => rsa(SignatureScheme::RSA_PKCS1_SHA256)?,
-            SignatureMethod::RsaSha512 => rsa(SignatureScheme::RSA_PKCS1_SHA512)?,
+            SignatureMethod::RsaSha1 | SignatureMethod::RsaSha256 | SignatureMethod::RsaSha512 => {
+                let key = self.private_key.as_ref().ok_or("auth.oauth1: RSA needs `private_key`")?;
+                key.sign(self.method, text).map_err(|why| format!("auth.oauth1.private_key: {why}"))?
+            }
         }))
     }
 }
@@ -294,21 +315,25 @@ mod tests {
 
     #[test]
     fn rsa_needs_an_rsa_key_that_can_be_read() {
-        let rsa = Oauth1 { signature_method: SignatureMethod::RsaSha256, ..photos() };
-        assert!(rsa.ready(&context()).is_err());
-        for bad in ["hunter2", super::super::testing::EC_KEY] {
-            let settings = Oauth1 { private_key: Some(template(bad)), ..rsa.clone() };
-            let error = settings.ready(&context()).err().unwrap().to_string();
-            assert!(error.starts_with("auth.oauth1.private_key") && !error.contains("hunter2"), "{error}");
+        for method in [SignatureMethod::RsaSha1, SignatureMethod::RsaSha256] {
+            let rsa = Oauth1 { signature_method: method, ..photos() };
+            assert!(rsa.ready(&context()).is_err());
+            for bad in ["hunter2", super::super::testing::EC_KEY] {
+                let settings = Oauth1 { private_key: Some(template(bad)), ..rsa.clone() };
+                let error = settings.ready(&context()).err().unwrap().to_string();
+                assert!(error.starts_with("auth.oauth1.private_key") && !error.contains("hunter2"), "{error}");
+            }
         }
     }
 
     #[test]
     fn an_rsa_signature_is_the_one_another_tool_makes() {
-        let method = SignatureMethod::RsaSha256;
-        let key = Some(template(super::super::testing::RSA_KEY));
-        let settings = Oauth1 { signature_method: method, private_key: key, ..photos() };
-        let made = signer(&settings).signature("GET&https%3A%2F%2Fa.example%2F&x%3D1").unwrap();
-        assert_eq!(made, super::super::testing::RSA_SIGNATURE);
+        let signed = |method| {
+            let key = Some(template(super::super::testing::RSA_KEY));
+            let settings = Oauth1 { signature_method: method, private_key: key, ..photos() };
+            signer(&settings).signature("GET&https%3A%2F%2Fa.example%2F&x%3D1").unwrap()
+        };
+        assert_eq!(signed(SignatureMethod::RsaSha256), super::super::testing::RSA_SIGNATURE);
+        assert_eq!(signed(SignatureMethod::RsaSha1), super::super::testing::RSA_SHA1_SIGNATURE);
     }
 }

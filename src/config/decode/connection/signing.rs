@@ -168,7 +168,7 @@ fn aws_sigv4(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
 }
 
 fn oauth1(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
-    let method = table.given("signature_method", |value| value.word(SignatureMethod::WORDS, &["RSA-SHA1"]));
+    let method = table.given("signature_method", |value| value.word(SignatureMethod::WORDS, &[]));
     let method = method.ok().map(Option::unwrap_or_default);
     let consumer_key = origin.need_text(table, "consumer_key");
     let consumer_secret = origin.secret(table, "consumer_secret");

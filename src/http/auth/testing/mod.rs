@@ -21,6 +21,11 @@ pub(super) const ENCRYPTED_KEY: &str = include_str!("encrypted.pem");
 /// `openssl dgst -sha256 -sign rsa.pem` over the base string of the test that names it.
 pub(super) const RSA_SIGNATURE: &str = include_str!("rsa_signature.txt");
 
+/// The same with `-sha1`.
+pub(super) const RSA_SHA1_SIGNATURE: &str = include_str!("rsa_sha1_signature.txt");
+/// The key that was published with the test cases of the first OAuth, 1024 bits.
+pub(super) const PHOTOS_KEY: &str = include_str!("photos.pem");
+
 /// Chance that is none.
 pub(super) struct Fixed(pub(super) [u8; 16]);
 
