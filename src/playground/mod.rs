@@ -5,6 +5,7 @@
 
 mod graph;
 mod ledger;
+mod media;
 mod record;
 mod report;
 mod serve;
@@ -44,6 +45,8 @@ source        GET /page?page=&per_page=       {data, page, pages, total}
 the shop      GET /shop/orders?page=&per_page=       orders not yet delivered
               GET /shop/customers?cursor=&limit=     customers not yet delivered
 a SOAP service POST /soap    ListCustomers (Page, Size) and PutCustomer (Customer) of urn:playground
+media types   GET and POST /media/<type>?page=       csv form json multipart ndjson text xml; n pages, wanted back
+                                                     byte for byte
 destinations  POST /orders, /erp/orders, /erp/reports/customers, /sink/<name>
               one record, a list, or {\"<key>\": [...]}
 the judge     GET /ledger      what was delivered, how many at once, and the gaps, as JSON

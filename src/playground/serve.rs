@@ -3,6 +3,7 @@
 
 use super::graph;
 use super::ledger::{Arrived, Ledger, Side};
+use super::media::Media;
 use super::record::Kind;
 use super::settings::{Faults, Settings};
 use super::sink;
@@ -97,6 +98,7 @@ enum Place<'a> {
     Pages(Style),
     Shop(Style, Kind),
     Graph,
+    Media(Media),
     Sink(&'a str, Kind),
     Soap,
     Ledger,
@@ -122,6 +124,7 @@ fn place(path: &str) -> Place<'_> {
         "/reset" => Place::Reset,
         "/" => Place::Help,
         _ => match path.strip_prefix("/sink/") {
+            None => path.strip_prefix("/media/").and_then(Media::named).map_or(Place::Nowhere, Place::Media),
             Some(name) if !name.is_empty() && name.len() <= 64 && !name.contains('/') => Place::Sink(name, Kind::Order),
             _ => Place::Nowhere,
         },
@@ -136,14 +139,9 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
         Place::Pages(style) => from_source(shared, &head, style, None, now).await,
         Place::Shop(style, kind) => from_source(shared, &head, style, Some(kind), now).await,
         Place::Graph => from_graph(shared, &head, body, now).await,
-        Place::Sink(name, kind) => {
-            let is_write = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
-            match shared.ledger.destination(name, kind) {
-                _ if !is_write => refuse(StatusCode::METHOD_NOT_ALLOWED, "a destination takes POST, PUT and PATCH"),
-                None => refuse(StatusCode::INSUFFICIENT_STORAGE, "too many destinations"),
-                Some(side) => to_sink(shared, side, kind, &head.headers, body, now).await,
-            }
-        }
+        Place::Media(media) if head.method == Method::GET => from_media(shared, &head, media, now).await,
+        Place::Media(media) => to_destination(shared, &media.account(), What::Page(media), &head, body, now).await,
+        Place::Sink(name, kind) => to_destination(shared, name, What::Records(kind), &head, body, now).await,
         Place::Soap => to_soap(shared, &head, body, now).await,
         Place::Ledger => match serde_json::to_vec(&shared.ledger.report()) {
             Ok(json) => reply(StatusCode::OK, json),
@@ -276,7 +274,54 @@ async fn from_graph(shared: &Shared, head: &hyper::http::request::Parts, body: I
     flight.land(settings.source.latency, Answered::Normally, reply(StatusCode::OK, body)).await
 }
 
-async fn to_sink(shared: &Shared, side: Side, kind: Kind, headers: &HeaderMap, body: Incoming, now: Mono) -> Answer {
+/// A page of a media type, or 404 behind the last.
+async fn from_media(shared: &Shared, head: &hyper::http::request::Parts, media: Media, now: Mono) -> Answer {
+    let settings = shared.settings();
+    let flight = Flight::begin(shared, Side::Source, now);
+    let query = head.uri.query().unwrap_or("");
+    let asked = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "page");
+    let number = asked.map_or(Ok(1), |(_, number)| number.parse::<u64>());
+    let answer = match number {
+        Ok(number) if (1..=settings.records).contains(&number) => {
+            shared.ledger.show(flight.arrived, &[number]);
+            let mut answer = reply(StatusCode::OK, media.page(number));
+            if let Ok(told) = HeaderValue::try_from(media.content_type()) {
+                answer.headers_mut().insert(CONTENT_TYPE, told);
+            }
+            answer
+        }
+        Ok(_) => refuse(StatusCode::NOT_FOUND, "there are no more pages"),
+        Err(why) => refuse(StatusCode::BAD_REQUEST, &why.to_string()),
+    };
+    flight.land(settings.source.latency, Answered::Normally, answer).await
+}
+
+/// What a destination takes.
+#[derive(Clone, Copy)]
+enum What {
+    Records(Kind),
+    Page(Media),
+}
+
+async fn to_destination(
+    shared: &Shared,
+    name: &str,
+    what: What,
+    head: &hyper::http::request::Parts,
+    body: Incoming,
+    now: Mono,
+) -> Answer {
+    if !matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "a destination takes POST, PUT and PATCH");
+    }
+    let kind = if let What::Records(kind) = what { kind } else { Kind::Order };
+    match shared.ledger.destination(name, kind) {
+        None => refuse(StatusCode::INSUFFICIENT_STORAGE, "too many destinations"),
+        Some(side) => to_sink(shared, side, what, &head.headers, body, now).await,
+    }
+}
+
+async fn to_sink(shared: &Shared, side: Side, what: What, headers: &HeaderMap, body: Incoming, now: Mono) -> Answer {
     let settings = shared.settings();
     let flight = Flight::begin(shared, side, now);
     // Read even when refused: an unread body would cost the connection.
@@ -291,8 +336,11 @@ async fn to_sink(shared: &Shared, side: Side, kind: Kind, headers: &HeaderMap, b
         return flight.land(obstacle_latency(answered, settings.sink.latency), answered, answer).await;
     }
     let carried = Carried { key: headers.get(KEY).map(HeaderValue::as_bytes), marks: marks(headers), body: &body };
-    let taken =
-        shared.ledger.take(flight.arrived, carried, |tally, known| sink::take(&settings, kind, &body, tally, known));
+    let told = headers.get(CONTENT_TYPE).and_then(|told| told.to_str().ok()).unwrap_or_default();
+    let taken = shared.ledger.take(flight.arrived, carried, |tally, known| match what {
+        What::Records(kind) => sink::take(&settings, kind, &body, tally, known),
+        What::Page(media) => media.take(told, &body, tally, known),
+    });
     let answer = match taken {
         Some(answered) => reply(answered.status, answered.body),
         None => refuse(StatusCode::CONFLICT, "the playground was reset under this request"),

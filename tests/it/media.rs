@@ -95,6 +95,38 @@ fn forms_go_there_and_back_with_a_batch_under_a_name() {
     assert!(kept.iter().any(|request| request.body.starts_with("orders%5B0%5D%5Bext_id%5D=1&")), "{}", kept[0].body);
 }
 
+/// The playground gives pages in a media type and wants them back, byte for byte.
+#[test]
+fn every_media_type_goes_there_and_back_byte_for_byte() {
+    const PAGES: u64 = 7;
+    for (media, records, import) in [
+        ("json", "", "batch_size = 10\n"),
+        ("ndjson", "", "batch_size = 10\n"),
+        ("csv", "", "batch_size = 10\n"),
+        ("xml", "records = \"/orders/order\"\n", "batch_size = 10\nwrap = \"order\"\n"),
+        ("form", "", ""),
+        ("multipart", "", ""),
+        ("text", "", ""),
+    ] {
+        let playground = Playground::start(Settings { records: PAGES, ..Settings::default() }).unwrap();
+        let project = Project::new();
+        project.connection("playground", &playground.base_uri(), "[xml]\nroot = \"orders\"\n");
+        let flow = format!(
+            "[export]\nconnection = \"playground\"\nrelative_uri = \"/media/{media}\"\nsuccess_media_type = \"{media}\"\n\
+             {records}[export.paging]\nstop_status = 404\n[export.paging.page]\nparam = \"page\"\n\
+             [import]\nconnection = \"playground\"\nrelative_uri = \"/media/{media}\"\nmedia_type = \"{media}\"\n\
+             success_media_type = \"json\"\n{import}"
+        );
+        project.write("flows/copy.toml", &flow);
+        let ended = run(project.dir(), &["run", "copy"]);
+        let seen = playground.stop();
+        assert!(seen.verdict().holds(), "{media}: {seen}\n{}", ended.stderr);
+        let records = &seen.destination(&format!("media/{media}")).records;
+        assert_eq!((records.once, records.expected), (PAGES, PAGES), "{media}");
+        ended.expect_code(0);
+    }
+}
+
 #[test]
 fn digits_and_codes_survive_and_stay_what_they_are() {
     let row = "id,price,code,sku\r\n9007199254740993,0.10,1E9,007\r\n";
@@ -137,6 +169,30 @@ fn text_and_multipart_are_written_and_text_is_read() {
     };
     let file = part("\"file\"; filename=\"note.txt\"\r\nContent-Type: text/plain", "1E9 ü\n");
     assert_eq!(sent.body, format!("{}{file}--{boundary}--\r\n", part("\"kind\"", "note")));
+}
+
+#[test]
+fn parts_are_read_as_their_answer_says_and_hostile_ones_end_the_export() {
+    let form = "--B\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n007\r\n--B\r\nContent-Disposition: form-data; \
+                name=\"file\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\nü\r\n--B--\r\n";
+    let reply = |body: &str| Reply::raw(200, body).header("content-type", "multipart/form-data; boundary=B");
+    let file = json!({"filename": "a.txt", "content_type": "text/plain", "content": "ü"});
+    assert_eq!(read(reply(form), "").unwrap(), [json!({"id": "007", "file": file})]);
+    let mixed =
+        "--B\nContent-Type: application/json\n\n{\"id\":1}\n--B\nContent-Type: application/json\n\n{\"id\":2}\n--B--";
+    let parts = Reply::raw(200, mixed).header("content-type", "multipart/mixed; boundary=B");
+    assert_eq!(read(parts, "records = \"$[*].content\"\n").unwrap(), [json!({"id": 1}), json!({"id": 2})]);
+    let many = format!("{}--B--", "--B\r\nContent-Disposition: form-data; name=x\r\n\r\n1\r\n".repeat(100_000));
+    for (body, why) in [
+        (&form[..form.len() - 8], "no boundary ends it"),
+        (many.as_str(), "more than 10000 parts"),
+        ("<html>", "the answer is not multipart but an HTML page"),
+    ] {
+        let told = read(reply(body), "").unwrap_err();
+        assert!(told.contains("the answer is not multipart") && told.contains(why), "{told}");
+    }
+    let told = read(Reply::json(200, "{}"), "success_media_type = \"multipart\"\n").unwrap_err();
+    assert!(told.contains("names no boundary"), "{told}");
 }
 
 /// What an export of this answer says and how it ends.

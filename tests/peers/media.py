@@ -1,19 +1,24 @@
-"""Writes rows with Python's csv, gzip, zipfile and base64, and judges what comes back in each media type with csv,
+"""Writes rows with Python's csv, gzip, zipfile, base64, email and urllib3, and judges what comes back in each media type with csv,
 urllib.parse, email and json. Prints its port, then answers until it is ended."""
 
 import base64
 import csv
+import email.mime.multipart
+import email.mime.nonmultipart
 import email.parser
 import email.policy
 import gzip
 import http.server
 import io
 import json
+import quopri
 import random
 import sys
 import threading
 import urllib.parse
 import zipfile
+
+import urllib3
 
 NAMES = ["id", 'na"me', "a b;c", "größe"]
 PIECES = ['"', '""', ",", ";", "\t", "\n", "\r\n", "x", "1E9", "007", "=1+1", " ", "é", "€", "&", "=", "%", "+", "[0]", "--"]
@@ -47,6 +52,29 @@ def written(asked):
                 archive.writestr("readme.txt", "not this one")
             body = packed.getvalue()
     return body
+
+
+def in_parts(asked):
+    """All rows as parts of JSON, in turn as they are, in base64 and quoted-printable; or one row as a form."""
+    if "row" in asked:
+        row = ROWS[int(asked["row"]) - 1]
+        fields = list(zip(NAMES, row, strict=True))
+        if asked["parts"] == "files":
+            fields[2] = (NAMES[2], ("n\u00e4me.txt", row[2], "text/plain; charset=utf-8"))
+        return urllib3.encode_multipart_formdata(fields)
+    whole = email.mime.multipart.MIMEMultipart("mixed", policy=email.policy.HTTP)
+    for number, row in enumerate(ROWS):
+        part = email.mime.nonmultipart.MIMENonMultipart("application", "json", policy=email.policy.HTTP)
+        text = json.dumps(dict(zip(NAMES, row, strict=True)), ensure_ascii=number % 2 == 0).encode("utf-8")
+        part.set_payload(text.decode("ascii") if number % 2 == 0 else base64.encodebytes(text).decode("ascii"))
+        if number % 2:
+            part["Content-Transfer-Encoding"] = "base64"
+        elif number % 4 == 0:
+            part.set_payload(quopri.encodestring(text).decode("ascii"))
+            part["Content-Transfer-Encoding"] = "quoted-printable"
+        whole.attach(part)
+    head, _, body = whole.as_bytes().partition(b"\r\n\r\n")
+    return body, email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head)["content-type"]
 
 
 def judged(kind, headers, body, names):
@@ -89,6 +117,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if url.path == "/seen":
             return self.answer(200, json.dumps(SEEN).encode())
         asked = dict(urllib.parse.parse_qsl(url.query))
+        if int(asked.get("row", 1)) > len(ROWS):
+            return self.answer(404, b"{}")
+        if asked.get("parts"):
+            return self.answer(200, *in_parts(asked))
         kind = "application/octet-stream" if asked.get("layers") else "text/csv"
         if asked.get("said"):
             kind += "; charset=" + asked["said"]

@@ -1,4 +1,4 @@
-//! Media types judged by Python's own csv, urllib.parse, email, json, gzip and zipfile: it writes what is read here, and
+//! Media types judged by Python's own csv, urllib.parse, email, json, gzip and zipfile, and by urllib3: it writes what is read here, and
 //! reads what is written here, row by row.
 
 use crate::{Project, peer};
@@ -12,9 +12,15 @@ fn rows() -> Option<peer::Server> {
 /// Reads the rows as `query` has them written, and writes them in a media type.
 #[track_caller]
 fn journey(server: &peer::Server, query: &str, keys: &str, media: &str, import: &str) {
+    exported(server, query, keys, "", media, import);
+}
+
+/// The same with more to say about the export.
+#[track_caller]
+fn exported(server: &peer::Server, query: &str, keys: &str, export: &str, media: &str, import: &str) {
     let before = server.seen()[media].as_u64().unwrap();
     let flow = format!(
-        "relative_uri = \"/rows?{query}\"\n[import]\nconnection = \"out\"\nrelative_uri = \"/{media}\"\n\
+        "relative_uri = \"/rows?{query}\"\n{export}[import]\nconnection = \"out\"\nrelative_uri = \"/{media}\"\n\
          media_type = \"{media}\"\n{import}"
     );
     let project = Project::new(&server.base, keys, &flow);
@@ -56,6 +62,21 @@ fn python_reads_forms_parts_and_lines_as_they_were_written() {
                 'größe' = \"$['größe']\"\n";
     journey(&server, "", "", "multipart", "");
     journey(&server, "", "", "multipart", file);
+}
+
+#[test]
+fn parts_that_python_writes_are_read() {
+    let Some(server) = rows() else { return };
+    let batch = "batch_size = 100\n";
+    let all = "records = \"$[*].content\"\n";
+    exported(&server, "parts=mixed", "", all, "csv", batch);
+    let row = "[export.paging]\nstop_status = 404\n[export.paging.page]\nparam = \"row\"\n";
+    exported(&server, "parts=fields", "", row, "multipart", "");
+    // Read as a file, and sent on as the file it is.
+    let typed = "[import.body]\nid = \"$.id\"\n'na\"me' = \"$['na\\\"me']\"\n\
+                 'a b;c' = { filename = \"rows.txt\", content_type = \"text/plain\", content = \"$['a b;c'].content\" }\n\
+                 'größe' = \"$['größe']\"\n";
+    exported(&server, "parts=files", "", row, "multipart", typed);
 }
 
 #[test]

@@ -24,23 +24,14 @@ pub(super) const METHODS: &[(&str, Method)] = &[
 ];
 /// Media types that are not built yet.
 pub(super) const OTHER_MEDIA: &[&str] = &["binary"];
-/// Those a request can be written in.
-const MEDIA: &[(&str, MediaType)] = &[
+/// Those a request can be written in, and an answer read.
+pub(super) const MEDIA: &[(&str, MediaType)] = &[
     ("json", MediaType::Json),
     ("ndjson", MediaType::Ndjson),
     ("xml", MediaType::Xml),
     ("csv", MediaType::Csv),
     ("form", MediaType::Form),
     ("multipart", MediaType::Multipart),
-    ("text", MediaType::Text),
-];
-/// Those an answer can be read in.
-pub(super) const ANSWERS: &[(&str, MediaType)] = &[
-    ("json", MediaType::Json),
-    ("ndjson", MediaType::Ndjson),
-    ("xml", MediaType::Xml),
-    ("csv", MediaType::Csv),
-    ("form", MediaType::Form),
     ("text", MediaType::Text),
 ];
 /// Headers that belong to the connection itself.
@@ -96,8 +87,8 @@ impl Table<'_> {
         };
         MediaTypes {
             request: word("media_type", MEDIA),
-            success: word("success_media_type", ANSWERS),
-            error: word("error_media_type", ANSWERS),
+            success: word("success_media_type", MEDIA),
+            error: word("error_media_type", MEDIA),
         }
     }
 
@@ -107,7 +98,7 @@ impl Table<'_> {
         let words: Vec<(&str, Part)> = [Layer::Gzip, Layer::Zip, Layer::Base64]
             .map(|layer| (layer.name(), Part::Layer(layer)))
             .into_iter()
-            .chain(ANSWERS.iter().map(|(name, media)| (*name, Part::Media(*media))))
+            .chain(MEDIA.iter().map(|(name, media)| (*name, Part::Media(*media))))
             .collect();
         let items = value.list()?;
         let mut decode = Decode { layers: Vec::new(), media: None };

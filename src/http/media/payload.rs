@@ -74,6 +74,8 @@ mod tests {
         assert_eq!(read(Some(form), None, "a=1&b=x+y").as_deref(), Ok(r#"{"a":"1","b":"x y"}"#));
         assert_eq!(read(Some("text/csv"), None, "a,b\n1,2\n").as_deref(), Ok(r#"[{"a":"1","b":"2"}]"#));
         assert_eq!(read(Some("text/plain"), Some(MediaType::Text), "hello").as_deref(), Ok("\"hello\""));
+        let parts = "--B\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--B--\r\n";
+        assert_eq!(read(Some("multipart/form-data; boundary=B"), None, parts).as_deref(), Ok(r#"{"a":"1"}"#));
         assert!(unsupported(&read(Some(form), Some(MediaType::Json), "a=1")));
         assert!(unsupported(&read(Some("image/png"), None, json)));
         assert!(unsupported(&read(Some("text/html"), Some(MediaType::Json), json)));

@@ -1,7 +1,7 @@
 //! From the bytes of an answer to a document: what they are packed in, which media type they are, their charset.
 
 use super::unpack::{Decode, unpack};
-use super::{MediaSettings, MediaType, MediaTypes, charset, csv, form, json, ndjson, sniff, text, xml};
+use super::{MediaSettings, MediaType, MediaTypes, charset, csv, form, json, multipart, ndjson, sniff, text, xml};
 use crate::value::document::Document;
 use encoding_rs::{Encoding, UTF_8};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -38,6 +38,7 @@ type Read = (Document, Option<Vec<u8>>);
 pub(super) struct Told<'h> {
     pub(super) essence: &'h str,
     charset: Option<&'h str>,
+    whole: &'h str,
 }
 
 impl<'h> Told<'h> {
@@ -51,7 +52,7 @@ impl<'h> Told<'h> {
             let (name, value) = part.split_once('=')?;
             name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
         });
-        Self { essence, charset }
+        Self { essence, charset, whole: text }
     }
 
     /// Types that say nothing about what is inside (`text/plain`, `text/html`, `application/octet-stream`) are none.
@@ -67,6 +68,7 @@ impl<'h> Told<'h> {
             "application/xml" | "text/xml" => Some(MediaType::Xml),
             "text/csv" | "application/csv" | "text/tab-separated-values" => Some(MediaType::Csv),
             "application/x-www-form-urlencoded" => Some(MediaType::Form),
+            _ if essence.starts_with("multipart/") => Some(MediaType::Multipart),
             _ if essence.ends_with("+json") => Some(MediaType::Json),
             _ if essence.ends_with("+xml") && essence != "application/xhtml+xml" => Some(MediaType::Xml),
             _ => None,
@@ -108,6 +110,13 @@ impl Lens<'_> {
         if media == MediaType::Xml {
             return xml::read(body, told.charset, &self.settings.xml).map(|document| (document, None));
         }
+        let most = usize::try_from(self.max.saturating_mul(GROWTH)).unwrap_or(usize::MAX);
+        if media == MediaType::Multipart {
+            return match multipart::read::read(&body, told.whole, most) {
+                Ok(document) => Ok((document, Some(body))),
+                Err(why) => Err((why, body)),
+            };
+        }
         let text = self.text(media, told, body)?;
         let document = match media {
             MediaType::Ndjson => ndjson::read(&text),
@@ -115,11 +124,10 @@ impl Lens<'_> {
                 let tabs = told.essence.eq_ignore_ascii_case("text/tab-separated-values");
                 let mut csv = self.settings.csv.clone();
                 csv.delimiter = if tabs { b'\t' } else { csv.delimiter };
-                csv::read(&text, &csv, usize::try_from(self.max.saturating_mul(GROWTH)).unwrap_or(usize::MAX))
+                csv::read(&text, &csv, most)
             }
             MediaType::Form => form::read(text.as_bytes()),
-            MediaType::Text | MediaType::Json | MediaType::Xml => Ok(text::read(&text)),
-            MediaType::Multipart => Err("answers are not read as multipart".to_owned()),
+            MediaType::Text | MediaType::Json | MediaType::Xml | MediaType::Multipart => Ok(text::read(&text)),
         };
         match document {
             Ok(document) => Ok((document, Some(text.into_bytes()))),

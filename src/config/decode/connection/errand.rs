@@ -3,7 +3,7 @@
 use super::signing::Origin;
 use crate::config::decode::credential::names_credential;
 use crate::config::decode::file::Finding;
-use crate::config::decode::request::{ANSWERS, METHODS, OTHER_MEDIA};
+use crate::config::decode::request::{self, METHODS, OTHER_MEDIA};
 use crate::config::decode::scope::Scope;
 use crate::config::decode::table::Table;
 use crate::config::decode::value::Value;
@@ -46,7 +46,7 @@ pub(super) fn errand(table: &Table<'_>, scope: &Scope<'_>, uri: Option<UriTempla
     let headers = table.fields("headers", scope);
     let query = table.fields("query", scope);
     let media = table.given("media_type", |value| value.word(MEDIA, &["csv", "text", "ndjson", "multipart", "binary"]));
-    let answers = |name| table.given(name, |value: &Value<'_>| value.word(ANSWERS, OTHER_MEDIA));
+    let answers = |name| table.given(name, |value: &Value<'_>| value.word(request::MEDIA, OTHER_MEDIA));
     let (success, error) = (answers("success_media_type"), answers("error_media_type"));
     let timeout = table.positive_duration("timeout");
     let body = table.take("body");

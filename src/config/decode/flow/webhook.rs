@@ -2,7 +2,7 @@
 
 use super::{Connections, paging, step, verify};
 use crate::config::decode::file::Finding;
-use crate::config::decode::request::{ANSWERS, OTHER_MEDIA};
+use crate::config::decode::request::{MEDIA, OTHER_MEDIA};
 use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::source::Sources;
 use crate::config::decode::table::Table;
@@ -39,7 +39,7 @@ pub(super) fn decode(
     let path = table.need("path").and_then(|value| value.hook_path());
     let verify = verify::decode(table, sources);
     let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
-    let media_type = table.given("media_type", |value| value.word(ANSWERS, OTHER_MEDIA));
+    let media_type = table.given("media_type", |value| value.word(MEDIA, OTHER_MEDIA));
     let types = MediaTypes { success: media_type.unwrap_or_default(), ..MediaTypes::default() };
     let taken = table.given("records", |value| value.body_path(&scope.reading_only(types)));
     let id = table.given("id", Value::id_from);

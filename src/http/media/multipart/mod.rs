@@ -1,4 +1,11 @@
-//! `multipart` (`multipart/form-data`): a part for each member of the body. A table with `filename` is a file.
+//! `multipart` (`multipart/form-data`): a part for each member of the body. A table with `filename` is a file. Answers
+//! are read in [`read`].
+
+mod head;
+pub(super) mod read;
+#[cfg(test)]
+#[path = "tests.rs"]
+mod reading;
 
 use super::Encoded;
 use crate::value::issue::EvalError;
