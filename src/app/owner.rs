@@ -252,6 +252,7 @@ pub fn report_of(row: &RunRow) -> Report {
         requests: row.tally.requests,
         took,
         errors: Vec::new(),
+        passed: Vec::new(),
     }
 }
 

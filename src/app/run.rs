@@ -133,5 +133,6 @@ pub fn refusal(id: &FlowId, why: String) -> Report {
         requests: 0,
         took: Duration::ZERO,
         errors: Vec::new(),
+        passed: Vec::new(),
     }
 }

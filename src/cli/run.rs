@@ -301,6 +301,7 @@ mod tests {
             requests: 0,
             took: Duration::ZERO,
             errors: Vec::new(),
+            passed: Vec::new(),
         };
         Finished { reports: endings.into_iter().map(report).collect(), ..Finished::default() }
     }

@@ -6,7 +6,7 @@ use super::table::{Align, Cell, Table};
 use crate::app::run::{Ending, Options, RecordError, Report};
 use crate::observe::logs::visible;
 use crate::value::id::FlowId;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -60,6 +60,13 @@ fn details(report: &Report, out: &mut String) {
     }
     for error in report.errors.iter().take(MOST_ERRORS) {
         record(flow, error, out);
+    }
+    for (step, count) in &report.passed {
+        let _ = writeln!(
+            out,
+            "{flow}: step {} failed and was passed by (`on_error = \"proceed\"`): {count}",
+            visible(step)
+        );
     }
     let shown = report.errors.len().min(MOST_ERRORS) as u64;
     if report.counts.failed > shown && shown > 0 {
@@ -120,6 +127,7 @@ fn of_run(report: &Report) -> Value {
         "requests": report.requests,
         "seconds": (report.took.as_secs_f64() * 1000.0).round() / 1000.0,
         "errors": report.errors.iter().map(of_record).collect::<Vec<_>>(),
+        "passed": report.passed.iter().map(|(step, count)| (step.clone(), (*count).into())).collect::<Map<_, _>>(),
     })
 }
 
@@ -164,6 +172,7 @@ mod tests {
             requests: 95,
             took: Duration::from_millis(1234),
             errors: (1..=errors).map(error).collect(),
+            passed: Vec::new(),
         }
     }
 

@@ -270,7 +270,8 @@ pub(super) fn raw_excerpt(received: &Received) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(super::excerpt::READ)]).trim().to_owned()
 }
 
-fn told(path: &BodyPath, document: &Document) -> Option<String> {
+/// The text of `error_path`, raw; none where it says nothing.
+pub(crate) fn told(path: &BodyPath, document: &Document) -> Option<String> {
     let text = |found: JsonRef<'_>| (found.kind() != Kind::Null).then(|| found.compare_text().into_owned());
     match &*document.select(path).ok()?.selection() {
         Selection::Missing => None,

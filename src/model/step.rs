@@ -14,6 +14,16 @@ pub struct Step {
     pub action: Action,
 }
 
+/// What an error of a step means for its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// It has an error record and goes no further.
+    #[default]
+    Stop,
+    /// It goes on as it was before the step.
+    Proceed,
+}
+
 /// The one thing a step does.
 #[derive(Debug, Clone)]
 pub enum Action {

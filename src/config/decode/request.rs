@@ -8,6 +8,7 @@ use super::value::Value;
 use crate::http::media::unpack::{Decode, Layer, MOST as MOST_LAYERS};
 use crate::http::media::{MediaType, MediaTypes};
 use crate::http::request::{BodySpec, Field, Method, RequestSpec};
+use crate::http::verdict::ResponseRules;
 use crate::value::template::{Place, Template};
 use crate::value::tree::Tree;
 use crate::value::uri::UriTemplate;
@@ -54,6 +55,16 @@ pub(super) struct RequestScopes<'s, 'a> {
 impl Table<'_> {
     /// The request keys of this table.
     pub(super) fn request(&self, method: Method, scopes: &RequestScopes<'_, '_>) -> Option<RequestSpec> {
+        self.request_judged(method, scopes, |value, scope| value.response(scope))
+    }
+
+    /// As `request`, for a caller that reads more in `response`.
+    pub(super) fn request_judged(
+        &self,
+        method: Method,
+        scopes: &RequestScopes<'_, '_>,
+        judged: impl FnOnce(&Value<'_>, &Scope<'_>) -> Option<ResponseRules>,
+    ) -> Option<RequestSpec> {
         let given = self.given("method", |value| value.word(METHODS, &[]));
         let uri = match self.take("relative_uri") {
             Some(value) => value.uri(scopes.head),
@@ -65,7 +76,7 @@ impl Table<'_> {
         let media = types.over(scopes.body.media_types()).of_request();
         let body = self.given("body", |value| value.body(media, scopes.body));
         let timeout = self.positive_duration("timeout");
-        let response = self.take("response").and_then(|value| value.response(&scopes.body.reading(types)));
+        let response = self.take("response").and_then(|value| judged(&value, &scopes.body.reading(types)));
         self.not_yet(&["on"]);
         Some(RequestSpec {
             method: given.ok()?.unwrap_or(method),

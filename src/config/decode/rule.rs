@@ -100,7 +100,13 @@ impl Value<'_> {
     /// `{ success, failure, error_path }`
     pub(in crate::config) fn response(&self, scope: &Scope<'_>) -> Option<ResponseRules> {
         let table = self.table()?;
-        table.not_yet(&["records", "id"]);
+        for name in ["records", "id"] {
+            if let Some(value) = table.take(name) {
+                let finding =
+                    Finding::error("unused-key", format!("`{}` is read in answers to imports only", value.key));
+                value.report_key(finding.help("remove it; the records of an export stand under its own `records`"));
+            }
+        }
         let rules = ResponseRules {
             success: table.take("success").and_then(|value| value.rule(scope)),
             failure: table.take("failure").and_then(|value| value.rule(scope)),

@@ -27,8 +27,8 @@ pub use process::{
     accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
 };
 pub use run::{
-    RecordFailure, RunSummary, page_quarantined, page_read, page_resumed, record_failed, run_dismissed, run_finished,
-    run_resumed, run_started,
+    RecordFailure, RunSummary, answers_left_over, page_quarantined, page_read, page_resumed, record_failed,
+    record_taken, run_dismissed, run_finished, run_resumed, run_started, step_passed,
 };
 pub use schedule::{next_run, schedule_due, schedule_kept, schedule_mark_ignored, schedule_passed, schedule_skipped};
 pub use store::{
@@ -78,6 +78,10 @@ mod tests {
             let failure = RecordFailure { step: "import", page: 1, record: 3, class: "rejected", text: "refused" };
             record_failed(&flow, "r1", &failure, true);
             record_failed(&flow, "r1", &failure, false);
+            step_passed(&flow, "r1", &failure, true);
+            step_passed(&flow, "r1", &failure, false);
+            record_taken(&flow, "r1", "import", (1, 3), "E-7");
+            answers_left_over(&flow, "r1", "import", 5, 2);
             run_finished(&meters, &RunSummary::new(&flow, "r1", TriggerKind::Manual, RunOutcome::Succeeded), at());
             let mut failed = RunSummary::new(&flow, "r1", TriggerKind::Manual, RunOutcome::Failed);
             failed.cause = Some("page 2: no".to_owned());
@@ -122,6 +126,10 @@ mod tests {
                 ("debug", "page read"),
                 ("warn", "record failed"),
                 ("debug", "record failed"),
+                ("warn", "step failed and was passed by; further ones are counted"),
+                ("debug", "step failed and was passed by"),
+                ("debug", "record taken"),
+                ("warn", "more answers than records"),
                 ("info", "run finished"),
                 ("error", "run finished"),
                 ("info", "schedule due"),
@@ -156,12 +164,12 @@ mod tests {
         );
         assert_eq!(lines[2]["flow"], "eu/orders");
         assert_eq!(lines[2]["run"], "r1");
-        assert_eq!(lines[5]["cause"], "page 2: no");
-        assert_eq!((&lines[9]["count"], &lines[9]["reason"]), (&7.into(), &"missed".into()));
-        assert_eq!(lines[10]["mark"], "yesterday");
-        assert_eq!(lines[12]["status"], 429);
-        assert_eq!(lines[12]["seconds"], 2.0);
-        assert_eq!((&lines[14]["status"], &lines[14]["next_attempt"]), (&503.into(), &2.into()));
+        assert_eq!(lines[9]["cause"], "page 2: no");
+        assert_eq!((&lines[13]["count"], &lines[13]["reason"]), (&7.into(), &"missed".into()));
+        assert_eq!(lines[14]["mark"], "yesterday");
+        assert_eq!(lines[16]["status"], 429);
+        assert_eq!(lines[16]["seconds"], 2.0);
+        assert_eq!((&lines[18]["status"], &lines[18]["next_attempt"]), (&503.into(), &2.into()));
     }
 
     #[test]

@@ -134,6 +134,16 @@ pub struct RecordFailure<'a> {
     pub text: &'a str,
 }
 
+/// A step of a record failed, and the record went on (`on_error = "proceed"`). Only the first of each step is a warning.
+pub fn step_passed(flow: &FlowId, run: &str, failure: &RecordFailure<'_>, first: bool) {
+    let RecordFailure { step, page, record, text, .. } = *failure;
+    if first {
+        tracing::warn!(%flow, run, step, page, record, cause = text, "step failed and was passed by; further ones are counted");
+    } else {
+        tracing::debug!(%flow, run, step, page, record, cause = text, "step failed and was passed by");
+    }
+}
+
 /// A record was not delivered. Only the first of a run is a warning: a destination that refuses everything must not
 /// flood the log; the run's end says how many.
 pub fn record_failed(flow: &FlowId, run: &str, failure: &RecordFailure<'_>, first: bool) {
@@ -143,4 +153,14 @@ pub fn record_failed(flow: &FlowId, run: &str, failure: &RecordFailure<'_>, firs
     } else {
         tracing::debug!(%flow, run, step, page, record, class, cause = text, "record failed");
     }
+}
+
+/// A destination took a record, and knows it by an id (`response.id`).
+pub fn record_taken(flow: &FlowId, run: &str, step: &str, (page, record): (u64, u64), id: &str) {
+    tracing::debug!(%flow, run, step, page, record, id, "record taken");
+}
+
+/// A destination answered for more records than it was sent: its answers may belong to others.
+pub fn answers_left_over(flow: &FlowId, run: &str, step: &str, sent: usize, more: usize) {
+    tracing::warn!(%flow, run, step, sent, more, "more answers than records");
 }

@@ -3,14 +3,15 @@
 use super::body::{self, Body, Written};
 use super::{Item, Items, Road};
 use crate::http::request::{Method, Prepared};
-use crate::model::import::UnknownOutcome;
+use crate::model::import::{UnknownOutcome, Way};
 use crate::runtime::step::with_record;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::record::Record;
-use crate::value::template::Template;
 use bytes::Bytes;
+use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A rendered import request and the records in it.
 pub struct Batch {
@@ -29,41 +30,66 @@ impl Batch {
     pub fn asked_first(self) -> Self {
         Self { ask_first: true, ..self }
     }
+
+    /// How its records are written.
+    pub fn way(&self) -> Way {
+        way_of(&self.items)
+    }
+
+    /// The lock keys of its records.
+    pub fn locks(&self) -> Vec<Arc<str>> {
+        self.items.iter().filter_map(|item| item.lock.clone()).collect()
+    }
+
+    /// Bytes of its body.
+    pub fn weight(&self) -> usize {
+        self.request.body.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 /// Collects records until a request is full.
 pub struct Batcher<'r> {
     road: Road<'r>,
-    body: Body<'r>,
+    create: Body<'r>,
+    update: Option<Body<'r>>,
     items: Items,
+    /// Lock keys of the records in it.
+    locks: HashSet<Arc<str>>,
 }
 
 impl<'r> Batcher<'r> {
     /// An empty batch for an import.
     pub fn new(road: Road<'r>) -> Self {
-        Self { road, body: Body::new(road.import, road.lane.client.settings()), items: Items::new() }
+        let body = |way| Body::new(road.import, way, road.lane.client.settings());
+        let update = road.import.upsert.as_ref().map(|_| body(Way::Update));
+        Self { road, create: body(Way::Create), update, items: Items::new(), locks: HashSet::new() }
     }
 
-    /// Adds a record: its body is rendered now. An error belongs to this record alone and leaves the batch as it
-    /// was.
+    /// Whether a record may travel with those that are in it: all are written the same way, and no two of them have one
+    /// lock key.
+    pub fn takes(&self, item: &Item) -> bool {
+        let Some(first) = self.items.first() else { return true };
+        first.way == item.way && item.lock.as_ref().is_none_or(|lock| !self.locks.contains(lock))
+    }
+
+    /// Adds a record that was admitted: its body is rendered now. An error belongs to this record alone and leaves the
+    /// batch as it was.
     #[expect(clippy::result_large_err, reason = "the item goes back to whoever settles it")]
-    pub fn add(&mut self, mut item: Item, ctx: &Context<'_>) -> Result<(), (Item, EvalError)> {
+    pub fn add(&mut self, item: Item, ctx: &Context<'_>) -> Result<(), (Item, EvalError)> {
         let ctx = self.road.lane.client.context(*ctx);
         let ctx = with_record(&ctx, &item.record);
-        let key = match (&item.key, &self.road.import.idempotency_key) {
-            (None, Some(template)) => render_key(template, &ctx).map(Some),
-            _ => Ok(None),
-        };
-        let added = key.and_then(|key| self.body.add(&item.record, &ctx).map(|()| key));
-        match added {
-            Ok(key) => {
-                if key.is_some() {
-                    item.key = key;
-                }
-                self.items.push(item);
-                Ok(())
-            }
-            Err(error) => Err((item, error)),
+        if let Err(error) = self.body(item.way).add(&item.record, &ctx) {
+            return Err((item, error));
+        }
+        self.locks.extend(item.lock.clone());
+        self.items.push(item);
+        Ok(())
+    }
+
+    fn body(&mut self, way: Way) -> &mut Body<'r> {
+        match (way, &mut self.update) {
+            (Way::Update, Some(update)) => update,
+            _ => &mut self.create,
         }
     }
 
@@ -81,7 +107,9 @@ impl<'r> Batcher<'r> {
     #[expect(clippy::result_large_err, reason = "the items go back to whoever settles them")]
     pub fn take(&mut self, ctx: &Context<'_>) -> Result<Batch, (Items, EvalError)> {
         let items = std::mem::take(&mut self.items);
-        let written = self.body.take();
+        self.locks.clear();
+        let way = way_of(&items);
+        let written = self.body(way).take();
         match self.road.render(&items, written.text(), ctx) {
             Ok(request) => Ok(Batch { items, request, ask_first: false, written }),
             Err(error) => Err((items, error)),
@@ -89,8 +117,13 @@ impl<'r> Batcher<'r> {
     }
 }
 
+/// How the records of a batch are written: all the same way.
+fn way_of(items: &Items) -> Way {
+    items.first().map_or(Way::Create, |item| item.way)
+}
+
 impl Road<'_> {
-    /// A batch of this one record, whatever else is being collected.
+    /// A batch of this one admitted record, whatever else is being collected.
     #[expect(clippy::result_large_err, reason = "the items go back to whoever settles them")]
     pub fn alone(&self, item: Item, ctx: &Context<'_>) -> Result<Batch, (Items, EvalError)> {
         let mut batcher = Batcher::new(*self);
@@ -112,7 +145,8 @@ impl Road<'_> {
     fn render(&self, items: &Items, body: Bytes, ctx: &Context<'_>) -> Result<Prepared, EvalError> {
         let Self { import, lane, .. } = self;
         let ctx = lane.client.context(*ctx);
-        let (spec, client) = (&import.request, &lane.client);
+        let way = way_of(items);
+        let (spec, client) = (import.request_of(way), &lane.client);
         let mut request = if import.batch_size.get() == 1 {
             spec.prepare_head(&items.first().map_or(ctx, |item| with_record(&ctx, &item.record)), client)?
         } else {
@@ -121,7 +155,7 @@ impl Road<'_> {
         };
         if spec.body.is_some() || carries_body(spec.method) {
             let settings = client.settings();
-            Body::new(import, settings).carry(body, &mut request, &settings.media)?;
+            Body::new(import, way, settings).carry(body, &mut request, &settings.media)?;
         }
         if import.idempotency_key.is_some()
             && let Some(key) = body::request_key(items.iter().filter_map(|item| item.key.as_deref()))
@@ -129,18 +163,9 @@ impl Road<'_> {
             request.set_header(&import.idempotency_header, &key)?;
             request.keyed = true;
         }
-        request.repeat = Some(matches!(self.unknown(), UnknownOutcome::Retry));
+        request.repeat = Some(matches!(self.unknown(way), UnknownOutcome::Retry));
         Ok(request)
     }
-}
-
-fn render_key(template: &Template, ctx: &Context<'_>) -> Result<Box<str>, EvalError> {
-    let mut key = String::new();
-    template.render(ctx, &mut key).map_err(|error| error.at("idempotency_key"))?;
-    if key.trim().is_empty() {
-        return Err(EvalError::Refused("idempotency_key: the key is empty".to_owned()));
-    }
-    Ok(key.into_boxed_str())
 }
 
 /// Whether the record itself is sent when no `body` is configured.

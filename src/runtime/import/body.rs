@@ -3,10 +3,10 @@
 use crate::http::client::ClientSettings;
 use crate::http::media::{MediaSettings, MediaType};
 use crate::http::request::{BodySpec, Prepared};
-use crate::model::import::Import;
+use crate::model::import::{Import, Way};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
-use crate::value::json::{Json, JsonRef, write_string};
+use crate::value::json::{Json, JsonRef, write_lean, write_string};
 use crate::value::record::Record;
 use crate::value::template::Template;
 use crate::value::tree::{Tree, Written as Value};
@@ -24,6 +24,7 @@ pub(super) struct Body<'r> {
     kind: Kind<'r>,
     list: bool,
     wrap: Option<&'r str>,
+    drop_empty: bool,
     out: Vec<u8>,
     /// Where the text of each record of a list stands.
     places: Vec<Range<usize>>,
@@ -78,8 +79,9 @@ enum Kind<'r> {
 }
 
 impl<'r> Body<'r> {
-    pub(super) fn new(import: &'r Import, client: &ClientSettings) -> Self {
-        let kind = match &import.request.body {
+    pub(super) fn new(import: &'r Import, way: Way, client: &ClientSettings) -> Self {
+        let request = import.request_of(way);
+        let kind = match &request.body {
             None => Kind::Record,
             Some(BodySpec::Tree(tree)) => Kind::Tree(tree),
             Some(BodySpec::Text(template)) => Kind::Text(template),
@@ -88,10 +90,11 @@ impl<'r> Body<'r> {
             kind,
             list: import.batch_size.get() > 1,
             wrap: import.wrap.as_deref(),
+            drop_empty: import.drop_empty,
             out: Vec::new(),
             places: Vec::new(),
             size_hint: 256,
-            media: import.request.types.over(client.media.types).of_request(),
+            media: request.types.over(client.media.types).of_request(),
         }
     }
 
@@ -104,18 +107,7 @@ impl<'r> Body<'r> {
             self.out.push(b',');
         }
         let start = self.out.len();
-        let result = match self.kind {
-            Kind::Record => {
-                self.out.extend_from_slice(record.json().text().as_bytes());
-                Ok(())
-            }
-            Kind::Tree(tree) => match tree.write(ctx, &mut self.out) {
-                Ok(Value::Value) => Ok(()),
-                Ok(Value::Absent) => Err(EvalError::Missing("body: the value is absent".to_owned())),
-                Err(error) => Err(error.at("body")),
-            },
-            Kind::Text(template) => text(template, self.media, ctx, &mut self.out).map_err(|error| error.at("body")),
-        };
+        let result = self.write(record, ctx);
         let result = result.and_then(|()| self.admit(before)).and_then(|()| {
             if self.out.len() > MAX_BODY {
                 return Err(EvalError::Limit("body: the request would be larger than 64 MiB".to_owned()));
@@ -128,6 +120,28 @@ impl<'r> Body<'r> {
             Err(_) => self.out.truncate(before),
         }
         result
+    }
+
+    /// Writes a record's value after what is there.
+    fn write(&mut self, record: &Record, ctx: &Context<'_>) -> Result<(), EvalError> {
+        let start = self.out.len();
+        match self.kind {
+            Kind::Record if self.drop_empty => write_lean(record.json().as_ref(), &mut self.out),
+            Kind::Record => self.out.extend_from_slice(record.json().text().as_bytes()),
+            Kind::Tree(tree) => match tree.write(ctx, &mut self.out) {
+                Ok(Value::Value) => {}
+                Ok(Value::Absent) => return Err(EvalError::Missing("body: the value is absent".to_owned())),
+                Err(error) => return Err(error.at("body")),
+            },
+            Kind::Text(template) => {
+                text(template, self.media, ctx, &mut self.out).map_err(|error| error.at("body"))?;
+            }
+        }
+        if self.drop_empty && !matches!(self.kind, Kind::Record) && !self.is_plain_text() {
+            let whole = self.out.split_off(start);
+            write_lean(Json::trusted(whole).as_ref(), &mut self.out);
+        }
+        Ok(())
     }
 
     /// Whether what was just written can be part of a request in its media type.
@@ -262,6 +276,7 @@ mod tests {
                 kind: super::Kind::Tree(&tree),
                 list: true,
                 wrap,
+                drop_empty: false,
                 out: Vec::new(),
                 places: Vec::new(),
                 size_hint: 16,
@@ -292,6 +307,7 @@ mod tests {
             kind: super::Kind::Text(&template),
             list: true,
             wrap: Some("orders"),
+            drop_empty: false,
             out: Vec::new(),
             places: Vec::new(),
             size_hint: 16,

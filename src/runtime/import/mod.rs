@@ -1,10 +1,13 @@
 //! Writing: records become request bodies, one or a batch at a time, each sent through the connection's queue, and
 //! each record gets an outcome of its own. Knows nothing of pages, counts and error records.
 
+mod admit;
+mod answers;
 mod batch;
 pub mod body;
 mod check;
 mod deliver;
+pub mod locks;
 mod outcome;
 
 pub use batch::{Batch, Batcher};
@@ -12,11 +15,15 @@ pub use deliver::CUT_OFF;
 pub use outcome::{Delivered, Halted, Outcome, Outcomes};
 
 use crate::http::exchange::FailureClass;
-use crate::model::import::{Check, Import, UnknownOutcome};
+use crate::model::import::{Check, Import, UnknownOutcome, Way};
 use crate::runtime::export::origin::Origin;
 use crate::runtime::scope::{Lane, Scope};
+use crate::runtime::step::{merge, with_record};
 use crate::store::ErrorRow;
+use crate::value::context::Context;
 use crate::value::id::ConnectionId;
+use crate::value::issue::EvalError;
+use crate::value::json::{Json, JsonRef};
 use crate::value::record::Record;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -48,8 +55,22 @@ impl<'r> Road<'r> {
     }
 
     /// What becomes of a record whose write may or may not have arrived.
-    pub fn unknown(&self) -> &'r UnknownOutcome {
-        &self.import.unknown
+    pub fn unknown(&self, way: Way) -> &'r UnknownOutcome {
+        self.import.unknown_of(way)
+    }
+
+    /// The record with what its import merges into it, from what the destination answered.
+    pub fn merged(&self, item: &Item, answer: Option<&Json>, ctx: &Context<'_>) -> Result<Option<Record>, EvalError> {
+        let Some(tree) = &self.import.merge else { return Ok(None) };
+        let answer = answer.map_or(JsonRef::trusted("null"), Json::as_ref);
+        let ctx = self.lane.client.context(*ctx);
+        merge(&item.record, answer, tree, &with_record(&ctx, &item.record)).map(Some)
+    }
+
+    /// The step in error records of a record that was taken, but whose `merge` failed: tried again it goes on behind
+    /// the import.
+    pub fn behind(&self) -> String {
+        format!("{}.merge", self.import.name)
     }
 }
 
@@ -66,6 +87,10 @@ pub struct Item {
     pub record: Record,
     /// Idempotency key: rendered once, or the one it had before.
     pub key: Option<Box<str>>,
+    /// `lock_key`, rendered once; none where nothing is locked.
+    pub lock: Option<Arc<str>>,
+    /// How it is written.
+    pub way: Way,
     /// What tells it apart, rendered from the record as it was exported.
     pub trace: Option<Box<Trace>>,
     /// What tells the exported record from another one at its place; 0 where nobody asks.
@@ -86,8 +111,18 @@ pub struct Trace {
 impl Item {
     /// A record of a page, by its position from 1.
     pub fn new(page: u64, origin: &Arc<Origin>, position: u64, record: Record) -> Self {
-        let origin = origin.clone();
-        Self { page, origin, position, record, key: None, trace: None, hash: 0, error: None }
+        Self {
+            page,
+            origin: origin.clone(),
+            position,
+            record,
+            key: None,
+            lock: None,
+            way: Way::Create,
+            trace: None,
+            hash: 0,
+            error: None,
+        }
     }
 
     /// Its position from 0.

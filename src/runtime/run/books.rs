@@ -4,10 +4,13 @@
 use super::errors::{Errors, Fault};
 use super::report::RecordError;
 use super::state::{Counts, Resolution, RunState};
+use crate::model::import::Import;
+use crate::model::step::OnError;
+use crate::observe::event::{self, RecordFailure};
 use crate::runtime::import::Item;
 use crate::runtime::scope::{Scope, Work};
 use crate::store::{ErrorState, Tally, Write};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// Kept by the run's own loop.
 pub(super) struct Books<'r> {
@@ -22,6 +25,8 @@ pub(super) struct Books<'r> {
     open_traces: HashSet<String>,
     /// Of these: delivered now.
     overtaken: Vec<String>,
+    /// How many errors each step went on after.
+    passed: BTreeMap<String, u64>,
     pub(super) pages: u64,
     pub(super) requests: u64,
 }
@@ -36,6 +41,7 @@ impl<'r> Books<'r> {
             new_errors: 0,
             open_traces: open_traces.into_iter().collect(),
             overtaken: Vec::new(),
+            passed: BTreeMap::new(),
             pages: 0,
             requests: 0,
         }
@@ -67,6 +73,30 @@ impl<'r> Books<'r> {
         let row = self.errors.add(self.scope, item, fault);
         self.new_errors += usize::from(row.id == 0);
         self.writes.push(Write::Error(Box::new(row)));
+    }
+
+    /// A record failed in the last import. With `on_error = "proceed"` it goes on to nowhere: no import took it. What may
+    /// have arrived is an open error all the same, because somebody has to look.
+    pub(super) fn fail_in(&mut self, import: &Import, item: &Item, fault: &Fault<'_>) {
+        if import.on_error == OnError::Stop || fault.class == "unknown" {
+            return self.fail(item, fault);
+        }
+        self.pass(item, fault.step, &fault.text);
+        self.resolve(item, Resolution::Filtered);
+    }
+
+    /// A step of a record failed, and it went on all the same.
+    pub(super) fn pass(&mut self, item: &Item, step: &str, text: &str) {
+        let count = self.passed.entry(step.to_owned()).or_default();
+        *count += 1;
+        let text = self.errors.masked(text);
+        let failure = RecordFailure { step, page: item.page, record: item.position, class: "passed", text: &text };
+        event::step_passed(&self.scope.flow.id, &self.scope.run, &failure, *count == 1);
+    }
+
+    /// How many errors each step went on after.
+    pub(super) fn take_passed(&mut self) -> Vec<(String, u64)> {
+        std::mem::take(&mut self.passed).into_iter().collect()
     }
 
     /// Whether the store lacks something.

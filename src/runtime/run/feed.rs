@@ -31,6 +31,17 @@ pub(super) enum Fed {
     OutputClosed,
 }
 
+/// What became of a record at the import's door.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
+enum Admitted {
+    /// It may join a batch.
+    Here(Item),
+    /// It goes alone, because it may have been sent before.
+    Asked(Fed),
+    /// It is settled.
+    Gone,
+}
+
 /// Records worked on before others get a turn.
 const STRETCH: usize = 1_000;
 
@@ -60,7 +71,7 @@ pub(super) struct Feed<'r> {
     /// Whether records must be known again after a restart.
     hashed: bool,
     pages: VecDeque<Pending>,
-    /// A shaped record that found no room in the batch before.
+    /// An admitted record that found no room in the batch before.
     held: Option<Item>,
 }
 
@@ -97,26 +108,19 @@ impl<'r> Feed<'r> {
         let base = self.scope.context(&now, &origin);
         let outer = self.lane(&origin)?.client.context(base);
         for _ in 0..STRETCH {
-            let item = if let Some(shaped) = self.held.take() {
-                shaped
+            let item = if let Some(admitted) = self.held.take() {
+                admitted
             } else {
                 let Some((item, intent)) = self.next_item(books) else {
                     self.pages.pop_front();
                     return Some(self.close(&base, books));
                 };
-                let Some(mut item) = self.shaped(item, &outer, books) else { continue };
-                if let (Some(intent), Some(road)) = (intent, self.import) {
-                    item.key = intent.key.map(String::into_boxed_str);
-                    match road.unknown() {
-                        UnknownOutcome::Park => {
-                            books.fail(&item, &Fault::unknown(road.name(), CUT_OFF.to_owned()));
-                            continue;
-                        }
-                        UnknownOutcome::Check(_) => return Some(self.asked(road, item, &base, books)),
-                        UnknownOutcome::Retry => {}
-                    }
+                let Some(item) = self.shaped(item, &outer, books) else { continue };
+                match self.admitted(item, intent, &base, books) {
+                    Admitted::Here(item) => item,
+                    Admitted::Asked(fed) => return Some(fed),
+                    Admitted::Gone => continue,
                 }
-                item
             };
             let Some(batcher) = &mut self.batcher else {
                 if self.scope.output.record(item.record.json()).is_err() {
@@ -125,18 +129,57 @@ impl<'r> Feed<'r> {
                 books.resolve(&item, Resolution::Delivered);
                 continue;
             };
+            if !batcher.takes(&item) {
+                self.held = Some(item);
+                return Some(self.close(&base, books));
+            }
             if let Err((item, error)) = batcher.add(item, &base) {
                 if matches!(error, EvalError::Limit(_)) && !batcher.is_empty() {
                     // It may be the batch that is too large, not the record: it gets a request of its own.
                     self.held = Some(item);
                     return Some(self.close(&base, books));
                 }
-                books.fail(&item, &Fault::eval(self.step(), &error));
+                self.refuse(&item, &error, books);
             } else if batcher.is_full() {
                 return Some(self.close(&base, books));
             }
         }
         Some(Fed::Progress)
+    }
+
+    /// What the import makes of a shaped record; with what was intended for it before a restart.
+    fn admitted(
+        &self,
+        mut item: Item,
+        intent: Option<IntentRow>,
+        base: &Context<'_>,
+        books: &mut Books<'r>,
+    ) -> Admitted {
+        let Some(road) = self.import else { return Admitted::Here(item) };
+        let concerned = if intent.is_some() { Ok(true) } else { road.concerns(&item, base) };
+        let was_sent = intent.is_some();
+        if let Some(intent) = intent {
+            item.key = intent.key.map(String::into_boxed_str);
+        }
+        match concerned.and_then(|yes| if yes { road.admit(&mut item, base).map(|()| true) } else { Ok(false) }) {
+            Ok(true) => {}
+            Ok(false) => {
+                books.resolve(&item, Resolution::Filtered);
+                return Admitted::Gone;
+            }
+            Err(error) => {
+                self.refuse(&item, &error, books);
+                return Admitted::Gone;
+            }
+        }
+        match road.unknown(item.way) {
+            UnknownOutcome::Park if was_sent => {
+                books.fail(&item, &Fault::unknown(road.name(), CUT_OFF.to_owned()));
+                Admitted::Gone
+            }
+            UnknownOutcome::Check(_) if was_sent => Admitted::Asked(self.asked(road, item, base, books)),
+            _ => Admitted::Here(item),
+        }
     }
 
     /// The next record that is not settled, with what was intended for it before a restart.
@@ -170,6 +213,11 @@ impl<'r> Feed<'r> {
     }
 
     fn shaped(&self, mut item: Item, ctx: &Context<'_>, books: &mut Books<'r>) -> Option<Item> {
+        if item.error.as_ref().is_some_and(|error| self.import.is_some_and(|road| error.step == road.behind())) {
+            // The destination took it before: nothing is left to do.
+            books.resolve(&item, Resolution::Delivered);
+            return None;
+        }
         if item.error.is_none() {
             match Self::trace(&item.origin.export, &item.record, ctx) {
                 Ok(trace) => item.trace = trace,
@@ -217,20 +265,22 @@ impl<'r> Feed<'r> {
     fn asked(&self, road: Road<'r>, item: Item, base: &Context<'_>, books: &mut Books<'r>) -> Fed {
         match road.alone(item, base) {
             Ok(batch) => Fed::Batch(batch.asked_first()),
-            Err((items, error)) => self.refuse(&items, &error, books),
+            Err((items, error)) => self.refuse_all(&items, &error, books),
         }
     }
 
-    fn refuse(&self, items: &Items, error: &EvalError, books: &mut Books<'r>) -> Fed {
+    fn refuse_all(&self, items: &Items, error: &EvalError, books: &mut Books<'r>) -> Fed {
         for item in items {
-            books.fail(item, &Fault::eval(self.step(), error));
+            self.refuse(item, error, books);
         }
         Fed::Progress
     }
 
-    /// The import's name in error records.
-    fn step(&self) -> &'r str {
-        self.import.map_or("import", |road| road.name())
+    /// A record that cannot be written.
+    fn refuse(&self, item: &Item, error: &EvalError, books: &mut Books<'r>) {
+        if let Some(road) = self.import {
+            books.fail_in(road.import, item, &Fault::eval(road.name(), error));
+        }
     }
 
     /// Closes the batch under construction: a request to send, or nothing when there is none.
@@ -248,7 +298,7 @@ impl<'r> Feed<'r> {
                 if closed { Fed::OutputClosed } else { Fed::Progress }
             }
             Ok(batch) => Fed::Batch(batch),
-            Err((items, error)) => self.refuse(&items, &error, books),
+            Err((items, error)) => self.refuse_all(&items, &error, books),
         }
     }
 }

@@ -11,11 +11,13 @@ mod intake;
 mod journal;
 mod outlet;
 pub mod report;
+mod settle;
 mod shown;
 pub mod state;
 mod supply;
 
 use super::export::ReadError;
+use super::import::locks::Locks;
 use super::import::{Batch, Delivered, Road};
 use super::scope::{Scope, Work};
 use crate::observe::event;
@@ -131,6 +133,8 @@ struct Run<'r> {
     deliveries: FuturesUnordered<Delivery<'r>>,
     /// Pages that wait until they are stored, or, in a careful run, until the one before them is worked off.
     held: VecDeque<(Page, Known)>,
+    /// Batches behind others that hold a lock key of theirs.
+    locks: Locks<Batch>,
     /// Requests whose intent is not stored yet.
     forming: Vec<Batch>,
     /// Requests that may be sent.
@@ -171,6 +175,7 @@ impl<'r> Run<'r> {
             journal: Journal::new(scope),
             deliveries: FuturesUnordered::new(),
             held: VecDeque::new(),
+            locks: Locks::default(),
             forming: Vec::new(),
             cleared: VecDeque::new(),
             waiting_bytes: 0,
@@ -324,6 +329,7 @@ impl<'r> Run<'r> {
             requests: self.books.requests,
             took,
             errors: self.books.take_errors(),
+            passed: self.books.take_passed(),
         }
     }
 }

@@ -1,13 +1,10 @@
 //! The side of a run where requests leave: only for pages that are stored, and only what was intended where that
-//! matters; and where their answers come back.
+//! matters.
 
-use super::errors::Fault;
 use super::feed::{Fed, Feed};
 use super::journal::{Readiness, Stored};
-use super::report::{Ending, RunError};
-use super::state::Resolution;
 use super::{MOST_TICKETS, Roads, Run, WAITING_BODIES};
-use crate::runtime::import::{Batch, Delivered, Halted, Outcome, Road};
+use crate::runtime::import::{Batch, Road};
 use crate::runtime::scope::Lane;
 use crate::store::{IntentRow, Write};
 use futures_util::FutureExt;
@@ -36,17 +33,20 @@ impl<'r> Run<'r> {
     pub(super) fn fill(&mut self, feed: &mut Feed<'r>, roads: Roads<'r>) -> bool {
         let mut more = false;
         let width = roads.import.map_or(1, |road| self.width(road.lane));
-        let intends = !self.scope.dry_run && roads.import.is_some_and(|road| road.import.needs_intents());
         // One durable write covers many requests, so that its cost is shared, and no more than a window is ever unknown.
-        let window = roads.import.filter(|_| intends).map(|road| self.window(road.lane));
+        let window = roads.import.filter(|road| self.intends(*road)).map(|road| self.window(road.lane));
         while self.under_way() < window.unwrap_or(width)
+            && self.locks.waiting() < MOST_TICKETS
             && (self.waiting_bytes < WAITING_BODIES || self.under_way() == 0)
         {
             let Some(fed) = feed.next(&mut self.books) else { break };
             match (fed, roads.import) {
                 (Fed::Batch(batch), Some(road)) => {
-                    self.waiting_bytes += weight(&batch);
-                    if intends { self.forming.push(batch) } else { self.start(batch, road) }
+                    self.waiting_bytes += batch.weight();
+                    let keys = batch.locks();
+                    if let Some(batch) = self.locks.enter(&keys, batch) {
+                        self.clear(batch, road);
+                    }
                 }
                 (Fed::Batch(_) | Fed::Progress, _) => {
                     more = feed.has_more();
@@ -67,7 +67,16 @@ impl<'r> Run<'r> {
         more
     }
 
-    /// Requests rendered and not answered.
+    /// A batch that waits for no lock: it is sent, once its intent is durable where it has to be.
+    pub(super) fn clear(&mut self, batch: Batch, road: Road<'r>) {
+        if self.intends(road) { self.forming.push(batch) } else { self.cleared.push_back(batch) }
+    }
+
+    fn intends(&self, road: Road<'_>) -> bool {
+        !self.scope.dry_run && road.import.needs_intents()
+    }
+
+    /// Requests rendered, not behind a lock, and not answered.
     pub(super) fn under_way(&self) -> usize {
         self.deliveries.len() + self.forming.len() + self.cleared.len() + self.journal.intending()
     }
@@ -115,46 +124,4 @@ impl<'r> Run<'r> {
     pub(super) fn window(&self, lane: &Lane) -> usize {
         (self.scope.queue.level(&lane.line) as usize * 4).min(MOST_TICKETS)
     }
-
-    /// Gives each record of a batch what became of it.
-    pub(super) fn settle(&mut self, batch: &Batch, delivered: Delivered, roads: Roads<'r>) {
-        self.waiting_bytes -= weight(batch);
-        self.books.requests += delivered.requests;
-        let step = roads.import.map_or("import", |road| road.name());
-        for (item, outcome) in batch.items.iter().zip(delivered.outcomes) {
-            match outcome {
-                Outcome::Taken(_) => self.books.resolve(item, Resolution::Delivered),
-                Outcome::Failed(failure) | Outcome::Unknown(failure) => {
-                    self.books.fail(item, &Fault::of(step, &failure));
-                }
-                // It is still in flight for whoever takes the run up.
-                Outcome::Unsent => {}
-            }
-        }
-        match delivered.halted {
-            Some(Halted::Offline(failure)) => {
-                let (place, text) = (step.to_owned(), failure.to_string());
-                self.failed = Some(Ending::Offline(RunError { place, text }));
-            }
-            Some(Halted::Closed) if !self.halt.is_cancelled() => self.scope.stop.drain.cancel(),
-            Some(Halted::Closed) | None => {}
-        }
-        self.look_at_errors();
-    }
-
-    pub(super) fn look_at_errors(&mut self) {
-        let (Some(most), None) = (self.scope.flow.max_errors, &self.failed) else { return };
-        if self.books.failures() >= most.get() {
-            let text = format!(
-                "stopped after {} error records (`max_errors = {most}`); what was not worked on waits for the next run",
-                self.books.failures()
-            );
-            self.halt.cancel();
-            self.failed = Some(Ending::Stopped(RunError { place: "import".to_owned(), text }));
-        }
-    }
-}
-
-fn weight(batch: &Batch) -> usize {
-    batch.request.body.as_ref().map_or(0, bytes::Bytes::len)
 }

@@ -129,6 +129,9 @@ pub struct Report {
     pub took: Duration,
     /// The first [`KEPT_ERRORS`] error records.
     pub errors: Vec<RecordError>,
+    /// How many errors each step went on after (`on_error = "proceed"`).
+    #[serde(default)]
+    pub passed: Vec<(String, u64)>,
 }
 
 impl Report {

@@ -1,5 +1,9 @@
 //! What happens to a record between its page and its import: transforms and filters, in order.
 
+mod merge;
+
+pub use merge::merge;
+
 use crate::model::export::Export;
 use crate::model::flow::Flow;
 use crate::model::step::Action;
@@ -45,7 +49,8 @@ pub fn shape(
     from: Option<&str>,
 ) -> Result<Shaped, StepError> {
     let mut record = record;
-    let mut skipping = from.filter(|from| acts(flow, export).any(|(name, ..)| name == *from) || *from == "import");
+    let is_import = |name: &str| name == "import" || flow.import.as_ref().is_some_and(|import| import.name == name);
+    let mut skipping = from.filter(|from| acts(flow, export).any(|(name, ..)| name == *from) || is_import(from));
     for (name, when, act) in acts(flow, export) {
         if skipping.is_some_and(|from| from != name) {
             continue;

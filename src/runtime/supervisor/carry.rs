@@ -3,7 +3,7 @@
 
 use super::{Options, Supervisor};
 use crate::model::flow::Flow;
-use crate::model::import::UnknownOutcome;
+use crate::model::import::Import;
 use crate::observe::event;
 use crate::observe::meters::{RecordOutcome, TriggerKind};
 use crate::runtime::engine::Generation;
@@ -231,7 +231,7 @@ impl Supervisor {
         }
         // Ended in order, every answer is known: what is left was refused or never sent. Only what was cut off is unknown.
         let known = !panicked && !scope.stop.abort.is_cancelled();
-        let asks = scope.flow.import.as_ref().is_some_and(|import| !matches!(import.unknown, UnknownOutcome::Retry));
+        let asks = scope.flow.import.as_ref().is_some_and(Import::leaves_open);
         if phase == Phase::Held && known && asks {
             writes.push(Write::Withdraw { run: run.clone() });
         }
@@ -315,5 +315,6 @@ fn early(plan: &Plan, ending: Ending) -> Report {
         requests: 0,
         took: Duration::ZERO,
         errors: Vec::new(),
+        passed: Vec::new(),
     }
 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod decode;
+mod lean;
 mod scan;
 mod text;
 
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub use lean::write_lean;
 pub use scan::{Items, Members};
 pub use text::write_string;
 

@@ -1,5 +1,9 @@
 //! `[import]`: where records go.
 
+mod answers;
+mod unknown;
+mod upsert;
+
 use super::Connections;
 use crate::config::decode::file::Finding;
 use crate::config::decode::request::RequestScopes;
@@ -8,29 +12,35 @@ use crate::config::decode::table::{Reported, Table};
 use crate::config::decode::value::Value;
 use crate::http::media::MediaType;
 use crate::http::request::{BodySpec, Method, RequestSpec};
-use crate::model::import::{Check, Import, UnknownOutcome};
+use crate::model::import::{Answers, Import, Upsert};
+use crate::model::step::OnError;
 use crate::value::context::Root;
-use crate::value::document::BodyPath;
-use crate::value::id::ConnectionId;
 use crate::value::template::{Place, Template};
+use crate::value::tree::Tree;
 use std::num::NonZeroU32;
 
-const NOT_YET: &[&str] =
-    &["upsert", "lock_key", "merge", "on_error", "drop_empty", "on_reject", "name", "when", "many"];
+const NOT_YET: &[&str] = &["many"];
 /// Largest batch: more in one request helps nobody.
 const MOST: u64 = 100_000;
 /// What a key may read to come out the same after a restart.
 pub(super) const LASTING: &[&str] = &["record", "connection", "flow", "run", "export"];
+const ON_ERROR: &[(&str, OnError)] = &[("stop", OnError::Stop), ("proceed", OnError::Proceed)];
+const ON_REJECT: &[(&str, bool)] = &[("bisect", true)];
 
-/// `unknown_outcome`
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
-    Retry,
-    Park,
-    Check,
+/// What the texts of a write see.
+struct Way<'s, 'a> {
+    /// One record.
+    single: &'s Scope<'a>,
+    /// One record, or a batch.
+    head: &'s Scope<'a>,
+    batched: bool,
 }
 
-const WORDS: &[(&str, Word)] = &[("retry", Word::Retry), ("park", Word::Park), ("check", Word::Check)];
+/// A request, and what is read in the answers to it.
+struct Written {
+    request: RequestSpec,
+    answers: Option<Answers>,
+}
 
 pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections) -> Option<Import> {
     let table = value.table()?;
@@ -43,9 +53,76 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
     let batched = matches!(batch_size, Ok(Some(size)) if size > 1);
     let single = scope.with(&[Root::Record]);
     let head = if batched { scope.with(&[Root::Records]) } else { single.clone() };
-    let request = table.request(Method::Post, &RequestScopes { head: &head, body: &single });
+    let way = Way { single: &single, head: &head, batched };
+    let create = answered(&table, Method::Post, &RequestScopes { head: &head, body: &single });
+    let upsert = table.take("upsert");
     let wrap = table.given("wrap", |value| value.string().map(str::to_owned));
-    let key = table.given("idempotency_key", |value| value.text(Place::Header, &single));
+    let (key, header) = idempotency(&table, &single);
+    let lock_key = table.given("lock_key", |value| value.text(Place::Plain, &single));
+    let when = table.given("when", |value| value.condition(&single));
+    let name = table.given("name", name);
+    let merge = table.given("merge", |value| merge(value, &single));
+    let drop_empty = table.given("drop_empty", Value::boolean);
+    let on_error = table.given("on_error", |value| value.word(ON_ERROR, &[]));
+    let bisects = table.given("on_reject", |value| value.word(ON_REJECT, &[]));
+    let unknown = unknown::decode(&table, facts, connections);
+    if let Some(create) = &create {
+        batches(&table, &create.request, batched, &scope);
+        unused(&table, &create.request, batched, &scope);
+    }
+    let upsert = match (&upsert, &create) {
+        (Some(value), Some(create)) => upsert::decode(value, &create.request, &way).map(Some),
+        (given, _) => given.is_none().then_some(None),
+    };
+    table.not_yet(NOT_YET);
+    table.finish();
+    let batch_size = batch_size.ok()?.and_then(|size| u32::try_from(size).ok()).and_then(NonZeroU32::new);
+    let (connection, create, key, unknown) = (connection?, create?, key.ok()?, unknown.ok()?);
+    let lasting = |key: &Template| key.references().iter().all(|read| LASTING.contains(&read.root.as_str()));
+    let answers = create.answers.unwrap_or_default();
+    let upsert = upsert?.map(|found| Upsert {
+        exists: found.exists,
+        unknown: unknown.is_implied().then(|| unknown::implied(key.is_some(), found.update.request.method)),
+        update: found.update.request,
+        answers: found.update.answers.unwrap_or_else(|| answers.clone()),
+    });
+    Some(Import {
+        name: name.ok()?.unwrap_or_else(|| "import".to_owned()),
+        when: when.ok()?,
+        on_error: on_error.ok()?.unwrap_or_default(),
+        unknown: unknown.of(&connection, key.is_some(), create.request.method),
+        connection,
+        request: create.request,
+        answers,
+        batch_size: batch_size.unwrap_or(NonZeroU32::MIN),
+        wrap: wrap.ok()?,
+        drop_empty: drop_empty.ok()?.unwrap_or(false),
+        bisects: bisects.ok()?.unwrap_or(false),
+        merge: merge.ok()?,
+        lock_key: lock_key.ok()?,
+        key_is_lasting: key.as_ref().is_some_and(lasting),
+        idempotency_key: key,
+        idempotency_header: header.ok()?.unwrap_or_else(|| "Idempotency-Key".to_owned()),
+        upsert,
+    })
+}
+
+/// A request table, with what `response` says of single records.
+fn answered(table: &Table<'_>, method: Method, scopes: &RequestScopes<'_, '_>) -> Option<Written> {
+    let mut answers = None;
+    let request = table.request_judged(method, scopes, |value, scope| {
+        let (whole, read) = answers::decode(value, scope)?;
+        answers = Some(read);
+        Some(whole)
+    });
+    request.map(|request| Written { request, answers })
+}
+
+type Given<T> = Result<Option<T>, Reported>;
+
+/// `idempotency_key` and `idempotency_header`.
+fn idempotency(table: &Table<'_>, single: &Scope<'_>) -> (Given<Template>, Given<String>) {
+    let key = table.given("idempotency_key", |value| value.text(Place::Header, single));
     let header = table.take("idempotency_header");
     if let Some(value) = header.as_ref().filter(|_| matches!(key, Ok(None))) {
         let finding = Finding::error("missing-key", "`idempotency_header` without `idempotency_key` sends nothing");
@@ -53,34 +130,43 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
             finding.help("add `idempotency_key`, a text that is the same whenever the record is sent again"),
         );
     }
-    let header = header.map(|value| value.header_name().ok_or(Reported)).transpose();
-    let unknown = unknown(&table, facts, connections);
-    if let Some(request) = &request {
-        batches(&table, request, batched, &scope);
+    (key, header.map(|value| value.header_name().ok_or(Reported)).transpose())
+}
+
+fn name(value: &Value<'_>) -> Option<String> {
+    let name = value.string()?;
+    if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+        value.report(Finding::error("bad-id", "a step's name has 1 to 100 plain characters"));
+        return None;
     }
-    table.not_yet(NOT_YET);
-    table.finish();
-    let batch_size = batch_size.ok()?.and_then(|size| u32::try_from(size).ok()).and_then(NonZeroU32::new);
-    let (connection, request, key) = (connection?, request?, key.ok()?);
-    let lasting = |key: &Template| key.references().iter().all(|read| LASTING.contains(&read.root.as_str()));
-    let unknown = match unknown.ok()? {
-        (Some(Word::Retry), _) => UnknownOutcome::Retry,
-        (Some(Word::Park), _) => UnknownOutcome::Park,
-        (_, Some(check)) => UnknownOutcome::Check(Box::new(check.on(&connection))),
-        (None | Some(Word::Check), None) if key.is_some() || request.method.is_idempotent() => UnknownOutcome::Retry,
-        (None | Some(Word::Check), None) => UnknownOutcome::Park,
+    Some(name.to_owned())
+}
+
+/// A table of members, each from the answer.
+fn merge(value: &Value<'_>, scope: &Scope<'_>) -> Option<Tree> {
+    if !value.is_table() || value.table_has(&["pick", "each", "literal", "concat"]) {
+        value.wrong_type("a table of members to set on the record, such as { erp_id = \"$.id\" }");
+        return None;
+    }
+    value.tree(scope)
+}
+
+/// Says which keys do nothing here.
+fn unused(table: &Table<'_>, request: &RequestSpec, batched: bool, scope: &Scope<'_>) {
+    let report = |key: &str, message: &str, help: &str| {
+        if let Some(value) = table.peek(key) {
+            value.report_key(Finding::error("unused-key", message.to_owned()).help(help.to_owned()));
+        }
     };
-    Some(Import {
-        name: "import".to_owned(),
-        connection,
-        request,
-        batch_size: batch_size.unwrap_or(NonZeroU32::MIN),
-        wrap: wrap.ok()?,
-        key_is_lasting: key.as_ref().is_some_and(lasting),
-        idempotency_key: key,
-        unknown,
-        idempotency_header: header.ok()?.unwrap_or_else(|| "Idempotency-Key".to_owned()),
-    })
+    if !batched {
+        let message = "`on_reject` divides batches, and each record has a request of its own here";
+        report("on_reject", message, "set `batch_size`, or remove `on_reject`");
+    }
+    let text = matches!(request.body, Some(BodySpec::Text(_)));
+    if text && !request.types.over(scope.media_types()).of_request().text_is_json() {
+        let message = "`drop_empty` looks into values, and this body is written as text";
+        report("drop_empty", message, "write `body` as a table, or remove `drop_empty`");
+    }
 }
 
 /// Says what a media type cannot do with several records, or with a name around them.
@@ -112,67 +198,4 @@ fn batches(table: &Table<'_>, request: &RequestSpec, batched: bool, scope: &Scop
         let message = format!("{} has no key to put records under", media.name());
         report("wrap", message, "remove `wrap`");
     }
-}
-
-/// `[import.check]` as written: without a connection of its own it asks the import's.
-struct Written {
-    connection: Option<ConnectionId>,
-    request: RequestSpec,
-    records: Option<BodyPath>,
-}
-
-impl Written {
-    fn on(self, import: &ConnectionId) -> Check {
-        let connection = self.connection.unwrap_or_else(|| import.clone());
-        Check { connection, request: self.request, records: self.records }
-    }
-}
-
-/// `unknown_outcome`, and the table that one of its words needs.
-fn unknown(
-    table: &Table<'_>,
-    facts: &Facts,
-    connections: &Connections,
-) -> Result<(Option<Word>, Option<Written>), Reported> {
-    let given = table.take("unknown_outcome");
-    let word = given.as_ref().map(|value| value.word(WORDS, &[]).ok_or(Reported)).transpose()?;
-    let check = table.given("check", |value| check(value, table, facts, connections));
-    let absent = !table.has("check");
-    match (&given, word) {
-        (Some(value), Some(Word::Check)) if absent => {
-            let finding = Finding::error("missing-key", "`unknown_outcome = \"check\"` needs a request that asks");
-            value.report(finding.help("add `[import.check]` with a `relative_uri` that finds the record"));
-            Err(Reported)
-        }
-        (other, None | Some(Word::Retry | Word::Park)) if !absent => {
-            let finding =
-                Finding::error("unused-key", "`[import.check]` is asked only with `unknown_outcome = \"check\"`");
-            let finding = finding.help("add `unknown_outcome = \"check\"` under `[import]`, or remove the table");
-            if let Some(value) = other.clone().or_else(|| table.peek("check")) {
-                value.report_key(finding);
-            }
-            Err(Reported)
-        }
-        _ => Ok((word, check?)),
-    }
-}
-
-fn check(value: &Value<'_>, import: &Table<'_>, facts: &Facts, connections: &Connections) -> Option<Written> {
-    let table = value.table()?;
-    let given = table.given("connection", |value| {
-        let (id, names) = value.connection(connections);
-        id.map(|id| (id, names))
-    });
-    let of_import = import
-        .peek("connection")
-        .and_then(|value| ConnectionId::parse(value.raw_str()?).ok())
-        .and_then(|id| connections.get(&id));
-    let names = given.as_ref().ok().and_then(Option::as_ref).map_or(of_import, |(_, names)| *names);
-    let scope = Scope::of_flow(facts, names).with(&[Root::Record]);
-    let request = table.request(Method::Get, &RequestScopes { head: &scope, body: &scope });
-    let types = request.as_ref().map(|request| request.types).unwrap_or_default();
-    let answers = scope.reading(types);
-    let records = table.given("records", |value| value.body_path(&answers));
-    table.finish();
-    Some(Written { connection: given.ok()?.map(|(id, _)| id), request: request?, records: records.ok()? })
 }

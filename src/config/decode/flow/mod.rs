@@ -76,6 +76,12 @@ pub(in crate::config) fn decode(
     let scope = Scope::of_flow(&facts, source);
     let steps = step::decode(root, &scope);
     let import = root.given("import", |value| import::decode(value, &facts, connections));
+    if let (Some(steps), Ok(Some(import))) = (&steps, &import)
+        && steps.iter().any(|step| step.name == import.name)
+        && let Some(value) = root.peek("import").and_then(|value| value.table()?.peek("name"))
+    {
+        value.report(Finding::error("duplicate-name", format!("a step is named `{}` already", import.name)));
+    }
     root.finish();
     if let (Some(value), false, true) = (root.peek("schedule"), root.has("import"), root.has("export")) {
         let finding =
