@@ -134,7 +134,12 @@ impl Project {
 
     /// With these keys of the export.
     fn reading(export: &str, records: u64, head: &str, import: &str) -> Self {
-        let playground = Playground::start(Settings { records, verify: Verify::Ids, ..Settings::default() }).unwrap();
+        Self::before(Settings { records, ..Settings::default() }, export, head, import)
+    }
+
+    /// With a destination of these manners.
+    fn before(settings: Settings, export: &str, head: &str, import: &str) -> Self {
+        let playground = Playground::start(Settings { verify: Verify::Ids, ..settings }).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let base = playground.base_uri();
         let write = |path: &str, text: String| {
@@ -200,10 +205,15 @@ fn every_step(head: &str, import: &str, judge: impl Fn(&Project, &str)) {
 
 /// The same with these keys of the export.
 fn every_step_of(export: &str, head: &str, import: &str, judge: impl Fn(&Project, &str)) {
+    every_step_at(&Settings { records: 45, ..Settings::default() }, export, head, import, judge);
+}
+
+/// The same at a destination of these manners.
+fn every_step_at(settings: &Settings, export: &str, head: &str, import: &str, judge: impl Fn(&Project, &str)) {
     let mut points = 0;
     for batches in 0.. {
         for last_arrives in [false, true] {
-            let mut project = Project::reading(export, 45, head, import);
+            let mut project = Project::before(settings.clone(), export, head, import);
             let survived = project.live(batches, last_arrives);
             // When the end itself is in the store, nothing is left to go on with.
             let ending = if project.has_ended() { None } else { project.live(i64::MAX, false) };
@@ -251,6 +261,50 @@ fn a_death_loses_no_record_where_a_page_says_what_follows_it() {
 #[test]
 fn batches_are_the_same_after_a_death_at_any_write() {
     every_step("", &format!("{KEYED}\nbatch_size = 4"), nothing_lost);
+}
+
+/// A destination that refuses every seventh order, and knows a repeated write by its key.
+fn picky(reject_whole_batch: bool) -> Settings {
+    Settings { records: 45, reject_every: 7, reject_whole_batch, watch: true, ..Settings::default() }
+}
+
+/// All but the six it refuses are there, each once: what was sent again came under the same key.
+fn each_once(project: &Project, case: &str) {
+    let ledger = project.playground.ledger();
+    let records = &ledger.destinations.first().unwrap_or_else(|| panic!("{case}: nothing arrived")).records;
+    assert_eq!((records.once, records.duplicates, records.foreign), (39, 0, 0), "{case}: {records:?}");
+    let tally = project.tally();
+    assert_eq!((tally.exported, tally.delivered, tally.in_flight, tally.open), (45, 39, 0, 6), "{case}");
+}
+
+#[test]
+fn a_divided_batch_has_the_same_parts_after_a_death_at_any_write() {
+    let import = format!("{KEYED}\nbatch_size = 8\non_reject = \"bisect\"");
+    every_step_at(&picky(true), PAGES, "", &import, each_once);
+}
+
+#[test]
+fn answers_of_single_records_settle_them_over_a_death_at_any_write() {
+    let import =
+        format!("{KEYED}\nbatch_size = 4\nresponse = {{ records = \"$.results[*]\", error_path = \"error\" }}");
+    every_step_at(&picky(false), PAGES, "", &import, each_once);
+}
+
+#[test]
+fn creates_and_updates_are_the_same_batches_after_a_death_at_any_write() {
+    // Runs of one to four records that are created, or updated; a batch is closed where the way changes.
+    let import = format!(
+        "{KEYED}\nbatch_size = 3\n[import.upsert]\nexists = \"= true if record.id % 8 in [0, 3, 4, 5] else none\"\n\
+         [import.upsert.update]\nmethod = \"PUT\""
+    );
+    every_step_at(&Settings { watch: true, ..picky(true) }, PAGES, "", &import, |project, case| {
+        let ledger = project.playground.ledger();
+        let records = &ledger.destinations.first().unwrap_or_else(|| panic!("{case}: nothing arrived")).records;
+        assert_eq!((records.duplicates, records.foreign), (0, 0), "{case}: {records:?}");
+        let tally = project.tally();
+        assert_eq!((tally.exported, tally.in_flight, tally.delivered), (45, 0, records.once), "{case}");
+        assert!(tally.open > 6 && tally.open == records.missing, "{case}: {records:?} {tally:?}");
+    });
 }
 
 #[test]

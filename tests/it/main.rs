@@ -17,6 +17,7 @@ mod engine;
 mod errors;
 mod exit_codes;
 mod hostile;
+mod imports;
 mod isolation;
 mod level;
 mod login;

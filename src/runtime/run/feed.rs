@@ -1,16 +1,16 @@
 //! From pages to requests: takes records in order, shapes them, and fills batches. A batch never spans pages.
 
 use super::books::Books;
+use super::door::Admitted;
 use super::errors::Fault;
 use super::shown::shown;
 use super::state::Resolution;
 use crate::http::client::Client;
 use crate::model::export::Export;
-use crate::model::import::UnknownOutcome;
 use crate::runtime::export::cursor::lasting_hash;
 use crate::runtime::export::origin::Origin;
 use crate::runtime::export::page::Page;
-use crate::runtime::import::{Batch, Batcher, CUT_OFF, Item, Items, Road, Trace};
+use crate::runtime::import::{Batch, Batcher, Item, Road, Trace};
 use crate::runtime::scope::{Lane, Scope};
 use crate::runtime::step::{Shaped, shape, with_record};
 use crate::store::{ErrorRow, IntentRow, Mark, Marks};
@@ -29,17 +29,6 @@ pub(super) enum Fed {
     Progress,
     /// Whoever read the output is gone.
     OutputClosed,
-}
-
-/// What became of a record at the import's door.
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
-enum Admitted {
-    /// It may join a batch.
-    Here(Item),
-    /// It goes alone, because it may have been sent before.
-    Asked(Fed),
-    /// It is settled.
-    Gone,
 }
 
 /// Records worked on before others get a turn.
@@ -63,11 +52,20 @@ struct Pending {
     known: Known,
 }
 
+/// A record of the page at hand.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
+enum Next {
+    /// To be worked on; with what was intended for it before a restart.
+    Open(Item, Option<IntentRow>),
+    /// Settled before a restart.
+    Settled(Item, Mark),
+}
+
 /// The pages waiting to be worked on.
 pub(super) struct Feed<'r> {
-    scope: &'r Scope,
-    import: Option<Road<'r>>,
-    batcher: Option<Batcher<'r>>,
+    pub(super) scope: &'r Scope,
+    pub(super) import: Option<Road<'r>>,
+    pub(super) batcher: Option<Batcher<'r>>,
     /// Whether records must be known again after a restart.
     hashed: bool,
     pages: VecDeque<Pending>,
@@ -111,9 +109,18 @@ impl<'r> Feed<'r> {
             let item = if let Some(admitted) = self.held.take() {
                 admitted
             } else {
-                let Some((item, intent)) = self.next_item(books) else {
-                    self.pages.pop_front();
-                    return Some(self.close(&base, books));
+                let (item, intent) = match self.next_item(books) {
+                    Some(Next::Open(item, intent)) => (item, intent),
+                    Some(Next::Settled(item, mark)) => {
+                        if self.divides(item, mark, &outer, &base) {
+                            return Some(self.close(&base, books));
+                        }
+                        continue;
+                    }
+                    None => {
+                        self.pages.pop_front();
+                        return Some(self.close(&base, books));
+                    }
                 };
                 let Some(item) = self.shaped(item, &outer, books) else { continue };
                 match self.admitted(item, intent, &base, books) {
@@ -147,69 +154,33 @@ impl<'r> Feed<'r> {
         Some(Fed::Progress)
     }
 
-    /// What the import makes of a shaped record; with what was intended for it before a restart.
-    fn admitted(
-        &self,
-        mut item: Item,
-        intent: Option<IntentRow>,
-        base: &Context<'_>,
-        books: &mut Books<'r>,
-    ) -> Admitted {
-        let Some(road) = self.import else { return Admitted::Here(item) };
-        let concerned = if intent.is_some() { Ok(true) } else { road.concerns(&item, base) };
-        let was_sent = intent.is_some();
-        if let Some(intent) = intent {
-            item.key = intent.key.map(String::into_boxed_str);
-        }
-        match concerned.and_then(|yes| if yes { road.admit(&mut item, base).map(|()| true) } else { Ok(false) }) {
-            Ok(true) => {}
-            Ok(false) => {
-                books.resolve(&item, Resolution::Filtered);
-                return Admitted::Gone;
-            }
-            Err(error) => {
-                self.refuse(&item, &error, books);
-                return Admitted::Gone;
-            }
-        }
-        match road.unknown(item.way) {
-            UnknownOutcome::Park if was_sent => {
-                books.fail(&item, &Fault::unknown(road.name(), CUT_OFF.to_owned()));
-                Admitted::Gone
-            }
-            UnknownOutcome::Check(_) if was_sent => Admitted::Asked(self.asked(road, item, base, books)),
-            _ => Admitted::Here(item),
-        }
-    }
-
-    /// The next record that is not settled, with what was intended for it before a restart.
-    fn next_item(&mut self, books: &mut Books<'r>) -> Option<(Item, Option<IntentRow>)> {
+    /// The next record of the page.
+    fn next_item(&mut self, books: &mut Books<'r>) -> Option<Next> {
         let page = self.pages.front_mut()?;
-        loop {
-            let at = page.position;
-            let record = page.records.get(usize::try_from(at).ok()?)?.clone();
-            page.position += 1;
-            let hash = if self.hashed { record_hash(&record) } else { 0 };
-            let mut item = Item { hash, ..Item::new(page.number, &page.origin, page.position, record) };
-            let mut intent = None;
-            match &mut page.known {
-                Known::Nothing => {}
-                Known::Before(marks, intents) => {
-                    let index = item.index();
-                    if marks.get(index) != Mark::InFlight {
-                        continue;
-                    }
-                    intent = intents.remove(&index);
+        let at = page.position;
+        let record = page.records.get(usize::try_from(at).ok()?)?.clone();
+        page.position += 1;
+        let hash = if self.hashed { record_hash(&record) } else { 0 };
+        let mut item = Item { hash, ..Item::new(page.number, &page.origin, page.position, record) };
+        let mut intent = None;
+        match &mut page.known {
+            Known::Nothing => {}
+            Known::Before(marks, intents) => {
+                let index = item.index();
+                let mark = marks.get(index);
+                if mark != Mark::InFlight {
+                    return Some(Next::Settled(item, mark));
                 }
-                Known::Errors(errors) => {
-                    let error = usize::try_from(at).ok().and_then(|at| errors.get(at)).cloned();
-                    item.key = error.as_ref().and_then(|error| error.key.clone()).map(String::into_boxed_str);
-                    item.error = error.map(Box::new);
-                }
+                intent = intents.remove(&index);
             }
-            books.state.taken(item.page);
-            return Some((item, intent));
+            Known::Errors(errors) => {
+                let error = usize::try_from(at).ok().and_then(|at| errors.get(at)).cloned();
+                item.key = error.as_ref().and_then(|error| error.key.clone()).map(String::into_boxed_str);
+                item.error = error.map(Box::new);
+            }
         }
+        books.state.taken(item.page);
+        Some(Next::Open(item, intent))
     }
 
     fn shaped(&self, mut item: Item, ctx: &Context<'_>, books: &mut Books<'r>) -> Option<Item> {
@@ -259,28 +230,6 @@ impl<'r> Feed<'r> {
         // A link that cannot be made is no reason to lose the record.
         let link = render(&export.link).unwrap_or_default();
         Ok(Some(Box::new(Trace { key: key.filter(|key| !key.is_empty()), link })))
-    }
-
-    /// A record that may have been sent before a restart, in a request of its own.
-    fn asked(&self, road: Road<'r>, item: Item, base: &Context<'_>, books: &mut Books<'r>) -> Fed {
-        match road.alone(item, base) {
-            Ok(batch) => Fed::Batch(batch.asked_first()),
-            Err((items, error)) => self.refuse_all(&items, &error, books),
-        }
-    }
-
-    fn refuse_all(&self, items: &Items, error: &EvalError, books: &mut Books<'r>) -> Fed {
-        for item in items {
-            self.refuse(item, error, books);
-        }
-        Fed::Progress
-    }
-
-    /// A record that cannot be written.
-    fn refuse(&self, item: &Item, error: &EvalError, books: &mut Books<'r>) {
-        if let Some(road) = self.import {
-            books.fail_in(road.import, item, &Fault::eval(road.name(), error));
-        }
     }
 
     /// Closes the batch under construction: a request to send, or nothing when there is none.

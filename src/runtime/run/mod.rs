@@ -4,6 +4,7 @@
 //! sent or reported before the store has what it needs for it ([`journal`]).
 
 mod books;
+mod door;
 mod errors;
 mod feed;
 pub(in crate::runtime) mod identity;

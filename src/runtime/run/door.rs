@@ -1,0 +1,102 @@
+//! The import's door: what it makes of shaped records before they join a batch, and of those that were about to be
+//! sent before a restart.
+
+use super::books::Books;
+use super::errors::Fault;
+use super::feed::{Fed, Feed};
+use super::state::Resolution;
+use crate::model::import::UnknownOutcome;
+use crate::runtime::import::{CUT_OFF, Item, Items, Road};
+use crate::runtime::step::{Shaped, shape};
+use crate::store::{IntentRow, Mark};
+use crate::value::context::Context;
+use crate::value::issue::EvalError;
+
+/// What became of a record at the import's door.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
+pub(super) enum Admitted {
+    /// It may join a batch.
+    Here(Item),
+    /// It goes alone, because it may have been sent before.
+    Asked(Fed),
+    /// It is settled.
+    Gone,
+}
+
+impl<'r> Feed<'r> {
+    /// What the import makes of a shaped record; with what was intended for it before a restart.
+    pub(super) fn admitted(
+        &self,
+        mut item: Item,
+        intent: Option<IntentRow>,
+        base: &Context<'_>,
+        books: &mut Books<'r>,
+    ) -> Admitted {
+        let Some(road) = self.import else { return Admitted::Here(item) };
+        let concerned = if intent.is_some() { Ok(true) } else { road.concerns(&item, base) };
+        let was_sent = intent.is_some();
+        if let Some(intent) = intent {
+            item.key = intent.key.map(String::into_boxed_str);
+        }
+        match concerned.and_then(|yes| if yes { road.admit(&mut item, base).map(|()| true) } else { Ok(false) }) {
+            Ok(true) => {}
+            Ok(false) => {
+                books.resolve(&item, Resolution::Filtered);
+                return Admitted::Gone;
+            }
+            Err(error) => {
+                self.refuse(&item, &error, books);
+                return Admitted::Gone;
+            }
+        }
+        match road.unknown(item.way) {
+            UnknownOutcome::Park if was_sent => {
+                books.fail(&item, &Fault::unknown(road.name(), CUT_OFF.to_owned()));
+                Admitted::Gone
+            }
+            UnknownOutcome::Check(_) if was_sent => Admitted::Asked(self.asked(road, item, base, books)),
+            _ => Admitted::Here(item),
+        }
+    }
+
+    /// Whether a record that was settled before a restart stood between two batches: so it does again, or the batches
+    /// and their keys would be others now. Batches are settled whole, so what was delivered was in another one.
+    pub(super) fn divides(&self, mut item: Item, mark: Mark, outer: &Context<'_>, base: &Context<'_>) -> bool {
+        let (Some(road), Some(batcher)) = (self.import, self.batcher.as_ref().filter(|batcher| !batcher.is_empty()))
+        else {
+            return false;
+        };
+        if mark == Mark::Delivered || road.import.upsert.is_none() {
+            return mark == Mark::Delivered;
+        }
+        // It failed, or left by a rule: it counts if it came as far as the batches, and was to be written another way.
+        let Ok(Shaped::Kept(record)) = shape(&self.scope.flow, &item.origin.export, item.record.clone(), outer, None)
+        else {
+            return false;
+        };
+        item.record = record;
+        road.concerns(&item, base) == Ok(true) && road.admit(&mut item, base).is_ok() && !batcher.takes(&item)
+    }
+
+    /// A record that may have been sent before a restart, in a request of its own.
+    fn asked(&self, road: Road<'r>, item: Item, base: &Context<'_>, books: &mut Books<'r>) -> Fed {
+        match road.alone(item, base) {
+            Ok(batch) => Fed::Batch(batch.asked_first()),
+            Err((items, error)) => self.refuse_all(&items, &error, books),
+        }
+    }
+
+    pub(super) fn refuse_all(&self, items: &Items, error: &EvalError, books: &mut Books<'r>) -> Fed {
+        for item in items {
+            self.refuse(item, error, books);
+        }
+        Fed::Progress
+    }
+
+    /// A record that cannot be written.
+    pub(super) fn refuse(&self, item: &Item, error: &EvalError, books: &mut Books<'r>) {
+        if let Some(road) = self.import {
+            books.fail_in(road.import, item, &Fault::eval(road.name(), error));
+        }
+    }
+}
