@@ -15,7 +15,6 @@ mod shown;
 pub mod state;
 mod supply;
 
-use super::export::ReadError;
 use super::import::{Batch, Item};
 use super::scope::{Lane, Scope, Work};
 use crate::http::exchange::Failure;
@@ -35,7 +34,7 @@ use report::{Ending, Report, RunError};
 use state::{Counts, ReadAhead, RunState};
 use std::collections::VecDeque;
 use std::time::Duration;
-use supply::{Supplied, Supply};
+use supply::Supply;
 use tokio_util::sync::CancellationToken;
 
 pub use supply::Resume;
@@ -52,8 +51,6 @@ const GATHERING: Duration = Duration::from_millis(50);
 
 /// Unclean exits a page may see before it is parked.
 const MOST_CRASHES: u32 = 3;
-
-type Read<'r> = BoxFuture<'r, (Supply<'r>, Result<Option<Supplied>, ReadError>)>;
 
 /// A request to the destination that ended.
 #[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
@@ -74,8 +71,8 @@ struct Roads<'r> {
 impl<'r> Roads<'r> {
     fn of(scope: &'r Scope) -> Result<Self, RunError> {
         let lane = |id: &crate::value::id::ConnectionId| scope.lane(id).ok_or_else(|| no_connection(id.as_str()));
-        for export in &scope.flow.exports {
-            lane(&export.connection)?;
+        for connection in scope.flow.exports.iter().flat_map(|export| export.connections()) {
+            lane(connection)?;
         }
         let import = scope.flow.import.as_ref();
         let check = import.and_then(Import::check);
@@ -111,22 +108,6 @@ async fn open_traces(scope: &Scope) -> Vec<String> {
         return Vec::new();
     }
     scope.store.open_traces(&scope.flow.id).await.unwrap_or_default()
-}
-
-fn read(mut supply: Supply<'_>) -> Read<'_> {
-    async move {
-        let page = supply.next().await;
-        (supply, page)
-    }
-    .boxed()
-}
-
-/// Waits for the page being read; for ever when none is.
-async fn arrival<'r>(reading: &mut Option<Read<'r>>) -> (Supply<'r>, Result<Option<Supplied>, ReadError>) {
-    match reading {
-        Some(read) => read.await,
-        None => std::future::pending().await,
-    }
 }
 
 /// A variable without a value would quietly filter or write the wrong thing.
@@ -198,8 +179,7 @@ impl<'r> Run<'r> {
     /// The loop. Gives the ending when the run was stopped from outside or cannot go on.
     async fn work(&mut self, roads: Roads<'r>) -> Option<Ending> {
         let scope = self.scope;
-        let mut idle = Some(Supply::new(scope));
-        let mut reading: Option<Read<'r>> = None;
+        let mut supply = Supply::new(scope);
         let mut feed = Feed::new(scope, roads.import);
         let mut reloads = scope.reloads.clone();
         let mut alarm: BoxFuture<'static, ()> = std::future::pending().boxed();
@@ -209,15 +189,16 @@ impl<'r> Run<'r> {
                 draining || matches!(self.failed, Some(Ending::Offline(_) | Ending::Stopped(_) | Ending::Fault(_)));
             let mut more = false;
             if stopping {
-                reading = None;
+                supply.stop();
             } else {
                 self.release(&mut feed);
                 more = self.fill(&mut feed, roads);
-                if self.books.state.may_read()
-                    && let Some(supply) = idle.take()
-                {
+                self.books.state.set_width(supply.width());
+                while self.books.state.may_read() && supply.begin() {
                     self.books.state.reading();
-                    reading = Some(read(supply));
+                }
+                if supply.is_over() {
+                    self.books.state.exhausted();
                 }
             }
             if self.journal.is_idle() && self.books.is_dirty() {
@@ -249,12 +230,7 @@ impl<'r> Run<'r> {
                 Some(answered) = self.deliveries.next(), if !self.deliveries.is_empty() => {
                     self.answered(answered, roads, &mut feed);
                 }
-                (supply, page) = arrival(&mut reading) => {
-                    reading = None;
-                    if self.take_page(page) {
-                        idle = Some(supply);
-                    }
-                }
+                Some(landed) = supply.next(), if supply.is_flying() => self.take_landed(landed),
                 // Only wakes: answers that come without a pause leave it no turn.
                 () = &mut alarm, if self.gathering.is_some() && self.journal.is_idle() => {}
                 () = scope.stop.drain.cancelled(), if !draining => {}
