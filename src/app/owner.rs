@@ -100,13 +100,13 @@ impl Desk {
     pub(super) async fn run(&self, ask: RunAsk) -> Result<Value, String> {
         self.takes_writes()?;
         few(ask.flows.len())?;
-        let options = Options { limit: ask.limit, fresh: ask.fresh, ..Options::default() };
+        let options = Options { limit: ask.limit, exports: ask.exports, fresh: ask.fresh, ..Options::default() };
         let mut runs: Vec<StartedRun> = Vec::new();
         for flow in ask.flows {
             if ask.fresh && !self.is_running(&flow) {
                 self.supervisor.give_up(&flow).await.map_err(text)?;
             }
-            let started = self.supervisor.start(&flow, TriggerKind::Manual, options);
+            let started = self.supervisor.start(&flow, TriggerKind::Manual, options.clone());
             runs.push(errors::told(flow, 0, &started));
             self.keep_report(started.ok());
         }

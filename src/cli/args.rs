@@ -183,8 +183,9 @@ pub struct RunArgs {
     since: Option<Vec<OsString>>,
     #[arg(long, hide = true, num_args = 0..=1)]
     until: Option<Vec<OsString>>,
-    #[arg(long, hide = true, num_args = 0..=1)]
-    export: Option<Vec<OsString>>,
+    /// Read only this export; more than one may be named
+    #[arg(long = "export", value_name = "NAME")]
+    pub exports: Vec<String>,
     /// Give up a run that did not end, and start anew
     #[arg(long)]
     pub fresh: bool,
@@ -273,11 +274,7 @@ fn later(cli: &Cli) -> Option<String> {
     match &cli.command {
         Command::Other(_) if LATER.contains(&name.as_str()) => Some(name),
         Command::Run(run) => {
-            let flags = [
-                ("--since", run.since.is_some()),
-                ("--until", run.until.is_some()),
-                ("--export", run.export.is_some()),
-            ];
+            let flags = [("--since", run.since.is_some()), ("--until", run.until.is_some())];
             flags.iter().find(|(_, given)| *given).map(|(flag, _)| format!("run {flag}"))
         }
         _ => None,

@@ -57,7 +57,13 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Init => init::init(&globals),
         Command::Status => status::status(&globals),
         Command::Run(args) => {
-            let options = Options { limit: args.limit, dry_run: args.dry_run, fresh: args.fresh, occurrence: None };
+            let options = Options {
+                limit: args.limit,
+                exports: args.exports.clone(),
+                dry_run: args.dry_run,
+                fresh: args.fresh,
+                occurrence: None,
+            };
             with_runtime(&globals, 1, async |host| run::run(&globals, &host, &args.flows, options).await)
         }
         Command::Errors { command } => {

@@ -24,8 +24,8 @@ pub async fn run(globals: &Globals, host: &Host, flows: &[String], options: Opti
     if let Err(exit) = super::install_logs(globals, &snapshot, host, true) {
         return exit;
     }
-    match named(&snapshot, flows) {
-        Ok(ids) => match state(globals, host, &snapshot, &ids, options) {
+    match named(&snapshot, flows).and_then(|ids| has_exports(&snapshot, ids, &options.exports)) {
+        Ok(ids) => match state(globals, host, &snapshot, &ids, options.clone()) {
             Ok(state) => carry(globals, host, snapshot, &ids, options, state).await,
             Err(NoState::Directory(owned @ StateError::Owned { .. })) => {
                 beside(globals, host, snapshot, &ids, options, owned).await
@@ -49,7 +49,7 @@ pub async fn carry(
     state: State,
 ) -> Exit {
     let bars = Bars::start(globals, host.clock.clone());
-    match here(globals, host, snapshot, ids, options, state, &bars).await {
+    match here(globals, host, snapshot, ids, options.clone(), state, &bars).await {
         Ok(ran) => ran.tell(globals, &bars, options),
         Err(exit) => exit,
     }
@@ -68,7 +68,8 @@ async fn beside(
     let lasts = |id: &&FlowId| snapshot.flows.get(*id).is_some_and(|flow| flow.import.is_some());
     let (there, passing): (Vec<&FlowId>, Vec<&FlowId>) = ids.iter().partition(lasts);
     let flows = there.into_iter().cloned().collect();
-    let ask = RunAsk { flows, limit: options.limit, fresh: options.fresh };
+    let Options { limit, exports, fresh, .. } = options.clone();
+    let ask = RunAsk { flows, limit, exports, fresh };
     let mut owner = match Owner::of(globals, owned) {
         Ok(owner) => owner,
         Err(exit) => return exit,
@@ -85,7 +86,7 @@ async fn beside(
             if nothing_here {
                 return Ok(Ran::default());
             }
-            here(globals, host, snapshot, &passing, options, State::in_memory(), &bars).await
+            here(globals, host, snapshot, &passing, options.clone(), State::in_memory(), &bars).await
         },
         owner.follow(globals, host, begun, &bars)
     );
@@ -125,11 +126,11 @@ async fn here(
         globals.complain(&error.to_string());
         Exit::Unavailable
     })?;
-    look_back(globals, &supervisor, ids, options).await?;
+    look_back(globals, &supervisor, ids, options.clone()).await?;
     let watch = |id: &FlowId, started: &Started| bars.watch(id, started.progress.clone());
     let mut left = Some(ids);
     let ran = RefCell::new(BTreeMap::new());
-    let start = |id: &FlowId| (id.clone(), supervisor.start(id, TriggerKind::Manual, options));
+    let start = |id: &FlowId| (id.clone(), supervisor.start(id, TriggerKind::Manual, options.clone()));
     let rounds = async || {
         if let Some(ids) = left.take() {
             return ids.iter().map(start).collect();
@@ -223,6 +224,17 @@ async fn look_back(globals: &Globals, supervisor: &Supervisor, ids: &[FlowId], o
         }
     }
     Ok(())
+}
+
+/// Whether all these flows have the exports that are asked for.
+fn has_exports(snapshot: &Snapshot, ids: Vec<FlowId>, names: &[String]) -> Result<Vec<FlowId>, String> {
+    for flow in ids.iter().filter_map(|id| snapshot.flows.get(id)) {
+        let known: Vec<&str> = flow.exports.iter().map(|export| export.name.as_str()).collect();
+        if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(format!("flow `{}` has no export `{name}`; it has: {}", flow.id, known.join(", ")));
+        }
+    }
+    Ok(ids)
 }
 
 /// The ids typed, checked against the snapshot.

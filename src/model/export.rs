@@ -5,8 +5,11 @@ use crate::runtime::export::paging::Paging;
 use crate::value::document::BodyPath;
 use crate::value::expression::Expression;
 use crate::value::id::ConnectionId;
+use crate::value::json::Json;
+use crate::value::path::Path;
 use crate::value::template::Template;
 use crate::value::tree::Tree;
+use std::num::NonZeroU32;
 
 /// `[export]`
 #[derive(Debug, Clone)]
@@ -23,7 +26,9 @@ pub struct Export {
     pub records: Option<BodyPath>,
     /// `records_optional`: an absent path is an empty page, not an error.
     pub records_optional: bool,
-    /// `limit`
+    /// `[[export.each]]`, in order; none = it is read once, not for each of something.
+    pub each: Vec<Each>,
+    /// `limit`: over all that is read of it.
     pub limit: Option<u64>,
     /// `[export.paging]`
     pub paging: Paging,
@@ -39,7 +44,49 @@ pub struct Export {
     pub reads_previous: bool,
 }
 
+/// `[[export.each]]`: the export is read once for each of these.
+#[derive(Debug, Clone)]
+pub struct Each {
+    /// `name`
+    pub name: String,
+    /// Where its keys come from.
+    pub from: EachFrom,
+    /// `batch`: so many keys at a time.
+    pub batch: Option<NonZeroU32>,
+    /// The blocks before it that it reads, by position: it is read anew for each of theirs.
+    pub reads: Vec<usize>,
+    /// Whether it reads `export.name`.
+    pub reads_name: bool,
+    /// Whether anything reads its records, not only their keys.
+    pub whole: bool,
+}
+
+/// Where the keys of an `each` come from.
+#[derive(Debug, Clone)]
+pub enum EachFrom {
+    /// `values`: a list.
+    Values(Vec<Json>),
+    /// `values`: an expression.
+    Computed(Expression),
+    /// A parent request, read like an export.
+    Request {
+        /// The request, its pages and records.
+        parent: Box<Export>,
+        /// `key`; none = `id`, or the record itself where that is no object.
+        key: Option<Path>,
+    },
+}
+
 impl Export {
+    /// The connections it asks: its own, and those of its parents.
+    pub fn connections(&self) -> impl Iterator<Item = &ConnectionId> {
+        let parents = self.each.iter().filter_map(|each| match &each.from {
+            EachFrom::Request { parent, .. } => Some(&parent.connection),
+            EachFrom::Values(_) | EachFrom::Computed(_) => None,
+        });
+        std::iter::once(&self.connection).chain(parents)
+    }
+
     /// The request of a page, numbered from 1.
     pub fn request_of(&self, page: u64) -> &RequestSpec {
         self.later.as_deref().filter(|_| page > 1).unwrap_or(&self.request)

@@ -64,7 +64,7 @@ impl Flow {
     pub fn connections(&self) -> impl Iterator<Item = &ConnectionId> {
         let import = self.import.as_ref();
         let check = import.and_then(|import| import.check()).map(|check| &check.connection);
-        let exports = self.exports.iter().map(|export| &export.connection);
+        let exports = self.exports.iter().flat_map(|export| export.connections());
         exports.chain(import.map(|import| &import.connection)).chain(check)
     }
 

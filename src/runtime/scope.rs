@@ -4,6 +4,7 @@ use super::export::origin::Origin;
 use super::run::Resume;
 use super::run::report::Progress;
 use crate::http::client::Client;
+use crate::model::export::Export;
 use crate::model::flow::Flow;
 use crate::model::snapshot::Snapshot;
 use crate::observe::meters::{FlowMeters, TriggerKind};
@@ -80,6 +81,8 @@ pub struct Scope {
     pub run_json: Json,
     /// At most so many records are exported.
     pub limit: Option<u64>,
+    /// The names of the exports it reads; none = all.
+    pub exports: Vec<String>,
     /// Requests are rendered, imports are not sent.
     pub dry_run: bool,
     /// What it works on.
@@ -101,6 +104,12 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// The exports it reads.
+    pub fn exports(&self) -> impl Iterator<Item = &Arc<Export>> {
+        let chosen = |export: &&Arc<Export>| self.exports.is_empty() || self.exports.contains(&export.name);
+        self.flow.exports.iter().filter(chosen)
+    }
+
     /// A connection of this run.
     pub fn lane(&self, id: &ConnectionId) -> Option<&Lane> {
         self.lanes.get(id)

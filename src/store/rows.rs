@@ -55,6 +55,9 @@ pub struct RunRow {
     pub meaning: String,
     /// At most so many records.
     pub limit: Option<u64>,
+    /// The exports it reads, by name; none = all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<String>,
     /// The process generation that works on it.
     pub epoch: u64,
     /// Unclean exits it has seen.
@@ -255,6 +258,9 @@ pub struct ErrorRow {
     pub run: String,
     /// Which export the record came from.
     pub export: String,
+    /// For which of its `each`, when there are any: JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<String>,
     /// `transform`, `keep`, a step's name, or `import`.
     pub step: String,
     /// Page, from 1.

@@ -16,6 +16,7 @@ mod dry_run;
 mod engine;
 mod errors;
 mod exit_codes;
+mod fanout;
 mod hostile;
 mod imports;
 mod isolation;

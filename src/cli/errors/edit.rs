@@ -144,6 +144,7 @@ mod tests {
             flow: FlowId::parse("orders").unwrap(),
             run: String::new(),
             export: String::new(),
+            each: None,
             step: String::new(),
             page: 1,
             record: 1,

@@ -10,7 +10,8 @@ use crate::value::context::{Context, Reference, Root, Slot};
 use crate::value::document::Reading;
 use crate::value::json::Json;
 use crate::value::template::Place;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The names one file offers to texts: `vars` and `secrets`.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub(in crate::config) struct Facts {
     pub(in crate::config) decode: Option<Arc<Decode>>,
     /// `[xml]`
     pub(in crate::config) xml: XmlSettings,
+    /// The names of a flow's `each`.
+    pub(in crate::config) kin: Kin,
     /// False when the file could not be read far enough to know its names.
     pub(in crate::config) complete: bool,
 }
@@ -40,11 +43,54 @@ impl Facts {
             types: MediaTypes::default(),
             decode: None,
             xml: XmlSettings::default(),
+            kin: Kin::default(),
             complete: false,
         }
     }
     pub(in crate::config) fn empty() -> Self {
         Self { complete: true, ..Self::unknown() }
+    }
+}
+
+/// The names of `each` on offer, and a note of which are read.
+#[derive(Debug, Clone, Default)]
+pub(in crate::config) struct Kin {
+    /// On offer.
+    pub(in crate::config) names: Vec<String>,
+    /// Of the same export, but not on offer here.
+    pub(in crate::config) others: Vec<String>,
+    /// What is read of `each`, `parent` and `export`, by root and name.
+    pub(in crate::config) read: Vec<Notes>,
+}
+
+/// What was read.
+pub(in crate::config) type Notes = Arc<Mutex<BTreeSet<(Root, String)>>>;
+
+impl Kin {
+    fn note(&self, root: Root, reference: &Reference) {
+        for notes in &self.read {
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            match reference.members.first() {
+                Some(name) => drop(notes.insert((root, name.clone()))),
+                // All of it.
+                None => notes.extend(self.names.iter().map(|name| (root, name.clone()))),
+            }
+        }
+    }
+
+    fn judge(&self, root: Root, name: &str) -> Option<Finding> {
+        if self.names.iter().any(|known| known == name) {
+            return None;
+        }
+        let root = root.name();
+        if self.others.iter().any(|known| known == name) {
+            let finding = Finding::error("unknown-variable", format!("`{root}.{name}` is not there yet"));
+            return Some(finding.help("a block of `each` reads those above it: put this one below"));
+        }
+        let names: Vec<_> = self.names.iter().map(String::as_str).collect();
+        let finding = Finding::error("unknown-variable", format!("there is no `{root}.{name}`"));
+        let none = || Some("add an `[[export.each]]` with this `name`".to_owned());
+        Some(finding.help_if(suggest::help(name, &names).or_else(none)))
     }
 }
 
@@ -56,12 +102,15 @@ pub(in crate::config) struct Scope<'a> {
     flow: Option<&'a Facts>,
     /// What is said of the answers that paths look into, where that is not what the connection says.
     types: Option<MediaTypes>,
+    kin: Kin,
+    /// Whether `parent` means the parents of `each` by name, as it does unless something nearer has that name.
+    by_name: bool,
     /// Where the templates of trees will stand.
     pub(super) place: Place,
 }
 
 /// Roots whose tables are not built yet.
-const NOT_YET: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window, Root::Each, Root::Lookup];
+const NOT_YET: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window, Root::Lookup];
 
 impl<'a> Scope<'a> {
     /// Texts of a connection file: `connection` and `flow.id`.
@@ -71,25 +120,34 @@ impl<'a> Scope<'a> {
             connection: Some(connection),
             flow: None,
             types: None,
+            kin: Kin::default(),
+            by_name: false,
             place: Place::Plain,
         }
     }
 
     /// Texts of a flow file, on behalf of one of its connections.
     pub(in crate::config) fn of_flow(flow: &'a Facts, connection: Option<&'a Facts>) -> Self {
-        let roots = vec![Root::Connection, Root::Flow, Root::Run, Root::Export, Root::Now];
-        Self { roots, connection, flow: Some(flow), types: None, place: Place::Plain }
+        let mut roots = vec![Root::Connection, Root::Flow, Root::Run, Root::Export, Root::Now];
+        let kin = flow.kin.clone();
+        let by_name = !kin.names.is_empty();
+        if by_name {
+            roots.extend([Root::Each, Root::Parent]);
+        }
+        Self { roots, connection, flow: Some(flow), types: None, kin, by_name, place: Place::Plain }
     }
 
     /// The answer to a webhook's call.
     pub(in crate::config) fn of_webhook(flow: &'a Facts) -> Self {
         let roots = vec![Root::Record, Root::Flow, Root::Now];
-        Self { roots, connection: None, flow: Some(flow), types: None, place: Place::Plain }
+        let kin = Kin::default();
+        Self { roots, connection: None, flow: Some(flow), types: None, kin, by_name: false, place: Place::Plain }
     }
 
     /// Offers more.
     pub(in crate::config) fn with(&self, roots: &[Root]) -> Self {
         let mut more = self.clone();
+        more.by_name &= !roots.contains(&Root::Parent);
         more.roots.extend(roots.iter().filter(|root| !self.roots.contains(root)));
         more
     }
@@ -179,6 +237,13 @@ impl<'a> Scope<'a> {
         self.judge_members(root, &reference.members)
     }
 
+    /// Keeps in mind what is read of `each` and its parents.
+    fn note(&self, reference: &Reference) {
+        if let Some(root @ (Root::Each | Root::Parent | Root::Export)) = Root::by_name(&reference.root) {
+            self.kin.note(root, reference);
+        }
+    }
+
     /// The usual way out when a root is asked for in the wrong place.
     fn instead_of(&self, root: Root) -> Option<String> {
         match root {
@@ -195,12 +260,19 @@ impl<'a> Scope<'a> {
             Root::Auth => Some(
                 "`auth` holds what was renewed: use it below `refresh`, or below `[auth.custom]` beside one".to_owned(),
             ),
+            Root::Each if !self.kin.others.is_empty() => {
+                Some("a block of `each` reads those above it: put this one below".to_owned())
+            }
+            Root::Each => Some("it holds the keys of `[[export.each]]`, and there is none".to_owned()),
             Root::Item | Root::Index | Root::Parent => Some("it exists inside `each` only".to_owned()),
             _ => None,
         }
     }
 
     fn judge_members(&self, root: Root, members: &[String]) -> Option<Finding> {
+        if root == Root::Each || (root == Root::Parent && self.by_name) {
+            return self.kin.judge(root, members.first()?);
+        }
         let known: &[&str] = match root {
             Root::Connection => &["vars", "secrets"],
             Root::Flow if self.flow.is_none() => &["id"],
@@ -257,8 +329,11 @@ impl Value<'_> {
         scope: &Scope<'_>,
     ) {
         for reference in references {
-            if let Some(finding) = scope.judge(reference) {
-                self.report_part(&(reference.at.start + shift..reference.at.end + shift), finding);
+            match scope.judge(reference) {
+                Some(finding) => {
+                    self.report_part(&(reference.at.start + shift..reference.at.end + shift), finding);
+                }
+                None => scope.note(reference),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Where an export is, as it is stored with every page: enough to ask for the next one after a restart, or for this
 //! one again.
 
-use super::origin::Origin;
+use super::origin::{Kin, Origin};
 use super::page::Page;
 use super::paging::Place;
 use crate::runtime::run::state::Counts;
@@ -48,7 +48,7 @@ pub struct Kept {
 pub type Headers = Vec<(String, String)>;
 
 /// What is stored of an answer beside its body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Head {
     /// Status.
     pub status: u16,
@@ -59,6 +59,15 @@ pub struct Head {
     /// The place before it: to ask for it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Cursor>,
+    /// Its export, where the flow has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<String>,
+    /// For which of the `each` it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kin: Option<Kin>,
+    /// Its number in what it was read by, where that is not its number in the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u64>,
     /// What its body is stored as.
     #[serde(default, skip_serializing_if = "Kind::is_json")]
     pub kind: Kind,
@@ -71,6 +80,11 @@ impl Cursor {
     /// A place.
     pub fn at(next: Option<Place>, taken: u64, left: Option<u64>) -> Self {
         Self { format: FORMAT, next, stuck: None, taken, left, previous: None }
+    }
+
+    /// Whether nothing follows.
+    pub fn is_over(&self) -> bool {
+        self.next.is_none() && self.stuck.is_none()
     }
 
     /// Reads what was stored.
@@ -93,7 +107,7 @@ impl Cursor {
     pub fn carry(&mut self, page: &Page, headers: Headers) {
         if page.bytes <= MOST_PREVIOUS {
             let body = page.body.as_ref().map(|body| body.text().to_owned());
-            self.previous = Some(Box::new(Kept { number: page.number, head: Head::of(page, headers), body }));
+            self.previous = Some(Box::new(Kept { number: page.place, head: Head::of(page, headers), body }));
         }
     }
 }
@@ -101,14 +115,14 @@ impl Cursor {
 impl Kept {
     /// The page, as `reopen` reads it.
     pub fn page(self, origin: Arc<Origin>, reopen: &Reopen<'_>) -> Result<Page, String> {
-        restore(self.number, origin, None, self.head, self.body.map(String::into_bytes), reopen)
+        restore((self.number, self.number), origin, None, self.head, self.body.map(String::into_bytes), reopen)
     }
 }
 
 impl Head {
     fn of(page: &Page, headers: Headers) -> Self {
         let kind = page.body.as_ref().map(Document::kind).unwrap_or_default();
-        Self { status: page.status, headers, url: page.url.to_string(), before: None, kind, hash: None }
+        Self { status: page.status, headers, url: page.url.to_string(), kind, ..Self::default() }
     }
 
     /// Of a page that was just read.
@@ -118,7 +132,7 @@ impl Head {
 
     /// Of a body that nobody asked for.
     pub fn of_payload(body: &Document, url: &Url) -> Self {
-        Self { status: 200, headers: Vec::new(), url: url.to_string(), before: None, kind: body.kind(), hash: None }
+        Self { status: 200, headers: Vec::new(), url: url.to_string(), kind: body.kind(), ..Self::default() }
     }
 
     /// What is stored.
@@ -138,11 +152,11 @@ pub type Reopen<'a> = dyn Fn(u64, Kind, Option<Vec<u8>>) -> Result<(Option<Docum
 /// A page as it was read before a restart.
 pub fn stored(row: &PageRow, origin: Arc<Origin>, body: Option<Vec<u8>>, reopen: &Reopen<'_>) -> Result<Page, String> {
     let head = Head::read(&row.head)?;
-    restore(row.number, origin, Some(row.marks.len()), head, body, reopen)
+    restore((row.number, head.page.unwrap_or(row.number)), origin, Some(row.marks.len()), head, body, reopen)
 }
 
 fn restore(
-    number: u64,
+    (number, place): (u64, u64),
     origin: Arc<Origin>,
     records: Option<u32>,
     head: Head,
@@ -151,7 +165,7 @@ fn restore(
 ) -> Result<Page, String> {
     let bytes = body.as_ref().map_or(0, Vec::len);
     let (body, mut found) =
-        reopen(number, head.kind, body).map_err(|error| format!("the stored page {number}: {error}"))?;
+        reopen(place, head.kind, body).map_err(|error| format!("the stored page {number}: {error}"))?;
     if let Some(records) = records {
         let expected = records as usize;
         if found.len() < expected {
@@ -160,7 +174,17 @@ fn restore(
         found.truncate(expected);
     }
     let url = head.url.parse().map_err(|error| format!("the stored page {number}: its URL: {error}"))?;
-    Ok(Page { number, origin, body, records: found.into(), status: head.status, headers: head.headers, url, bytes })
+    Ok(Page {
+        number,
+        place,
+        origin,
+        body,
+        records: found.into(),
+        status: head.status,
+        headers: head.headers,
+        url,
+        bytes,
+    })
 }
 
 /// A hash that means the same in every version and on every machine (XXH3, 64 bits).

@@ -1,10 +1,15 @@
 //! Reading: pages of records, one request at a time, each through the connection's queue.
 
 pub mod cursor;
+pub mod fan;
 pub mod origin;
 pub mod page;
 pub mod paging;
+pub mod places;
+pub mod quota;
 pub mod records;
+pub mod shelf;
+pub mod track;
 
 use crate::http::exchange::{Answer, Failure, FailureClass};
 use crate::http::media;
@@ -20,6 +25,7 @@ use cursor::{Cursor, Head, Headers, lasting_hash};
 use origin::{Beside, Origin};
 use page::Page;
 use paging::{Ask, In, Landed, Next, Pager, PagingError, Received};
+use quota::Quota;
 use std::sync::Arc;
 
 /// Why no further page could be read.
@@ -34,6 +40,9 @@ pub enum ReadError {
     /// The request or `records` could not be evaluated.
     #[error("{0}")]
     Eval(#[from] EvalError),
+    /// A parent cannot be read for.
+    #[error("{0}")]
+    Parent(String),
     /// A page led nowhere.
     #[error("{0}")]
     Stuck(String),
@@ -77,17 +86,22 @@ pub struct Course<'r> {
     pub origin: Arc<Origin>,
     /// What else requests see.
     pub beside: Option<&'r dyn Beside>,
+    /// How many records may be taken.
+    pub quota: Quota,
+    /// Whether what it says of its total is the run's.
+    pub is_all: bool,
 }
 
 impl<'r> Course<'r> {
     /// An export of the run's flow, as it stands. None when its connection is not part of the run.
     pub fn of(scope: &'r Scope, export: &'r Arc<Export>) -> Option<Self> {
         let lane = scope.lane(&export.connection)?;
-        Some(Self { scope, lane, export, origin: Origin::of(export), beside: None })
+        let (origin, quota) = (Origin::of(export), Quota::of(export.limit));
+        Some(Self { scope, lane, export, origin, beside: None, quota, is_all: false })
     }
 
     /// What requests see.
-    fn context<'a>(&'a self, now: &'a str) -> Context<'a> {
+    pub fn context<'a>(&'a self, now: &'a str) -> Context<'a> {
         let ctx = self.scope.context(now, &self.origin);
         let ctx = self.lane.client.context(ctx);
         self.beside.map_or(ctx, |beside| beside.offer(ctx))
@@ -119,7 +133,6 @@ pub struct Reader<'r> {
     course: Course<'r>,
     pager: Pager<'r>,
     previous: Option<Page>,
-    left: Option<u64>,
     taken: u64,
     /// Why no page can follow the last one.
     stuck: Option<String>,
@@ -129,23 +142,14 @@ pub struct Reader<'r> {
 impl<'r> Reader<'r> {
     /// Before the first page.
     pub fn new(course: Course<'r>) -> Self {
-        let left = match (course.export.limit, course.scope.limit) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        Self {
-            pager: Pager::new(&course.export.paging),
-            course,
-            previous: None,
-            left,
-            taken: 0,
-            stuck: None,
-            ended: left == Some(0),
-        }
+        let ended = course.quota.is_spent();
+        Self { pager: Pager::new(&course.export.paging), course, previous: None, taken: 0, stuck: None, ended }
     }
 
-    /// Goes on from a stored cursor. `previous` is the page before it, where its request reads that.
-    pub fn resume(course: Course<'r>, cursor: Cursor, previous: Option<Page>) -> Result<Self, ReadError> {
+    /// Goes on from a stored cursor.
+    pub fn resume(course: Course<'r>, mut cursor: Cursor) -> Result<Self, ReadError> {
+        let reads = course.export.reads_previous && cursor.next.is_some();
+        let previous = if reads { kept(&course, &mut cursor)? } else { None };
         let paging = &course.export.paging;
         let ended = cursor.next.is_none() && cursor.stuck.is_none();
         let pager = match cursor.next {
@@ -154,14 +158,14 @@ impl<'r> Reader<'r> {
             })?,
             None => Pager::new(paging),
         };
-        let Cursor { stuck, taken, left, .. } = cursor;
-        Ok(Self { course, pager, previous, left, taken, stuck, ended })
+        let Cursor { stuck, taken, .. } = cursor;
+        Ok(Self { course, pager, previous, taken, stuck, ended })
     }
 
     /// Where it is: what leads to the next page.
-    fn cursor(&self) -> Cursor {
+    pub fn cursor(&self) -> Cursor {
         let next = (!self.ended && self.stuck.is_none()).then(|| self.pager.place());
-        let mut cursor = Cursor::at(next, self.taken, self.left);
+        let mut cursor = Cursor::at(next, self.taken, self.course.quota.left());
         cursor.stuck.clone_from(&self.stuck);
         if self.course.export.reads_previous
             && let Some(previous) = &self.previous
@@ -182,6 +186,16 @@ impl<'r> Reader<'r> {
         page.headers.iter().map(masked).collect()
     }
 
+    /// The page it asks for next, from 1.
+    pub fn page(&self) -> u64 {
+        self.pager.ask().page
+    }
+
+    /// Whether no page follows.
+    pub fn is_over(&self) -> bool {
+        self.ended
+    }
+
     /// The next page; none when the export ended by itself.
     pub async fn next(&mut self) -> Result<Option<Arrived>, ReadError> {
         if self.ended {
@@ -190,7 +204,7 @@ impl<'r> Reader<'r> {
         if let Some(error) = self.stuck.take() {
             return Err(ReadError::Stuck(error));
         }
-        let before = self.cursor();
+        let mut before = self.cursor();
         let ask = self.pager.ask();
         let prepared = self.prepare(&ask)?;
         let headers = prepared.header_pairs();
@@ -212,6 +226,8 @@ impl<'r> Reader<'r> {
             }
             Err(failure) => return Err(ReadError::Request(Box::new(failure))),
         };
+        // Others may have drawn on it meanwhile.
+        before.left = self.course.quota.left();
         let page = self.take(&ask, answer)?;
         let hash = (flow.durability == Durability::Checkpoint)
             .then(|| lasting_hash(page.body.as_ref().map_or(&[][..], |body| body.text().as_bytes())));
@@ -226,13 +242,11 @@ impl<'r> Reader<'r> {
         }
         let mut records = self.course.split(ask.page, answer.document.as_ref())?;
         let found = records.len() as u64;
-        if let Some(left) = &mut self.left {
-            records.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
-            *left -= records.len() as u64;
-        }
+        records.truncate(usize::try_from(self.course.quota.take(found)).unwrap_or(usize::MAX));
         let headers = answer.header_pairs();
         let page = Page {
             number: ask.page,
+            place: ask.page,
             origin: self.course.origin.clone(),
             body: answer.document,
             records: records.into(),
@@ -241,13 +255,16 @@ impl<'r> Reader<'r> {
             url: answer.url,
             bytes,
         };
-        if let Some(total) = self.pager.total(page.body.as_ref()) {
-            let wanted = self.left.map_or(u64::MAX, |left| left + self.taken + page.records.len() as u64);
+        if self.course.is_all
+            && let Some(total) = self.pager.total(page.body.as_ref())
+        {
+            let wanted =
+                self.course.quota.left().map_or(u64::MAX, |left| left + self.taken + page.records.len() as u64);
             self.course.scope.progress.expect_total(total.min(wanted));
         }
         self.taken += page.records.len() as u64;
         // The limit is asked first: what follows its last page is nobody's business.
-        self.ended = self.left == Some(0);
+        self.ended = self.course.quota.is_spent();
         if !self.ended {
             // A page that leads nowhere is a page all the same: what stopped the paging is told after it.
             match self.decide(&page, found) {
@@ -306,6 +323,13 @@ impl<'r> Reader<'r> {
         }
         Ok(prepared)
     }
+}
+
+/// The page that a cursor carries for the next request.
+fn kept(course: &Course<'_>, cursor: &mut Cursor) -> Result<Option<Page>, ReadError> {
+    let reopen = |page, kind, body| course.reopen(page, kind, body);
+    let page = cursor.previous.take().map(|kept| kept.page(course.origin.clone(), &reopen)).transpose();
+    page.map_err(ReadError::Stored)
 }
 
 fn cancelled() -> ReadError {

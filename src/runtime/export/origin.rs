@@ -1,8 +1,9 @@
-//! Which export a page is of, and what its records see of that.
+//! Where a page comes from: its export, and for which of the `each` it was read; and what its records see of that.
 
 use crate::model::export::Export;
 use crate::value::context::{Context, Root, Slot};
-use crate::value::json::{Json, write_string};
+use crate::value::json::{Json, JsonError, write_string};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Where a page and its records come from. Shared by all pages of one place.
@@ -12,21 +13,57 @@ pub struct Origin {
     pub export: Arc<Export>,
     /// `export` root: `{"name": …}`.
     root: Json,
+    kin: Option<(Json, Option<Json>)>,
+}
+
+/// For which of the `each` something is read, as it is stored: JSON texts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Kin {
+    /// `each` root: a key or a list of keys by name.
+    pub each: String,
+    /// `parent` root: records by name, where anything reads them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
 }
 
 impl Origin {
-    /// An export itself.
+    /// An export that is read once.
     pub fn of(export: &Arc<Export>) -> Arc<Self> {
-        let mut root = b"{\"name\":".to_vec();
-        write_string(&mut root, &export.name);
-        root.push(b'}');
-        Arc::new(Self { export: export.clone(), root: Json::trusted(root) })
+        Arc::new(Self { export: export.clone(), root: root(export), kin: None })
+    }
+
+    /// An export for one of its `each`.
+    pub fn kin(export: &Arc<Export>, kin: Option<Kin>) -> Result<Arc<Self>, JsonError> {
+        let read = |kin: Kin| Ok((Json::parse(kin.each)?, kin.parent.map(Json::parse).transpose()?));
+        let kin = kin.map(read).transpose()?;
+        Ok(Arc::new(Self { export: export.clone(), root: root(export), kin }))
+    }
+
+    /// For which of the `each`; none where there is none.
+    pub fn of_each(&self) -> Option<Kin> {
+        let (each, parent) = self.kin.as_ref()?;
+        Some(Kin { each: each.text().to_owned(), parent: parent.as_ref().map(|parent| parent.text().to_owned()) })
+    }
+
+    /// The keys, as a JSON object.
+    pub fn keys(&self) -> Option<&str> {
+        self.kin.as_ref().map(|(each, _)| each.text())
     }
 
     /// Offers what it knows.
     pub fn offer<'a>(&'a self, ctx: Context<'a>) -> Context<'a> {
-        ctx.with(Root::Export, Slot::Json(self.root.as_ref()))
+        let ctx = ctx.with(Root::Export, Slot::Json(self.root.as_ref()));
+        let Some((each, parent)) = &self.kin else { return ctx };
+        let ctx = ctx.with(Root::Each, Slot::Json(each.as_ref()));
+        parent.as_ref().map_or(ctx, |parent| ctx.with(Root::Parent, Slot::Json(parent.as_ref())))
     }
+}
+
+fn root(export: &Export) -> Json {
+    let mut root = b"{\"name\":".to_vec();
+    write_string(&mut root, &export.name);
+    root.push(b'}');
+    Json::trusted(root)
 }
 
 /// What a request of a reader sees beyond what every request of its run sees: a lookup's record, say.

@@ -11,8 +11,10 @@ use url::Url;
 /// One answer and its records. Cheap to clone: records share the body's buffer.
 #[derive(Clone)]
 pub struct Page {
-    /// From 1.
+    /// In its run, from 1.
     pub number: u64,
+    /// In what it was read by, from 1.
+    pub place: u64,
     /// Where it comes from.
     pub origin: Arc<Origin>,
     /// The body, when there was one.
@@ -39,7 +41,7 @@ impl Page {
             ("headers", Slot::Headers(&self.headers)),
             ("links", Slot::Map(&link_parts)),
             ("status", Slot::Number(i64::from(self.status))),
-            ("number", Slot::Number(i64::try_from(self.number).unwrap_or(i64::MAX))),
+            ("number", Slot::Number(i64::try_from(self.place).unwrap_or(i64::MAX))),
         ];
         if let Some(body) = &self.body {
             parts.push(("body", Slot::Json(body.view())));

@@ -4,47 +4,42 @@ use super::errors::Fault;
 use super::feed::{Known, intents_of};
 use super::journal::Stored;
 use super::report::{Ending, RunError};
-use super::supply::Supplied;
+use super::supply::{Fresh, Supplied};
 use super::{MOST_CRASHES, Run};
 use crate::model::flow::Durability;
 use crate::observe::event;
 use crate::runtime::export::cursor::without;
+use crate::runtime::export::fan::Trouble;
 use crate::runtime::export::page::Page;
-use crate::runtime::export::{Arrived, ReadError};
 use crate::runtime::import::Item;
 use crate::store::{PageRow, PageWrite, Write};
 use crate::value::document::Document;
 
 impl Run<'_> {
-    /// True when more may follow.
-    pub(super) fn take_page(&mut self, page: Result<Option<Supplied>, ReadError>) -> bool {
-        match page {
-            Ok(Some(supplied)) => {
-                self.take_supplied(supplied);
-                return true;
-            }
-            Ok(None) => self.books.state.exhausted(),
-            Err(error) if error.is_cancelled() => self.scope.stop.drain.cancel(),
-            Err(error) => {
-                self.books.state.exhausted();
-                let text = self.books.masked(&error.to_string());
-                let cause = RunError { place: format!("export page {}", self.books.pages + 1), text };
+    /// Something that was asked for is here, or why it is not.
+    pub(super) fn take_landed(&mut self, landed: Result<Supplied, Trouble>) {
+        self.books.state.landed();
+        match landed {
+            Ok(supplied) => self.take_supplied(supplied),
+            Err(trouble) if trouble.error.is_cancelled() => self.scope.stop.drain.cancel(),
+            Err(Trouble { place, error }) => {
+                let (place, text) = (self.books.masked(&place), self.books.masked(&error.to_string()));
                 let ending = if error.is_auth() { Ending::Offline } else { Ending::ExportFailed };
-                self.failed.get_or_insert(ending(cause));
+                self.failed.get_or_insert(ending(RunError { place, text }));
             }
         }
-        false
     }
 
     pub(super) fn take_supplied(&mut self, supplied: Supplied) {
         match supplied {
-            Supplied::Fresh(arrived) => {
-                self.books.pages = arrived.page.number;
-                self.take_fresh(arrived);
+            Supplied::Nothing => {}
+            Supplied::Fresh(fresh) => {
+                self.books.pages = fresh.page.number;
+                self.take_fresh(fresh);
             }
-            Supplied::Changed(arrived, row) => {
+            Supplied::Changed(fresh, row) => {
                 self.books.state.recount(|counts| without(counts, &row));
-                self.take_fresh(arrived);
+                self.take_fresh(fresh);
             }
             Supplied::Known(page, row) => self.take_known(page, *row),
             Supplied::Retry(page, errors) => {
@@ -55,9 +50,8 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn take_fresh(&mut self, arrived: Arrived) {
-        let Arrived { page, cursor, head } = arrived;
-        let (cursor, head) = (cursor.text(), head.text());
+    pub(super) fn take_fresh(&mut self, fresh: Fresh) {
+        let Fresh { page, cursor, head } = fresh;
         let (number, records) = (page.number, count(&page));
         event::page_read(&self.scope.flow.id, &self.scope.run, number, page.records.len(), page.bytes);
         self.books.state.page_read(number, page.bytes, records);

@@ -17,7 +17,6 @@ mod shown;
 pub mod state;
 mod supply;
 
-use super::export::ReadError;
 use super::import::locks::Locks;
 use super::import::{Batch, Delivered, Road};
 use super::scope::{Scope, Work};
@@ -36,7 +35,7 @@ use report::{Ending, Report, RunError};
 use state::{Counts, ReadAhead, RunState};
 use std::collections::VecDeque;
 use std::time::Duration;
-use supply::{Supplied, Supply};
+use supply::Supply;
 use tokio_util::sync::CancellationToken;
 
 pub use supply::Resume;
@@ -54,8 +53,6 @@ const GATHERING: Duration = Duration::from_millis(50);
 /// Unclean exits a page may see before it is parked.
 const MOST_CRASHES: u32 = 3;
 
-type Read<'r> = BoxFuture<'r, (Supply<'r>, Result<Option<Supplied>, ReadError>)>;
-
 /// A batch on its way to the destination.
 type Delivery<'r> = BoxFuture<'r, (Batch, Delivered)>;
 
@@ -67,8 +64,8 @@ struct Roads<'r> {
 
 impl<'r> Roads<'r> {
     fn of(scope: &'r Scope) -> Result<Self, RunError> {
-        for export in &scope.flow.exports {
-            scope.lane(&export.connection).ok_or_else(|| no_connection(export.connection.as_str()))?;
+        for connection in scope.flow.exports.iter().flat_map(|export| export.connections()) {
+            scope.lane(connection).ok_or_else(|| no_connection(connection.as_str()))?;
         }
         let import = scope.flow.import.as_ref().map(|import| Road::of(scope, import)).transpose();
         Ok(Self { import: import.map_err(|id| no_connection(id.as_str()))? })
@@ -100,22 +97,6 @@ async fn open_traces(scope: &Scope) -> Vec<String> {
         return Vec::new();
     }
     scope.store.open_traces(&scope.flow.id).await.unwrap_or_default()
-}
-
-fn read(mut supply: Supply<'_>) -> Read<'_> {
-    async move {
-        let page = supply.next().await;
-        (supply, page)
-    }
-    .boxed()
-}
-
-/// Waits for the page being read; for ever when none is.
-async fn arrival<'r>(reading: &mut Option<Read<'r>>) -> (Supply<'r>, Result<Option<Supplied>, ReadError>) {
-    match reading {
-        Some(read) => read.await,
-        None => std::future::pending().await,
-    }
 }
 
 /// A variable without a value would quietly filter or write the wrong thing.
@@ -190,8 +171,7 @@ impl<'r> Run<'r> {
     /// The loop. Gives the ending when the run was stopped from outside or cannot go on.
     async fn work(&mut self, roads: Roads<'r>) -> Option<Ending> {
         let scope = self.scope;
-        let mut idle = Some(Supply::new(scope));
-        let mut reading: Option<Read<'r>> = None;
+        let mut supply = Supply::new(scope);
         let mut feed = Feed::new(scope, roads.import);
         let mut reloads = scope.reloads.clone();
         let mut alarm: BoxFuture<'static, ()> = std::future::pending().boxed();
@@ -201,15 +181,16 @@ impl<'r> Run<'r> {
                 draining || matches!(self.failed, Some(Ending::Offline(_) | Ending::Stopped(_) | Ending::Fault(_)));
             let mut more = false;
             if stopping {
-                reading = None;
+                supply.stop();
             } else {
                 self.release(&mut feed);
                 more = self.fill(&mut feed, roads);
-                if self.books.state.may_read()
-                    && let Some(supply) = idle.take()
-                {
+                self.books.state.set_width(supply.width());
+                while self.books.state.may_read() && supply.begin() {
                     self.books.state.reading();
-                    reading = Some(read(supply));
+                }
+                if supply.is_over() {
+                    self.books.state.exhausted();
                 }
             }
             if self.journal.is_idle() && self.books.is_dirty() {
@@ -241,12 +222,7 @@ impl<'r> Run<'r> {
                 Some((batch, delivered)) = self.deliveries.next(), if !self.deliveries.is_empty() => {
                     self.settle(&batch, delivered, roads);
                 }
-                (supply, page) = arrival(&mut reading) => {
-                    reading = None;
-                    if self.take_page(page) {
-                        idle = Some(supply);
-                    }
-                }
+                Some(landed) = supply.next(), if supply.is_flying() => self.take_landed(landed),
                 // Only wakes: answers that come without a pause leave it no turn.
                 () = &mut alarm, if self.gathering.is_some() && self.journal.is_idle() => {}
                 () = scope.stop.drain.cancelled(), if !draining => {}

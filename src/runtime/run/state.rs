@@ -80,7 +80,12 @@ pub struct RunState {
     /// Pages resolved to their last record, until the store has been given their marks.
     settled: Vec<(u64, Marks)>,
     read_ahead: ReadAhead,
-    reading: bool,
+    /// Pages that were asked for and are not here.
+    reading: usize,
+    /// How many may be asked for at once, as far as what reads them goes.
+    width: usize,
+    /// Bytes of the largest page so far.
+    largest: usize,
     exhausted: bool,
     checkpoint: u64,
     dirty: bool,
@@ -100,7 +105,9 @@ impl RunState {
             pages: VecDeque::new(),
             settled: Vec::new(),
             read_ahead,
-            reading: false,
+            reading: 0,
+            width: 1,
+            largest: 0,
             exhausted: false,
             checkpoint,
             dirty: false,
@@ -119,20 +126,33 @@ impl RunState {
 
     /// Whether the next page may be requested now.
     pub fn may_read(&self) -> bool {
-        if self.reading || self.exhausted {
+        if self.exhausted {
             return false;
         }
         let waiting = self.pages.iter().filter(|page| page.untaken > 0).count();
         let bytes: usize = self.pages.iter().map(|page| page.bytes).sum();
-        self.pages.is_empty() || (waiting < self.read_ahead.waiting_pages && bytes < self.read_ahead.bytes)
+        // Pages on their way are taken to be as large as the largest.
+        let (waiting, bytes) = (waiting + self.reading, bytes + self.reading * self.largest);
+        let most = self.read_ahead.waiting_pages.max(self.width);
+        (self.pages.is_empty() && self.reading == 0) || (waiting < most && bytes < self.read_ahead.bytes)
     }
 
     /// A page was requested.
     pub fn reading(&mut self) {
-        self.reading = true;
+        self.reading += 1;
     }
 
-    /// The requested page arrived. Pages come in order, numbered from 1.
+    /// How many pages may be asked for at once, as far as what reads them goes.
+    pub fn set_width(&mut self, width: usize) {
+        self.width = width;
+    }
+
+    /// What was asked for came, or did not; what it brought follows.
+    pub fn landed(&mut self) {
+        self.reading = self.reading.saturating_sub(1);
+    }
+
+    /// A page arrived. Pages come in order, numbered from 1.
     pub fn page_read(&mut self, number: u64, bytes: usize, records: u32) {
         self.counts.exported += u64::from(records);
         self.counts.in_flight += u64::from(records);
@@ -145,7 +165,7 @@ impl RunState {
     }
 
     fn hold(&mut self, number: u64, bytes: usize, marks: Marks) {
-        self.reading = false;
+        self.largest = self.largest.max(bytes);
         let untaken = marks.in_flight();
         self.pages.push_back(PageState { number, bytes, untaken, unresolved: untaken, marks, dirty: untaken == 0 });
         self.dirty = true;
@@ -154,7 +174,6 @@ impl RunState {
 
     /// No page follows (the last one arrived, or reading failed).
     pub fn exhausted(&mut self) {
-        self.reading = false;
         self.exhausted = true;
     }
 
@@ -282,6 +301,26 @@ mod tests {
         state.page_read(2, 10, 1);
         assert!(!state.may_read());
         state.taken(1);
+        assert!(state.may_read());
+        // One on its way waits too.
+        state.reading();
+        assert!(!state.may_read());
+        state.set_width(3);
+        assert!(state.may_read());
+        state.landed();
+        state.page_read(3, 10, 1);
+        assert!(state.may_read());
+    }
+
+    #[test]
+    fn pages_on_their_way_count_as_the_largest_seen() {
+        let mut state = RunState::new(ReadAhead { waiting_pages: 9, bytes: 100 });
+        state.page_read(1, 40, 1);
+        state.reading();
+        assert!(state.may_read());
+        state.reading();
+        assert!(!state.may_read());
+        state.landed();
         assert!(state.may_read());
     }
 

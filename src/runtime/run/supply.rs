@@ -1,151 +1,238 @@
-//! Where a run's pages come from, in order: those read before a restart, then the export itself; or the open error
-//! records that are tried again.
+//! Where a run's pages come from: first those read before a restart, in order, then its exports side by side; or the
+//! open error records that are tried again. Pages get their numbers in the order they arrive in.
 
 use super::state::Counts;
-use crate::runtime::export::cursor::{Cursor, Head, lasting_hash, stored};
-use crate::runtime::export::origin::Origin;
+use crate::runtime::export::cursor::{Head, lasting_hash, stored};
+use crate::runtime::export::fan::Trouble;
+use crate::runtime::export::origin::{Kin, Origin};
 use crate::runtime::export::page::Page;
+use crate::runtime::export::places::{Places, is_plain};
+use crate::runtime::export::quota::{Allowance, Quota};
+use crate::runtime::export::shelf::Shelf;
+use crate::runtime::export::track::{Landed, Track};
 use crate::runtime::export::{Arrived, Course, ReadError, Reader};
 use crate::runtime::scope::{Scope, Work};
 use crate::store::{ErrorRow, IntentRow, PageRow, StoreError};
 use crate::value::json::Json;
 use crate::value::record::Record;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Error records on one page of a retry.
 const RETRIED_AT_ONCE: usize = 200;
 
-/// The next page of work.
+/// A page with what is stored of it, beside its body.
+pub(super) struct Fresh {
+    pub(super) page: Page,
+    /// Where all exports are after it.
+    pub(super) cursor: String,
+    /// Its answer, and the cursor before it.
+    pub(super) head: String,
+}
+
+/// What came of something that was asked for.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
 pub(super) enum Supplied {
+    /// Nothing to work on: parents, or the end of something.
+    Nothing,
     /// Read just now.
-    Fresh(Arrived),
+    Fresh(Fresh),
     /// Read before a restart: as it was stored, or read again and still the same.
     Known(Page, Box<PageRow>),
     /// Read again after a restart, and not the same any more: what was in flight on the old one is not counted.
-    Changed(Arrived, Box<PageRow>),
+    Changed(Fresh, Box<PageRow>),
     /// Error records.
     Retry(Page, Vec<ErrorRow>),
 }
 
-/// All pages of a run, one after the other.
+enum Flight<'r> {
+    /// Of an export, by its position.
+    Track(usize, Landed<'r>),
+    /// From before a restart.
+    Row(Result<Supplied, Trouble>),
+}
+
+/// All pages of a run.
 pub(super) struct Supply<'r> {
     scope: &'r Scope,
-    course: Option<Course<'r>>,
     /// Read before a restart and not worked off.
     rows: VecDeque<PageRow>,
-    /// The last page stored before a restart: the export goes on after it.
-    last: Option<PageRow>,
-    reader: Option<Reader<'r>>,
+    tracks: Vec<Track<'r>>,
+    /// The export whose turn it is.
+    turn: usize,
+    /// Records the run may take.
+    run: Allowance,
+    /// The number of the last page.
+    pages: u64,
     errors: VecDeque<ErrorRow>,
-    retry_pages: u64,
+    /// What was stored cannot be gone on from.
+    broken: Option<Trouble>,
+    flying: FuturesUnordered<BoxFuture<'r, Flight<'r>>>,
+    /// Whether something from before is on its way: what comes after it is not asked for yet.
+    earlier: bool,
 }
 
 impl<'r> Supply<'r> {
     pub(super) fn new(scope: &'r Scope) -> Self {
-        let course = scope.flow.exports.first().and_then(|export| Course::of(scope, export));
         let mut supply = Self {
             scope,
-            course,
             rows: VecDeque::new(),
-            last: None,
-            reader: None,
+            tracks: Vec::new(),
+            turn: 0,
+            run: Allowance::of(scope.limit),
+            pages: 0,
             errors: VecDeque::new(),
-            retry_pages: 0,
+            broken: None,
+            flying: FuturesUnordered::new(),
+            earlier: false,
         };
+        let mut last = None;
         match &scope.work {
-            Work::Export(None) => supply.reader = supply.course.clone().map(Reader::new),
+            Work::Export(None) => {}
             Work::Export(Some(resume)) => {
                 supply.rows = resume.pages.iter().filter(|row| !row.marks.is_done()).cloned().collect();
-                supply.last = resume.pages.last().cloned();
-                if supply.last.is_none() {
-                    supply.reader = supply.course.clone().map(Reader::new);
-                }
+                last = resume.pages.last();
+                supply.pages = last.map_or(0, |row| row.number);
             }
-            Work::Retry(errors) => supply.errors = errors.iter().cloned().collect(),
+            Work::Retry(errors) => {
+                supply.errors = errors.iter().cloned().collect();
+                return supply;
+            }
+        }
+        if let Err(error) = supply.set_out(last) {
+            supply.broken = Some(Trouble { place: format!("export page {}", supply.pages + 1), error });
         }
         supply
     }
 
-    /// The next page; none when all were given.
-    pub(super) async fn next(&mut self) -> Result<Option<Supplied>, ReadError> {
+    /// The exports, from where they were after a page.
+    fn set_out(&mut self, last: Option<&PageRow>) -> Result<(), ReadError> {
+        let scope = self.scope;
+        let places = last.map(|row| Places::read(&row.cursor, &scope.flow)).transpose().map_err(ReadError::Stored)?;
+        let (mut places, left) = places.map_or((Vec::new(), None), |places| (places.exports, places.left));
+        if last.is_some() && left.is_some() {
+            self.run = Allowance::of(left);
+        }
+        let (shelf, alone) = (Arc::new(Shelf::default()), is_plain(&scope.flow));
+        for export in scope.exports() {
+            let known = places.iter().position(|place| place.export == export.name);
+            let place = known.map(|at| places.swap_remove(at));
+            let left = place.as_ref().map_or(export.limit, |place| place.left);
+            let quota = Quota { export: Allowance::of(left), run: self.run.clone() };
+            let Some(course) = Course::of(scope, export) else { continue };
+            let course = Course { quota, is_all: alone, ..course };
+            let shared = shelf.clone();
+            self.tracks.push(match place {
+                Some(place) => Track::resume(course, place, shared, alone)?,
+                None => Track::new(course, shared, alone),
+            });
+        }
+        Ok(())
+    }
+
+    /// How many pages may be on their way at once.
+    pub(super) fn width(&self) -> usize {
+        self.tracks.iter().filter(|track| !track.is_over()).map(Track::width).sum::<usize>().max(1)
+    }
+
+    /// Whether something is on its way.
+    pub(super) fn is_flying(&self) -> bool {
+        !self.flying.is_empty()
+    }
+
+    /// Whether all was given.
+    pub(super) fn is_over(&self) -> bool {
+        let waiting = !self.rows.is_empty() || !self.errors.is_empty() || self.broken.is_some();
+        !waiting && !self.is_flying() && self.tracks.iter().all(Track::is_over)
+    }
+
+    /// Nothing is wanted any more.
+    pub(super) fn stop(&mut self) {
+        self.flying.clear();
+    }
+
+    /// Asks for one thing more. False when there is nothing to be asked for now.
+    pub(super) fn begin(&mut self) -> bool {
+        if self.earlier {
+            return false;
+        }
+        if let Some(flight) = self.begin_earlier() {
+            self.earlier = true;
+            self.flying.push(flight);
+            return true;
+        }
+        for _ in 0..self.tracks.len() {
+            let at = self.turn % self.tracks.len();
+            self.turn = at + 1;
+            if let Some(flight) = self.tracks.get_mut(at).and_then(Track::begin) {
+                self.flying.push(flight.map(move |landed| Flight::Track(at, landed)).boxed());
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What comes before the exports: one at a time, in order.
+    fn begin_earlier(&mut self) -> Option<BoxFuture<'r, Flight<'r>>> {
         if let Some(row) = self.rows.pop_front() {
-            return self.known(row).await.map(Some);
+            return Some(known(self.scope, row).map(Flight::Row).boxed());
         }
-        if let Work::Retry(_) = self.scope.work {
-            return Ok(self.retry());
-        }
-        if self.reader.is_none() {
-            self.reader = self.resumed()?;
-        }
-        match &mut self.reader {
-            Some(reader) => Ok(reader.next().await?.map(Supplied::Fresh)),
-            None => Ok(None),
-        }
-    }
-
-    /// A page from before a restart. One whose body is not stored, or damaged, is asked for again.
-    async fn known(&self, row: PageRow) -> Result<Supplied, ReadError> {
-        match self.body(&row).await {
-            Ok(page) => Ok(Supplied::Known(page, Box::new(row))),
-            Err(cause) => self.again(row, cause).await,
-        }
-    }
-
-    async fn body(&self, row: &PageRow) -> Result<Page, String> {
-        if !row.has_body {
-            return Err(String::new());
-        }
-        let course = self.course().map_err(|error| error.to_string())?;
-        let body = self.scope.store.body(&self.scope.run, row.number).await;
-        let body = body.map_err(|error: StoreError| error.to_string())?;
-        stored(row, course.origin.clone(), body, &|page, kind, body| course.reopen(page, kind, body))
-    }
-
-    async fn again(&self, row: PageRow, cause: String) -> Result<Supplied, ReadError> {
-        let head = Head::read(&row.head).map_err(ReadError::Stored)?;
-        let Some(mut before) = head.before else {
-            return Err(ReadError::Stored(format!("page {} cannot be read again: {cause}", row.number)));
+        let ready = match self.retry() {
+            Some(supplied) => Ok(supplied),
+            None => Err(self.broken.take()?),
         };
-        let course = self.course()?;
-        let previous = kept(&course, &mut before)?;
-        let mut reader = Reader::resume(course, before, previous)?;
-        let Some(arrived) = reader.next().await? else {
-            return Err(ReadError::Stored(format!("page {} is not there any more", row.number)));
-        };
-        let body = arrived.page.body.as_ref().map_or(&[][..], |body| body.text().as_bytes());
-        let same = head.hash.is_some_and(|hash| hash == lasting_hash(body));
-        let count = arrived.page.records.len();
-        Ok(if same && u32::try_from(count).is_ok_and(|count| count == row.marks.len()) {
-            Supplied::Known(arrived.page, Box::new(row))
+        Some(std::future::ready(Flight::Row(ready)).boxed())
+    }
+
+    /// What comes next of what was asked for.
+    pub(super) async fn next(&mut self) -> Option<Result<Supplied, Trouble>> {
+        match self.flying.next().await? {
+            Flight::Row(supplied) => {
+                self.earlier = false;
+                Some(supplied)
+            }
+            Flight::Track(at, landed) => {
+                let landed = self.tracks.get_mut(at)?.land(landed);
+                Some(landed.map(|arrived| match arrived {
+                    Some(arrived) => Supplied::Fresh(self.fresh(arrived)),
+                    None => Supplied::Nothing,
+                }))
+            }
+        }
+    }
+
+    fn fresh(&mut self, arrived: Arrived) -> Fresh {
+        self.pages += 1;
+        let Arrived { page, cursor, head } = arrived;
+        let cursor = if is_plain(&self.scope.flow) {
+            cursor.text()
         } else {
-            Supplied::Changed(arrived, Box::new(row))
-        })
-    }
-
-    /// The export after the last page stored.
-    fn resumed(&mut self) -> Result<Option<Reader<'r>>, ReadError> {
-        let Some(row) = self.last.take() else { return Ok(None) };
-        let mut cursor = Cursor::read(&row.cursor).map_err(ReadError::Stored)?;
-        let course = self.course()?;
-        let reads = course.export.reads_previous && cursor.next.is_some();
-        let previous = if reads { kept(&course, &mut cursor)? } else { None };
-        Reader::resume(course, cursor, previous).map(Some)
+            Places::of(self.tracks.iter().map(Track::place).collect(), self.run.left()).text()
+        };
+        numbered(self.scope, page, head, self.pages, cursor)
     }
 
     fn retry(&mut self) -> Option<Supplied> {
-        // Those of one export at a time: a page is of one.
-        let first = self.errors.front()?.export.clone();
-        let alike = self.errors.iter().take(RETRIED_AT_ONCE).take_while(|error| error.export == first).count();
+        // Those of one place at a time: a page is of one.
+        let first = self.errors.front()?;
+        let (name, each) = (first.export.clone(), first.each.clone());
+        let alike = |error: &&ErrorRow| error.export == name && error.each == each;
+        let alike = self.errors.iter().take(RETRIED_AT_ONCE).take_while(alike).count();
         let chunk: Vec<ErrorRow> = self.errors.drain(..alike).collect();
-        let export = self.scope.flow.export(&first)?;
+        let export = self.scope.flow.export(&name)?;
+        let kin = each.and_then(|text| serde_json::from_str::<Kin>(&text).ok());
+        let origin = Origin::kin(export, kin).unwrap_or_else(|_| Origin::of(export));
         let url = self.scope.lane(&export.connection)?.client.settings().base_uri.clone();
-        self.retry_pages += 1;
+        self.pages += 1;
         let records: Vec<Record> = chunk.iter().map(|error| Record::new(payload(error))).collect();
         let bytes = chunk.iter().map(|error| error.payload.len()).sum();
         let page = Page {
-            number: self.retry_pages,
-            origin: Origin::of(export),
+            number: self.pages,
+            place: self.pages,
+            origin,
             body: None,
             records: Arc::from(records),
             status: 0,
@@ -155,18 +242,76 @@ impl<'r> Supply<'r> {
         };
         Some(Supplied::Retry(page, chunk))
     }
-
-    fn course(&self) -> Result<Course<'r>, ReadError> {
-        let gone = || ReadError::Stored("its connection is not part of this snapshot".to_owned());
-        self.course.clone().ok_or_else(gone)
-    }
 }
 
-/// The page that a cursor carries for the next request.
-fn kept(course: &Course<'_>, cursor: &mut Cursor) -> Result<Option<Page>, ReadError> {
-    let reopen = |page, kind, body| course.reopen(page, kind, body);
-    let page = cursor.previous.take().map(|kept| kept.page(course.origin.clone(), &reopen)).transpose();
-    page.map_err(ReadError::Stored)
+/// A page under its number in the run, with what is stored of it.
+fn numbered(scope: &Scope, page: Page, head: Head, number: u64, cursor: String) -> Fresh {
+    let origin = &page.origin;
+    let export = (scope.flow.exports.len() > 1).then(|| origin.export.name.clone());
+    let place = (page.place != number).then_some(page.place);
+    let head = Head { export, kin: origin.of_each(), page: place, ..head }.text();
+    Fresh { page: Page { number, ..page }, cursor, head }
+}
+
+/// A page from before a restart. One whose body is not stored, or damaged, is asked for again.
+async fn known(scope: &Scope, row: PageRow) -> Result<Supplied, Trouble> {
+    let place = format!("export page {}", row.number);
+    let read = async {
+        let (course, head) = course_of(scope, &row)?;
+        match body(&course, &row).await {
+            Ok(page) => Ok(Supplied::Known(page, Box::new(row))),
+            Err(cause) => again(course, head, row, cause).await,
+        }
+    };
+    read.await.map_err(|error| Trouble { place, error })
+}
+
+/// How a stored page was read.
+fn course_of<'r>(scope: &'r Scope, row: &PageRow) -> Result<(Course<'r>, Head), ReadError> {
+    let head = Head::read(&row.head).map_err(ReadError::Stored)?;
+    let mut exports = scope.flow.exports.iter();
+    let export = match &head.export {
+        Some(name) => exports.find(|export| export.name == *name),
+        None => exports.next(),
+    };
+    let course = export.and_then(|export| Course::of(scope, export));
+    let mut course =
+        course.ok_or_else(|| ReadError::Stored(format!("the export of page {} is not there any more", row.number)))?;
+    let origin = Origin::kin(&course.origin.export, head.kin.clone());
+    course.origin = origin.map_err(|error| ReadError::Stored(format!("the stored page {}: {error}", row.number)))?;
+    Ok((course, head))
+}
+
+async fn body(course: &Course<'_>, row: &PageRow) -> Result<Page, String> {
+    if !row.has_body {
+        return Err(String::new());
+    }
+    let scope = course.scope;
+    let body = scope.store.body(&scope.run, row.number).await.map_err(|error: StoreError| error.to_string())?;
+    stored(row, course.origin.clone(), body, &|page, kind, body| course.reopen(page, kind, body))
+}
+
+async fn again(course: Course<'_>, head: Head, row: PageRow, cause: String) -> Result<Supplied, ReadError> {
+    let scope = course.scope;
+    let Some(before) = head.before else {
+        return Err(ReadError::Stored(format!("page {} cannot be read again: {cause}", row.number)));
+    };
+    let course = Course { quota: Quota::of(before.left), ..course };
+    let mut reader = Reader::resume(course, before)?;
+    let Some(arrived) = reader.next().await? else {
+        return Err(ReadError::Stored(format!("page {} is not there any more", row.number)));
+    };
+    let body = arrived.page.body.as_ref().map_or(&[][..], |body| body.text().as_bytes());
+    let same = head.hash.is_some_and(|hash| hash == lasting_hash(body));
+    let count = arrived.page.records.len();
+    // Where several places are stored with a page, they are what was gone on from.
+    let cursor = if is_plain(&scope.flow) { arrived.cursor.text() } else { row.cursor.clone() };
+    let fresh = numbered(scope, arrived.page, arrived.head, row.number, cursor);
+    Ok(if same && u32::try_from(count).is_ok_and(|count| count == row.marks.len()) {
+        Supplied::Known(fresh.page, Box::new(row))
+    } else {
+        Supplied::Changed(fresh, Box::new(row))
+    })
 }
 
 /// What was stored was checked when it was written; should it be no JSON all the same, it travels as text.

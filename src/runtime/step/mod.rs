@@ -105,7 +105,8 @@ pub fn with_record<'a>(ctx: &Context<'a>, record: &'a Record) -> Context<'a> {
     ctx.with(Root::Record, Slot::Record(record))
 }
 
-fn create_record(tree: &Tree, record: &Record, ctx: &Context<'_>) -> Result<Record, EvalError> {
+/// A record as a tree makes it.
+pub fn create_record(tree: &Tree, record: &Record, ctx: &Context<'_>) -> Result<Record, EvalError> {
     let mut out = Vec::with_capacity(record.json().text().len());
     match tree.write(ctx, &mut out)? {
         Written::Value => Ok(Record::new(Json::trusted(out))),

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// How a run is wanted.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// At most so many records.
     pub limit: Option<u64>,
+    /// The exports to be read, by name; none = all.
+    pub exports: Vec<String>,
     /// Render, do not send imports.
     pub dry_run: bool,
     /// A run that did not end is given up, not taken up again.

@@ -103,14 +103,15 @@ impl Supervisor {
             Task::Begin | Task::Retry(_) => plan.flow.clone().ok_or_else(|| "the flow is gone".to_owned()),
         };
         let flow = flow.map_err(|text| Ending::ExportFailed(RunError { place: "start".to_owned(), text }))?;
-        let (work, limit) = match &plan.task {
-            Task::Begin => (Work::Export(None), plan.options.limit),
-            Task::Retry(errors) => (Work::Retry(errors.clone()), None),
+        let (work, limit, exports) = match &plan.task {
+            Task::Begin => (Work::Export(None), plan.options.limit, plan.options.exports.clone()),
+            Task::Retry(errors) => (Work::Retry(errors.clone()), None, Vec::new()),
             Task::GoOn(row) => {
                 // First, and not only to count: the store keeps its order, so payloads that joined this run up to now are
                 // in it once that is durable.
                 self.go_on(plan, row).await?;
-                (Work::Export(Some(self.resume(plan, row).await.map_err(|error| fault(&error))?)), row.limit)
+                let resume = self.resume(plan, row).await.map_err(|error| fault(&error))?;
+                (Work::Export(Some(resume)), row.limit, row.exports.clone())
             }
         };
         if !matches!(plan.task, Task::GoOn(_)) {
@@ -128,6 +129,7 @@ impl Supervisor {
             run: plan.run.clone(),
             trigger: plan.trigger,
             limit,
+            exports,
             dry_run: plan.options.dry_run,
             work,
             store: plan.store.clone(),
@@ -192,6 +194,7 @@ impl Supervisor {
             cause: None,
             meaning: flow.hash.clone(),
             limit: plan.options.limit,
+            exports: plan.options.exports.clone(),
             epoch: self.services.epoch,
             crashes: 0,
             tally: Tally::default(),

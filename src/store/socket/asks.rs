@@ -58,6 +58,9 @@ pub struct RunAsk {
     /// At most so many records of each.
     #[serde(default)]
     pub limit: Option<u64>,
+    /// The exports to be read, by name; none = all.
+    #[serde(default)]
+    pub exports: Vec<String>,
     /// A run that did not end is given up, not taken up again.
     #[serde(default)]
     pub fresh: bool,

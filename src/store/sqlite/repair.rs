@@ -119,6 +119,7 @@ fn stand_in(tables: &mut Transaction<'_>, at: DateTime<Utc>) -> Result<Vec<Strin
             cause: Some(CAUSE.to_owned()),
             meaning: String::new(),
             limit: None,
+            exports: Vec::new(),
             epoch: 0,
             crashes: 0,
             tally: Tally::default(),

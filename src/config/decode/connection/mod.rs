@@ -14,7 +14,7 @@ mod signing;
 mod tls;
 
 use super::file::Finding;
-use super::scope::{Facts, Scope};
+use super::scope::{Facts, Kin, Scope};
 use super::source::Sources;
 use super::table::{Reported, Table};
 use super::value::Value;
@@ -117,6 +117,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let mut secrets = secrets(root, sources);
     let types = root.media_types();
     let facts = Facts {
+        kin: Kin::default(),
         types,
         decode: root.decode_chain(),
         xml: media::xml(root),

@@ -1,24 +1,43 @@
 //! `[export]`: a request per page, and what becomes of its records before the steps.
 
-use super::{Connections, paging, step};
+use super::{Connections, each, paging, step};
 use crate::config::decode::request::RequestScopes;
-use crate::config::decode::scope::{Facts, Scope};
+use crate::config::decode::scope::{Facts, Kin, Scope};
 use crate::config::decode::table::Table;
 use crate::http::request::{Method, RequestSpec};
 use crate::model::export::Export;
 use crate::runtime::export::paging::Paging;
 use crate::value::context::{Reference, Root};
+use crate::value::id::ConnectionId;
 use crate::value::template::Place;
 
 /// The name of an export that is the only one and has none.
 pub(super) const DEFAULT_NAME: &str = "export";
-const NOT_YET: &[&str] = &["delta", "each", "once", "job", "group_by", "name"];
+const NOT_YET: &[&str] = &["delta", "once", "job", "group_by"];
 
 pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections) -> Option<Export> {
-    let (connection, names) = match table.need("connection") {
+    let connection = match table.need("connection") {
         Some(value) => value.connection(connections),
         None => (None, None),
     };
+    let name = table.given("name", |value| value.string().map(str::to_owned));
+    let own = each::names(table);
+    let others = facts.kin.names.iter().filter(|name| !own.contains(name)).cloned().collect();
+    let kin = Kin { names: own, others, ..facts.kin.clone() };
+    let facts = &Facts { kin, ..facts.clone() };
+    let each = each::decode(table, facts, connections, &connection);
+    let export = asked(table, facts, connection);
+    table.not_yet(NOT_YET);
+    table.finish();
+    Some(Export { name: name.ok()?.unwrap_or_else(|| DEFAULT_NAME.to_owned()), each: each?, ..export? })
+}
+
+/// The keys of everything that asks for records.
+pub(super) fn asked(
+    table: &Table<'_>,
+    facts: &Facts,
+    (connection, names): (Option<ConnectionId>, Option<&Facts>),
+) -> Option<Export> {
     let scope = Scope::of_flow(facts, names);
     let records = scope.with(&[Root::Record]);
     let pages = if paging::has_method(table) { scope.with(&[Root::Page, Root::Previous]) } else { scope.clone() };
@@ -36,8 +55,6 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     let create = table.given("transform", |value| step::transform(value, &records));
     let paging = paging::decode(table, &answers, request.as_ref());
     let later = paging.as_ref().zip(request.as_ref()).and_then(|(paging, request)| later(paging, request));
-    table.not_yet(NOT_YET);
-    table.finish();
     Some(Export {
         name: DEFAULT_NAME.to_owned(),
         connection: connection?,
@@ -46,6 +63,7 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
         later,
         records: path.ok()?,
         records_optional,
+        each: Vec::new(),
         limit: limit.ok()?,
         paging: paging?,
         create: create.ok()?,

@@ -1,5 +1,6 @@
 //! `flows/<id>.toml`: a whole flow, given the names of the connections it may use.
 
+mod each;
 mod export;
 mod import;
 mod paging;
@@ -10,7 +11,7 @@ mod webhook;
 
 use super::connection::{Named, vars};
 use super::file::Finding;
-use super::scope::{Facts, Scope};
+use super::scope::{Facts, Notes, Scope};
 use super::source::Sources;
 use super::table::Table;
 use super::value::Value;
@@ -63,7 +64,9 @@ pub(in crate::config) fn decode(
     let enabled = root.take("enabled").and_then(|value| value.boolean()).unwrap_or(true);
     let formerly = root.take("formerly").map(|value| value.ids(FlowId::parse)).unwrap_or_default();
     not_yet(root);
-    let (facts, unresolved) = facts(root, sources);
+    let (mut facts, unresolved) = facts(root, sources);
+    let read = Notes::default();
+    facts.kin = each::all(root, &read);
     let plain = Scope::of_flow(&facts, None);
     let weight = root.take("weight").and_then(|value| value.number(1..=1_000, &plain));
     let weight = weight.and_then(|weight| u32::try_from(weight).ok()).and_then(NonZeroU32::new);
@@ -93,8 +96,8 @@ pub(in crate::config) fn decode(
     let context = serde_json::json!({"id": id.as_str(), "vars": facts.values.as_ref().to_value()});
     let former = formerly.iter().map(|named| named.value.clone()).collect();
     let whole = move || {
-        let ((webhook, export), steps, mut import) = (origin?, steps?, import.ok()?);
-        if let Some(import) = import.as_mut().filter(|_| !shapes_last(&export, &steps)) {
+        let ((webhook, exports), steps, mut import) = (origin?, steps?, import.ok()?);
+        if let Some(import) = import.as_mut().filter(|_| !exports.iter().all(|export| shapes_last(export, &steps))) {
             import.key_is_lasting = false;
         }
         Some(Flow {
@@ -107,7 +110,7 @@ pub(in crate::config) fn decode(
             unresolved,
             schedule: schedule.ok()?,
             webhook,
-            exports: vec![Arc::new(export)],
+            exports: exports.into_iter().map(|export| Arc::new(each::noted(export, &read))).collect(),
             steps,
             import,
             durability,
@@ -157,8 +160,8 @@ fn facts(root: &Table<'_>, sources: &Sources<'_>) -> (Facts, Vec<String>) {
     (facts, unresolved)
 }
 
-/// Where records come from: a webhook, or an export that asks for them.
-type Origin = (Option<Arc<Webhook>>, Export);
+/// Where records come from: a webhook, or exports that ask for them.
+type Origin = (Option<Arc<Webhook>>, Vec<Export>);
 
 /// That, and the names of the connection for everything outside requests.
 fn origin<'c>(
@@ -168,14 +171,14 @@ fn origin<'c>(
     sources: &Sources<'_>,
 ) -> (Option<Origin>, Option<&'c Facts>) {
     let Some(value) = root.take("webhook") else {
-        let (export, source) = export(root, facts, connections);
-        return (export.map(|export| (None, export)), source);
+        let (exports, source) = exports(root, facts, connections);
+        return (exports.map(|exports| (None, exports)), source);
     };
     beside_a_webhook(root);
     let Some(table) = value.table() else { return (None, None) };
     let found = webhook::decode(&table, root, facts, connections, sources);
     let (_, source) = webhook::taker(root, connections);
-    (found.map(|(webhook, export)| (Some(webhook), export)), source)
+    (found.map(|(webhook, export)| (Some(webhook), vec![export])), source)
 }
 
 /// What cannot be where calls decide when there is something to do, and nothing can be asked for again.
@@ -206,24 +209,50 @@ fn beside_a_webhook(root: &Table<'_>) {
     }
 }
 
-/// The export, and the names of its connection for everything outside requests.
-fn export<'c>(root: &Table<'_>, facts: &Facts, connections: &'c Connections) -> (Option<Export>, Option<&'c Facts>) {
+/// The exports, and the names of their connection for everything outside requests: none where they have several.
+fn exports<'c>(
+    root: &Table<'_>,
+    facts: &Facts,
+    connections: &'c Connections,
+) -> (Option<Vec<Export>>, Option<&'c Facts>) {
+    let help = "a flow reads from somewhere: add `[export]` with its `connection`";
     let Some(value) = root.take("export") else {
-        let help = "a flow reads from somewhere: add `[export]` with its `connection`";
         root.missing("export", Some(help.to_owned()));
         return (None, None);
     };
-    if value.items().is_some() {
-        let finding = Finding::error("not-supported-yet", "several `[[export]]` are not supported yet");
-        value.report_key(finding.help("write one `[export]` table"));
+    let tables: Vec<Value<'_>> = value.items().unwrap_or_else(|| vec![value.clone()]);
+    if tables.is_empty() {
+        value.report_key(Finding::error("missing-key", "there is no export").help(help));
         return (None, None);
     }
-    let Some(table) = value.table() else { return (None, None) };
-    let source = table
-        .peek("connection")
-        .and_then(|value| ConnectionId::parse(value.raw_str()?).ok())
-        .and_then(|id| connections.get(&id));
-    (export::decode(&table, facts, connections), source)
+    let tables: Option<Vec<Table<'_>>> = tables.iter().map(Value::table).collect();
+    let Some(tables) = tables else { return (None, None) };
+    let mut names = Vec::new();
+    tables.iter().for_each(|table| name(table, tables.len() > 1, &mut names));
+    let used = |table: &Table<'_>| ConnectionId::parse(table.peek("connection")?.raw_str()?).ok();
+    let first = tables.first().and_then(used);
+    let is_one = tables.iter().all(|table| used(table) == first);
+    let source = first.filter(|_| is_one).and_then(|id| connections.get(&id));
+    let exports: Vec<_> = tables.iter().map(|table| export::decode(table, facts, connections)).collect();
+    (exports.into_iter().collect(), source)
+}
+
+/// The name of an export: where there are several, each has its own.
+fn name(table: &Table<'_>, several: bool, names: &mut Vec<String>) {
+    let Some(value) = table.peek("name") else {
+        if several {
+            let help = "exports of one flow are told apart by their `name`, as in `name = \"orders\"`";
+            table.missing("name", Some(help.to_owned()));
+        }
+        return;
+    };
+    let Some(name) = value.raw_str() else { return };
+    if name.is_empty() || name.len() > 100 || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        value.report(Finding::error("bad-id", "an export's name has 1 to 100 plain characters and no spaces"));
+    } else if names.iter().any(|known| known == name) {
+        value.report(Finding::error("duplicate-name", format!("another export is named `{name}` already")));
+    }
+    names.push(name.to_owned());
 }
 
 impl Value<'_> {

@@ -71,6 +71,7 @@ pub(super) fn decode(
         reads_previous: false,
         records: taken.ok()?,
         records_optional,
+        each: Vec::new(),
         limit: None,
         paging: paging::none(),
         create: create.ok()?,

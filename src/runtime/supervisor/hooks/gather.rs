@@ -74,6 +74,7 @@ fn waiting_run(id: String, flow: &Flow, started: DateTime<Utc>, epoch: u64) -> R
         cause: None,
         meaning: flow.hash.clone(),
         limit: None,
+        exports: Vec::new(),
         epoch,
         crashes: 0,
         tally: Tally::default(),
