@@ -22,6 +22,7 @@ mod level;
 mod login;
 mod media;
 mod metrics;
+mod monitoring;
 mod offline;
 mod pace;
 mod paging;
