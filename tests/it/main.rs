@@ -25,6 +25,7 @@ mod metrics;
 mod monitoring;
 mod offline;
 mod pace;
+mod packaging;
 mod paging;
 mod ping;
 mod proxy;

@@ -6,6 +6,7 @@ use crate::support::client::sample;
 use crate::support::command::run;
 use crate::support::project::Project;
 use crate::support::serving::Serving;
+use flowgate::observe::names;
 use flowgate::playground::{Faults, Playground, Settings};
 use rustix::process::Signal;
 use std::io::Write;
@@ -164,6 +165,12 @@ fn what_a_run_needs_beside_its_records_is_counted_and_known_again_after_a_restar
     assert_eq!((renewals("api", "renewed"), renewals("api", "failed")), (1.0, 0.0));
     assert!(renewals("shut", "renewed") == 0.0 && renewals("shut", "failed") >= 1.0);
     let life = value(&serving, "connection_token_expiry_timestamp_seconds{connection", "api") - begun;
+    let text = serving.metrics();
+    for metric in names::ALL {
+        let unused = ["flowgate_agents_", "flowgate_webhook_", "flowgate_connection_server_"];
+        let used = !unused.iter().any(|start| metric.name.starts_with(start));
+        assert_eq!(text.contains(&format!("# TYPE {} ", metric.name)), used, "{}", metric.name);
+    }
     assert!((3_600.0..3_720.0).contains(&life), "{life}");
     assert_eq!(value(&serving, "connection_token_expiry_timestamp_seconds{connection", "shut"), 0.0);
     assert_eq!(value(&serving, "connection_retry_budget{connection", "api"), 9.0, "one retry");
