@@ -34,7 +34,7 @@ impl Systemd {
 fn address(name: &str) -> Option<SocketAddr> {
     match name.strip_prefix('@') {
         #[cfg(target_os = "linux")]
-        Some(name) => std::os::linux::net::SocketAddrExt::from_abstract_name(name).ok(),
+        Some(name) => <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name).ok(),
         #[cfg(not(target_os = "linux"))]
         Some(_) => None,
         None => SocketAddr::from_pathname(name).ok(),

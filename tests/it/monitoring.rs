@@ -106,13 +106,19 @@ fn a_metric_a_label_or_a_value_that_does_not_exist_is_found() {
         ("flowgate_nothing > 0", "no metric `flowgate_nothing`"),
         ("rate(flowgate_queue_wait_seconds[5m])", "no metric `flowgate_queue_wait_seconds`"),
         ("flowgate_queue_depth{flow=\"x\"}", "`flowgate_queue_depth` has no label `flow`"),
-        ("flowgate_flow_runs_total{outcome=\"broken\"}", "label `outcome` of `flowgate_flow_runs_total` is never `broken`"),
+        (
+            "flowgate_flow_runs_total{outcome=\"broken\"}",
+            "label `outcome` of `flowgate_flow_runs_total` is never `broken`",
+        ),
         (
             "flowgate_flow_runs_total{outcome=~\"failed|lost\"}",
             "label `outcome` of `flowgate_flow_runs_total` is never `lost`",
         ),
         ("sum by (flow) (flowgate_queue_depth)", "grouped by `flow`, which none of its metrics has"),
-        ("flow:flowgate_flow_staleness:ratio{connection=\"x\"}", "`flow:flowgate_flow_staleness:ratio` has no label `connection`"),
+        (
+            "flow:flowgate_flow_staleness:ratio{connection=\"x\"}",
+            "`flow:flowgate_flow_staleness:ratio` has no label `connection`",
+        ),
     ] {
         assert_eq!(known.faults(&read(expr)), [fault]);
     }
@@ -215,7 +221,11 @@ fn each_alert_is_shown_quiet_and_firing() {
             for case in test["promql_expr_test"].as_vec().into_iter().flatten() {
                 let alert = asked_for(case["expr"].as_str().unwrap(), "alertname=\"(\\w+)\"").remove(0);
                 let samples = case["exp_samples"].as_vec().unwrap();
-                if samples.is_empty() { quiet.insert(alert) } else { firing.insert(alert) };
+                if samples.is_empty() {
+                    quiet.insert(alert)
+                } else {
+                    firing.insert(alert)
+                };
             }
         }
     }

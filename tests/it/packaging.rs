@@ -1,12 +1,12 @@
 //! `packaging/`: units and manifests say what the program understands, and it runs in the confinement they put it in. What
 //! needs systemd, mounts or strace says that it skips where those cannot be had.
 
+use crate::support::PATIENCE;
 use crate::support::client;
 use crate::support::command::{finish, flowgate, run};
 use crate::support::monitoring::yaml;
 use crate::support::project::Project;
 use crate::support::serving::Serving;
-use crate::support::PATIENCE;
 use regex::Regex;
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,7 +112,9 @@ fn the_arguments_of_unit_container_and_deployment_are_understood() {
 #[test]
 fn the_project_of_the_configmaps_passes_check_with_the_secrets_of_the_example() {
     let project = mounted();
-    assert!(["flowgate.toml", "connections/erp.toml", "flows/orders.toml"].iter().all(|name| project.path(name).exists()));
+    assert!(
+        ["flowgate.toml", "connections/erp.toml", "flows/orders.toml"].iter().all(|name| project.path(name).exists())
+    );
     let mut command = flowgate(project.dir());
     command.args(["check", "--deny-warnings"]).envs(secrets());
     finish(command, PATIENCE).expect_code(0);

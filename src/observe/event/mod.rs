@@ -87,7 +87,7 @@ mod tests {
             schedule_kept(&flow, at());
             schedule_passed(&scheduler, &flow, at(), 7, SkipReason::Missed);
             schedule_mark_ignored(&flow, "yesterday", "it is no mark");
-            next_run(&meters, &flow, Some(at()), Some(Duration::from_secs(60)));
+            next_run(&meters, &flow, Some(at()), Some(Duration::from_mins(1)));
             connection_paused(&connection, &shop, "GET https://a.example/", Duration::from_secs(2), Some(429));
             pause_cut(&shop, Duration::from_hours(1), Duration::from_mins(5));
             let failed = FailedAttempt { request: "GET https://a.example/", status: Some(503), cause: "down" };

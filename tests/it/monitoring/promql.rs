@@ -45,7 +45,8 @@ struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     fn word(&mut self) -> &'t str {
-        let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_:.".contains(c))).unwrap_or(self.rest.len());
+        let end =
+            self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_:.".contains(c))).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         word

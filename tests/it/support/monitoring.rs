@@ -50,7 +50,8 @@ pub fn rules(name: &str) -> Vec<Rule> {
 
 /// Each dashboard with its file's name.
 pub fn dashboards() -> Vec<(String, Value)> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(path("grafana")).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(path("grafana")).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     let read = |file: &PathBuf| {
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
@@ -74,7 +75,8 @@ pub fn shown(flow: &str, connection: &str) -> Vec<Shown> {
     let mut all = Vec::new();
     for (file, dashboard) in dashboards() {
         let panels = dashboard["panels"].as_array().unwrap().iter();
-        let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten().map(move |t| (panel, t)));
+        let targets =
+            panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten().map(move |t| (panel, t)));
         let named = targets.map(|(panel, target)| (&panel["title"], target));
         let annotations = dashboard["annotations"]["list"].as_array().unwrap().iter().map(|one| (&one["name"], one));
         for (title, one) in named.chain(annotations) {
@@ -88,13 +90,8 @@ pub fn shown(flow: &str, connection: &str) -> Vec<Shown> {
 
 /// With values for the variables.
 pub fn filled_in(expr: &str, flow: &str, connection: &str) -> String {
-    let values = [
-        ("$__rate_interval", "1m"),
-        ("$job", ".*"),
-        ("$instance", ".*"),
-        ("$flow", flow),
-        ("$connection", connection),
-    ];
+    let values =
+        [("$__rate_interval", "1m"), ("$job", ".*"), ("$instance", ".*"), ("$flow", flow), ("$connection", connection)];
     let filled = values.iter().fold(expr.to_owned(), |text, (name, value)| text.replace(name, value));
     assert!(!filled.contains('$'), "a variable that is not known: {filled}");
     filled
