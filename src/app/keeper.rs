@@ -7,7 +7,7 @@ use crate::runtime::schedule::{Due, Heap, Mark, Passed, Planned, Wake};
 use crate::runtime::supervisor::{Options, Refused, Supervisor, save_mark};
 use crate::store::{Space, Store, StoreError, Write};
 use crate::value::id::FlowId;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -22,6 +22,30 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 struct Series {
     schedule: SchedulerMeters,
     flow: FlowMeters,
+    pace: Pace,
+}
+
+/// The gaps between a flow's occurrences, as far as they matter for how old its last success may be.
+#[derive(Debug, Default)]
+struct Pace {
+    latest: Option<DateTime<Utc>>,
+    /// Before the latest.
+    before: TimeDelta,
+    /// After the latest.
+    after: TimeDelta,
+}
+
+impl Pace {
+    /// The longest of those around now. The one that is over counts until its own run has had its time: on a Monday
+    /// morning the last success is as old as the weekend is long.
+    fn longest(&mut self, [latest, next, second]: [DateTime<Utc>; 3]) -> Duration {
+        if self.latest.is_some_and(|before| before < latest) {
+            self.before = self.after;
+        }
+        self.latest = Some(latest);
+        self.after = next - latest;
+        self.before.max(self.after).max(second - next).to_std().unwrap_or_default()
+    }
 }
 
 struct Keeper {
@@ -94,15 +118,22 @@ impl Keeper {
             let Some(series) = self.series.get(&due.flow) else { continue };
             let lateness = (now - due.instant).to_std().unwrap_or_default();
             event::schedule_due(&series.schedule, &due.flow, due.instant, lateness);
-            event::next_run(&series.flow, &due.flow, self.heap.next_of(&due.flow));
+            self.tell_next(&due.flow);
             self.start(due);
         }
     }
 
-    fn tell(&self, passed: &Passed) {
+    fn tell(&mut self, passed: &Passed) {
         if let Some(series) = self.series.get(&passed.flow) {
             event::schedule_passed(&series.schedule, &passed.flow, passed.newest, passed.count, passed.reason);
-            event::next_run(&series.flow, &passed.flow, self.heap.next_of(&passed.flow));
+            self.tell_next(&passed.flow);
+        }
+    }
+
+    fn tell_next(&mut self, flow: &FlowId) {
+        if let Some(series) = self.series.get_mut(flow) {
+            let interval = self.heap.around(flow).map(|around| series.pace.longest(around));
+            event::next_run(&series.flow, flow, self.heap.next_of(flow), interval);
         }
     }
 
@@ -181,14 +212,17 @@ impl Keeper {
         self.series.retain(|id, series| {
             let kept = self.heap.next_of(id).is_some();
             if !kept {
-                event::next_run(&series.flow, id, None);
+                event::next_run(&series.flow, id, None, None);
             }
             kept
         });
         for Planned { flow, .. } in planned {
-            let fresh = || Series { schedule: SchedulerMeters::of(flow), flow: FlowMeters::of(flow) };
-            let series = self.series.entry(flow.clone()).or_insert_with(fresh);
-            event::next_run(&series.flow, flow, self.heap.next_of(flow));
+            self.series.entry(flow.clone()).or_insert_with(|| Series {
+                schedule: SchedulerMeters::of(flow),
+                flow: FlowMeters::of(flow),
+                pace: Pace::default(),
+            });
+            self.tell_next(flow);
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod serve;
 mod signals;
 pub mod state;
 pub mod status;
+mod systemd;
 mod tallies;
 mod tokens;
 mod upkeep;

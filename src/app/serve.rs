@@ -6,6 +6,7 @@ use super::reload::{Reloader, compare};
 use super::run::LAST_WORDS;
 use super::state::NoState;
 use super::status::{self, SharedConfigState, Stored};
+use super::systemd::Systemd;
 use super::tallies::{Tallies, keep_tallies};
 use super::tokens::read_token;
 use super::upkeep::{Retries, prune, wake_hooks};
@@ -89,9 +90,10 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let clock = setup.host.clock.clone();
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
     let host = setup.host.clone();
+    // Before the store takes its meters: those taken earlier count nowhere.
+    let recorder = recorder::install(&clock);
     let state = State::open(&host, &setup.state)?;
     let Some(dir) = &state.dir else { return Err(NoState::from(StoreError::Closed).into()) };
-    let recorder = recorder::install(&clock);
     ProcessMeters::started(clock.utc());
     let door = Server::bind(Doors::try_from(setup.snapshot.settings.as_ref())?).await?;
     let socket = OwnerSocket::bind(dir).map_err(NoState::from)?;
@@ -104,6 +106,8 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     // Outlives the drain: `status` tells how that goes.
     let silence = CancellationToken::new();
     let answers = socket.serve(process.face.clone(), clock.clone(), silence.clone());
+    let systemd = Systemd::of(host.env.as_ref());
+    systemd.ready();
 
     let first = loop {
         match signals.next().await {
@@ -111,6 +115,7 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
             ending => break ending,
         }
     };
+    systemd.stopping();
     let ended = process.end(first, timeout, &mut signals).await;
     server.stop(&clock, SERVER_GRACE).await;
     silence.cancel();

@@ -39,11 +39,8 @@ impl Budget {
     /// Takes one retry and says when it may go out, `now` at the earliest.
     pub(super) fn take(&self, now: Mono) -> Mono {
         let mut counts = self.lock();
-        let firsts = counts.firsts;
-        while counts.earned.front().is_some_and(|at| at.saturating_add(WINDOW) <= firsts) {
-            counts.earned.pop_front();
-        }
-        if (counts.earned.len() as u64) < firsts.min(WINDOW) / SHARE {
+        if counts.unspent() > 0 {
+            let firsts = counts.firsts;
             counts.earned.push_back(firsts);
             return now;
         }
@@ -58,8 +55,27 @@ impl Budget {
         at
     }
 
+    /// How many retries would go out at once.
+    pub(super) fn left(&self, now: Mono) -> u64 {
+        let mut counts = self.lock();
+        let free = counts.floor.len().saturating_sub(FLOOR);
+        let waiting = counts.floor.iter().skip(free).filter(|at| at.plus(PERIOD) > now).count();
+        counts.unspent() + FLOOR.saturating_sub(waiting) as u64
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    /// Earned retries that were not taken yet.
+    fn unspent(&mut self) -> u64 {
+        let firsts = self.firsts;
+        while self.earned.front().is_some_and(|at| at.saturating_add(WINDOW) <= firsts) {
+            self.earned.pop_front();
+        }
+        (firsts.min(WINDOW) / SHARE).saturating_sub(self.earned.len() as u64)
     }
 }
 
@@ -87,11 +103,30 @@ mod tests {
         for _ in 0..5000 {
             budget.first_attempt();
         }
+        assert_eq!(budget.left(at(0)), 110);
         let now = (0..200).filter(|_| budget.take(at(0)) == at(0)).count();
         assert_eq!(now, 110, "100 earned by the last 1000, 10 of the floor");
         for _ in 0..1000 {
             budget.first_attempt();
         }
         assert_eq!(budget.take(at(0)), at(0), "a new window earns anew");
+    }
+
+    #[test]
+    fn what_is_left_is_what_would_go_out_at_once() {
+        let budget = Budget::default();
+        for taken in 0..10 {
+            assert_eq!(budget.left(at(5)), 10 - taken);
+            assert_eq!(budget.take(at(5)), at(5));
+        }
+        assert_eq!(budget.left(at(64)), 0);
+        assert_eq!(budget.left(at(65)), 10, "a minute later they are free again");
+        assert!(budget.take(at(6)) > at(6), "one is promised ahead of its time");
+        assert_eq!(budget.left(at(65)), 9);
+        for _ in 0..10 {
+            budget.first_attempt();
+        }
+        assert_eq!(budget.left(at(6)), 1, "one is earned");
+        assert_eq!((budget.take(at(6)), budget.left(at(6))), (at(6), 0));
     }
 }

@@ -212,6 +212,11 @@ impl Client {
         self.session.offline(self.clock.mono()).or_else(|| self.waits_for_agent())
     }
 
+    /// Shows how many retries may go out at once.
+    pub fn show_budget(&self) {
+        self.meters.retry_budget(self.budget.left(self.clock.mono()));
+    }
+
     /// The connection's file has changed and another client is in its place: requests that wait for these credentials
     /// wait in vain.
     pub fn retire(&self) {

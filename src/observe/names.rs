@@ -63,6 +63,8 @@ pub const RUN_OUTCOMES: &[&str] = &["succeeded", "errors", "failed", "cancelled"
 pub const RECORD_OUTCOMES: &[&str] = &["exported", "delivered", "filtered", "failed", "dismissed"];
 /// Values of `outcome` of an attempt.
 pub const REQUEST_OUTCOMES: &[&str] = &["success", "limited", "auth_failed", "rejected", "unreachable"];
+/// Values of `outcome` of a credential's renewal.
+pub const RENEWAL_OUTCOMES: &[&str] = &["renewed", "failed"];
 /// Values of `direction` of a change of an adaptive level.
 pub const DIRECTIONS: &[&str] = &["raised", "lowered"];
 /// Values of `outcome` of a reload.
@@ -104,9 +106,11 @@ table! {
     FLOW_RUN_SECONDS = "flowgate_flow_run_duration_seconds", Kind::Histogram(RUN_SECONDS), Seconds, &[FLOW],
         "Time from a run's start to its end";
     FLOW_LAST_SUCCESS = "flowgate_flow_last_success_timestamp_seconds", Kind::Gauge, Seconds, &[FLOW],
-        "When a run last ended without errors, 0 when none has since the process started";
+        "When a run last ended without errors, earlier processes' included, 0 when none is known of";
     FLOW_NEXT_RUN = "flowgate_flow_next_run_timestamp_seconds", Kind::Gauge, Seconds, &[FLOW],
         "When the schedule fires next, 0 without a schedule";
+    FLOW_INTERVAL = "flowgate_flow_schedule_interval_seconds", Kind::Gauge, Seconds, &[FLOW],
+        "Longest of the schedule's gaps around now: before and after its latest occurrence, after the next; 0 without one";
     ERRORS_OPEN = "flowgate_errors_open", Kind::Gauge, Count, &[FLOW],
         "Open error records, as counted a few seconds ago at most";
     ERRORS_OLDEST = "flowgate_errors_oldest_age_seconds", Kind::Gauge, Seconds, &[FLOW],
@@ -120,6 +124,8 @@ table! {
         "Time from sending an attempt to the end of its answer";
     HTTP_RETRIES = "flowgate_http_retries_total", Kind::Counter, Count, &[CONNECTION],
         "Attempts that were followed by another one";
+    RETRY_BUDGET = "flowgate_connection_retry_budget", Kind::Gauge, Count, &[CONNECTION],
+        "Retries that may go out at once; at 0 the next one waits for its turn";
     CONNECTION_PAUSES = "flowgate_connection_pauses_total", Kind::Counter, Count, &[CONNECTION],
         "Rate-limit pauses that began";
     CONNECTION_PAUSE_SECONDS = "flowgate_connection_pause_seconds_total", Kind::Counter, Seconds, &[CONNECTION],
@@ -132,6 +138,11 @@ table! {
         "1 while the connection's credentials are refused and its requests wait";
     CONNECTION_UNVERIFIED = "flowgate_connection_tls_unverified", Kind::Gauge, Flag, &[CONNECTION],
         "1 for a connection with tls.verify = false: whoever answers is believed";
+    CONNECTION_RENEWALS = "flowgate_connection_renewals_total", Kind::Counter, Count,
+        &[CONNECTION, Label { name: "outcome", values: RENEWAL_OUTCOMES }],
+        "Renewals of the connection's credential: token requests, refreshes, logins";
+    TOKEN_EXPIRY = "flowgate_connection_token_expiry_timestamp_seconds", Kind::Gauge, Seconds, &[CONNECTION],
+        "When the token in use ends, 0 when none is in use or its end is not known";
     CONNECTION_LIMIT_CHANGES = "flowgate_connection_concurrency_changes_total", Kind::Counter, Count,
         &[CONNECTION, Label { name: "direction", values: DIRECTIONS }],
         "Changes of an adaptive concurrency level set off by answers to this connection";

@@ -115,6 +115,9 @@ impl Generation {
 
     /// Ages change without anybody doing anything: they are set when somebody looks.
     pub fn report_ages(&self, services: &Services) {
+        for lane in self.lanes.values() {
+            lane.client.show_budget();
+        }
         for line in services.queue.view().iter().flat_map(|pool| &pool.lines) {
             if let LineId::Connection(id) = &line.id
                 && let Some(meters) = self.meters.get(id)

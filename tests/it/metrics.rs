@@ -1,10 +1,14 @@
 //! `/metrics` of a running `serve`: the names others rely on, and figures that agree with each other at any moment.
 
 use crate::support::PATIENCE;
+use crate::support::api::{Api, Reply};
 use crate::support::client::sample;
+use crate::support::command::run;
 use crate::support::project::Project;
 use crate::support::serving::Serving;
+use flowgate::observe::names;
 use flowgate::playground::{Faults, Playground, Settings};
+use rustix::process::Signal;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -125,6 +129,58 @@ fn the_account_of_records_balances_in_every_scrape() {
         last = resolved;
     }
     assert!(moving > 10, "it was looked at in motion: {moving} of {scrapes}");
+}
+
+#[test]
+fn what_a_run_needs_beside_its_records_is_counted_and_known_again_after_a_restart() {
+    let mut refused = false;
+    let api = Api::start(move |request| match (request.path(), request.header("authorization")) {
+        ("/token", _) => Reply::json(200, "{\"access_token\":\"good-for-an-hour\",\"expires_in\":3600}"),
+        ("/none", _) => Reply::json(400, "{\"error\":\"invalid_grant\"}"),
+        ("/records", Some("Bearer good-for-an-hour")) => Reply::json(200, "{\"data\":[{\"id\":1}]}"),
+        ("/taken", Some("Bearer good-for-an-hour")) if std::mem::replace(&mut refused, true) => Reply::json(201, "{}"),
+        ("/taken", _) => Reply::json(503, "{}"),
+        _ => Reply::json(401, "{}"),
+    });
+    let keys = |endpoint: &str| {
+        let retry = "retry = { unsafe_methods = true, backoff = { initial = \"1ms\", max = \"2ms\" } }";
+        format!("{retry}\n[auth.token.refresh]\nrelative_uri = \"{endpoint}\"\nbody = {{ grant_type = \"x\" }}")
+    };
+    let project = Project::new();
+    project.connection("api", &api.base(), &keys("/token")).connection("shut", &api.base(), &keys("/none"));
+    project.copy_flow("copy", "schedule = \"0 0 * * *\"", "").copy_flow("other", "", "");
+    let serving = Serving::of(&project);
+    let value = |serving: &Serving, name: &str, id: &str| serving.sample(&format!("flowgate_{name}=\"{id}\"}}"));
+    let success = "flow_last_success_timestamp_seconds{flow";
+    let interval = "flow_schedule_interval_seconds{flow";
+    assert_eq!(value(&serving, success, "copy"), 0.0);
+    assert_eq!((value(&serving, interval, "copy"), value(&serving, interval, "other")), (86_400.0, 0.0));
+    assert_eq!(value(&serving, "connection_retry_budget{connection", "api"), 10.0);
+    run(project.dir(), &["run", "copy"]).expect_code(0);
+    run(project.dir(), &["ping", "shut"]).expect_code(77);
+    let begun = serving.sample("flowgate_process_start_time_seconds");
+    let renewals = |id: &str, outcome: &str| {
+        serving.sample(&format!("flowgate_connection_renewals_total{{connection=\"{id}\",outcome=\"{outcome}\"}}"))
+    };
+    assert_eq!((renewals("api", "renewed"), renewals("api", "failed")), (1.0, 0.0));
+    assert!(renewals("shut", "renewed") == 0.0 && renewals("shut", "failed") >= 1.0);
+    let life = value(&serving, "connection_token_expiry_timestamp_seconds{connection", "api") - begun;
+    let text = serving.metrics();
+    for metric in names::ALL {
+        let unused = ["flowgate_agents_", "flowgate_webhook_", "flowgate_connection_server_"];
+        let used = !unused.iter().any(|start| metric.name.starts_with(start));
+        assert_eq!(text.contains(&format!("# TYPE {} ", metric.name)), used, "{}", metric.name);
+    }
+    assert!((3_600.0..3_720.0).contains(&life), "{life}");
+    assert_eq!(value(&serving, "connection_token_expiry_timestamp_seconds{connection", "shut"), 0.0);
+    assert_eq!(value(&serving, "connection_retry_budget{connection", "api"), 9.0, "one retry");
+    let last = value(&serving, success, "copy");
+    assert!((begun..begun + 120.0).contains(&last), "{last}");
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.wait_for_end().0, Some(0));
+    let again = Serving::of(&project);
+    assert!((value(&again, success, "copy") - last).abs() < 1.0, "what the state knows");
+    assert_eq!(value(&again, success, "other"), 0.0);
 }
 
 #[test]

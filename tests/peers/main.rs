@@ -1,5 +1,6 @@
 //! What is promised to servers, judged by software that was not written here: Apache, nginx, OpenSSL, squid, microsocks,
-//! Django, oidc-provider, Handlebars, moment, oauthlib, PyJWT, botocore, zeep, wsse, graphql-yoga, libxml2, spyne, Python's csv, zipfile and email.
+//! Django, oidc-provider, Handlebars, moment, oauthlib, PyJWT, botocore, zeep, wsse, graphql-yoga, libxml2, spyne,
+//! Prometheus, Python's csv, zipfile and email.
 //!
 //! `./test` installs them. A group whose peer is missing says that it skipped, and fails where `FLOWGATE_PEERS=required`
 //! (continuous integration).
@@ -13,6 +14,7 @@ mod media;
 mod oauth;
 mod peer;
 mod pki;
+mod prometheus;
 mod proxy;
 mod signed;
 mod site;

@@ -87,6 +87,19 @@ async fn kept(host: &Host, state: &State, count: usize) -> (Vec<String>, Vec<Str
     (shown, marks)
 }
 
+#[test]
+fn the_gap_that_is_over_counts_until_the_next_occurrence() {
+    let mut pace = Pace::default();
+    let mut quarters =
+        |around: [&str; 3]| pace.longest(around.map(|text| at(&format!("2027-01-{text}:00Z")))).as_secs() / 900;
+    assert_eq!(quarters(["08T17:30", "08T17:45", "11T08:00"]), 249, "Friday's last but one: the weekend is next");
+    assert_eq!(quarters(["08T17:45", "11T08:00", "11T08:15"]), 249);
+    assert_eq!(quarters(["11T08:00", "11T08:15", "11T08:30"]), 249, "the last success is Friday's");
+    assert_eq!(quarters(["11T08:00", "11T08:15", "11T08:30"]), 249, "told again, nothing new");
+    assert_eq!(quarters(["11T08:15", "11T08:30", "11T08:45"]), 1);
+    assert_eq!(quarters(["11T08:15", "11T08:15", "11T08:15"]), 1, "the last one of all");
+}
+
 fn save(state: &State, flow: &str, mark: &str) {
     let write = Write::Put { space: Space::Schedule, key: flow.to_owned(), value: mark.to_owned() };
     drop(state.store.commit(vec![write]));

@@ -50,7 +50,7 @@ impl Client {
         let secrets = jar.secrets();
         let bearing = Bearing::new(generation, Credential::Cookies(Arc::new(jar)), None);
         self.session.lock().adopt(bearing, HeldTokens::default(), secrets);
-        event::credential_renewed(&self.id, generation, None);
+        event::credential_renewed(&self.meters, &self.id, generation, None);
         Ok(())
     }
 

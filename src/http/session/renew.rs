@@ -84,7 +84,7 @@ impl Client {
         let pause = wait(&settings.retry, state.failures, self.rng.as_ref()).max(asked);
         let what = if denied.login { "log in again: " } else { "" };
         let reason = format!("{what}{} failed: {reason}", self.renewal_name());
-        event::renewal_failed(&self.id, &reason, pause);
+        event::renewal_failed(&self.meters, &self.id, &reason, pause);
         state.trouble = Some(Trouble {
             serial: state.serial,
             until: now.plus(pause),
@@ -142,7 +142,7 @@ impl Client {
             return Err(error.into());
         }
         self.take_over(&record)?;
-        event::credential_renewed(&self.id, record.generation, life);
+        event::credential_renewed(&self.meters, &self.id, record.generation, life);
         Ok(())
     }
 
@@ -193,6 +193,7 @@ impl Client {
         let good_until = expires.map(|at| self.renew_at(at));
         let bearing = Bearing::new(generation, proof.credential, good_until);
         self.session.lock().adopt(bearing, tokens.clone(), proof.secrets);
+        self.meters.token_ends(expires);
         Ok(())
     }
 

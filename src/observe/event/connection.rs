@@ -77,12 +77,19 @@ pub fn request_retried(
 }
 
 /// A credential was renewed: a token, or a session.
-pub fn credential_renewed(connection: &ConnectionId, generation: u64, life: Option<Duration>) {
+pub fn credential_renewed(
+    meters: &ConnectionMeters,
+    connection: &ConnectionId,
+    generation: u64,
+    life: Option<Duration>,
+) {
+    meters.renewal(true);
     tracing::info!(%connection, generation, seconds = life.map(seconds), "credential renewed");
 }
 
 /// A credential could not be renewed; nobody asks again before `pause` is over.
-pub fn renewal_failed(connection: &ConnectionId, cause: &str, pause: Duration) {
+pub fn renewal_failed(meters: &ConnectionMeters, connection: &ConnectionId, cause: &str, pause: Duration) {
+    meters.renewal(false);
     tracing::warn!(%connection, cause, seconds = seconds(pause), "credential not renewed");
 }
 

@@ -91,13 +91,13 @@ mod tests {
             schedule_kept(&flow, at());
             schedule_passed(&scheduler, &flow, at(), 7, SkipReason::Missed);
             schedule_mark_ignored(&flow, "yesterday", "it is no mark");
-            next_run(&meters, &flow, Some(at()));
+            next_run(&meters, &flow, Some(at()), Some(Duration::from_mins(1)));
             connection_paused(&connection, &shop, "GET https://a.example/", Duration::from_secs(2), Some(429));
             pause_cut(&shop, Duration::from_hours(1), Duration::from_mins(5));
             let failed = FailedAttempt { request: "GET https://a.example/", status: Some(503), cause: "down" };
             request_retried(&connection, &shop, failed, 2, Duration::from_secs(1));
-            credential_renewed(&shop, 2, Some(Duration::from_hours(1)));
-            renewal_failed(&shop, "400: invalid_grant", Duration::from_secs(2));
+            credential_renewed(&connection, &shop, 2, Some(Duration::from_hours(1)));
+            renewal_failed(&connection, &shop, "400: invalid_grant", Duration::from_secs(2));
             connection_offline(&connection, &shop, "401: no");
             connection_online(&connection, &shop);
             connection_unverified(&shop);

@@ -35,7 +35,7 @@ pub fn schedule_kept(flow: &FlowId, occurrence: DateTime<Utc>) {
 }
 
 /// The next occurrence is known; `None` when the flow has no schedule any more.
-pub fn next_run(meters: &FlowMeters, flow: &FlowId, at: Option<DateTime<Utc>>) {
-    meters.next_run(at);
-    tracing::debug!(%flow, at = at.map(instant), "next run");
+pub fn next_run(meters: &FlowMeters, flow: &FlowId, at: Option<DateTime<Utc>>, interval: Option<Duration>) {
+    meters.next_run(at, interval);
+    tracing::debug!(%flow, at = at.map(instant), interval = interval.map(seconds), "next run");
 }

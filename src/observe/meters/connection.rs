@@ -35,6 +35,7 @@ pub struct ConnectionMeters {
     requests: [Counter; names::REQUEST_OUTCOMES.len()],
     request_seconds: Histogram,
     retries: Counter,
+    retry_budget: Gauge,
     pauses: Counter,
     pause_seconds: Counter,
     depth: Gauge,
@@ -43,6 +44,8 @@ pub struct ConnectionMeters {
     limit: Gauge,
     offline: Gauge,
     unverified: Gauge,
+    renewals: [Counter; names::RENEWAL_OUTCOMES.len()],
+    token_expiry: Gauge,
     wait: Histogram,
     limit_changes: [Counter; names::DIRECTIONS.len()],
     server: Option<ServerGauges>,
@@ -66,6 +69,7 @@ impl ConnectionMeters {
             }),
             request_seconds: histogram(&names::HTTP_REQUEST_SECONDS, of),
             retries: counter(&names::HTTP_RETRIES, of),
+            retry_budget: gauge(&names::RETRY_BUDGET, of),
             pauses: counter(&names::CONNECTION_PAUSES, of),
             pause_seconds: counter(&names::CONNECTION_PAUSE_SECONDS, of),
             depth: gauge(&names::QUEUE_DEPTH, of),
@@ -74,6 +78,10 @@ impl ConnectionMeters {
             limit: gauge(&names::CONNECTION_LIMIT, of),
             offline: gauge(&names::CONNECTION_OFFLINE, of),
             unverified: gauge(&names::CONNECTION_UNVERIFIED, of),
+            renewals: std::array::from_fn(|i| {
+                counter(&names::CONNECTION_RENEWALS, &[id.as_str(), names::RENEWAL_OUTCOMES[i]])
+            }),
+            token_expiry: gauge(&names::TOKEN_EXPIRY, of),
             wait: histogram(&names::QUEUE_WAIT, of),
             limit_changes: std::array::from_fn(|i| {
                 counter(&names::CONNECTION_LIMIT_CHANGES, &[id.as_str(), names::DIRECTIONS[i]])
@@ -93,6 +101,7 @@ impl ConnectionMeters {
             requests: std::array::from_fn(|_| Counter::noop()),
             request_seconds: Histogram::noop(),
             retries: Counter::noop(),
+            retry_budget: Gauge::noop(),
             pauses: Counter::noop(),
             pause_seconds: Counter::noop(),
             depth: Gauge::noop(),
@@ -101,6 +110,8 @@ impl ConnectionMeters {
             limit: Gauge::noop(),
             offline: Gauge::noop(),
             unverified: Gauge::noop(),
+            renewals: std::array::from_fn(|_| Counter::noop()),
+            token_expiry: Gauge::noop(),
             wait: Histogram::noop(),
             limit_changes: std::array::from_fn(|_| Counter::noop()),
             server: None,
@@ -115,6 +126,10 @@ impl ConnectionMeters {
     /// An attempt is followed by another one.
     pub fn retried(&self) {
         self.retries.increment(1);
+    }
+    /// So many retries may go out at once. Set before a scrape.
+    pub fn retry_budget(&self, left: u64) {
+        self.retry_budget.set(float(left));
     }
     /// A rate-limit pause began.
     pub fn paused(&self, pause: Duration) {
@@ -144,6 +159,14 @@ impl ConnectionMeters {
     /// Whether nobody looks at the server's certificate.
     pub fn unverified(&self, unverified: bool) {
         self.unverified.set(f64::from(u8::from(unverified)));
+    }
+    /// The credential was renewed, or could not be.
+    pub fn renewal(&self, renewed: bool) {
+        self.renewals[usize::from(!renewed)].increment(1);
+    }
+    /// Another token is in use, which ends then as far as that is known.
+    pub fn token_ends(&self, at: Option<DateTime<Utc>>) {
+        self.token_expiry.set(at.map_or(0.0, timestamp));
     }
     /// An adaptive level changed.
     pub fn limit_changed(&self, raised: bool) {

@@ -80,6 +80,7 @@ pub struct FlowMeters {
     flow: String,
     last_success: Gauge,
     next_run: Gauge,
+    interval: Gauge,
     /// Only so that they exist from the beginning.
     _errors: ErrorMeters,
 }
@@ -102,6 +103,7 @@ impl FlowMeters {
             flow: flow.to_owned(),
             last_success: gauge(&names::FLOW_LAST_SUCCESS, &[flow]),
             next_run: gauge(&names::FLOW_NEXT_RUN, &[flow]),
+            interval: gauge(&names::FLOW_INTERVAL, &[flow]),
             _errors: ErrorMeters::of(id),
         }
     }
@@ -140,12 +142,17 @@ impl FlowMeters {
         let seconds = self.run_seconds.get_or_init(|| histogram(&names::FLOW_RUN_SECONDS, &[&self.flow]));
         seconds.record(took.as_secs_f64());
         if outcome == RunOutcome::Succeeded {
-            self.last_success.set(timestamp(at));
+            self.succeeded(at);
         }
     }
-    /// The next occurrence of the schedule; `None` without one.
-    pub fn next_run(&self, at: Option<DateTime<Utc>>) {
+    /// When a run last ended without errors.
+    pub fn succeeded(&self, at: DateTime<Utc>) {
+        self.last_success.set(timestamp(at));
+    }
+    /// The next occurrence of the schedule, and the longest gap around it; `None` without one.
+    pub fn next_run(&self, at: Option<DateTime<Utc>>, interval: Option<Duration>) {
         self.next_run.set(at.map_or(0.0, timestamp));
+        self.interval.set(interval.map_or(0.0, |interval| interval.as_secs_f64()));
     }
 }
 

@@ -137,6 +137,13 @@ impl Heap {
         self.flows.get(flow)?.armed
     }
 
+    /// A flow's latest occurrence, or when its schedule came in force, with the two to come.
+    pub fn around(&self, flow: &FlowId) -> Option<[DateTime<Utc>; 3]> {
+        let Scheduled { schedule, done, next, .. } = self.flows.get(flow)?;
+        let next = (*next)?;
+        Some([*done, next, schedule.next_after(next).unwrap_or(next)])
+    }
+
     /// How far a flow has been handled.
     pub fn mark(&self, flow: &FlowId) -> Option<Mark> {
         self.flows.get(flow).map(mark_of).or_else(|| self.marks.get(flow).copied())

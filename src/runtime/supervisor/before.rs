@@ -27,8 +27,13 @@ impl Supervisor {
         for row in last.iter().rev() {
             inner.history.remember(row, ending(row));
         }
-        if let Some(snapshot) = inner.generation.as_ref().map(|generation| generation.snapshot.clone()) {
-            inner.follow(&snapshot, store.as_ref());
+        if let Some(generation) = inner.generation.clone() {
+            inner.follow(&generation.snapshot, store.as_ref());
+            for flow in generation.snapshot.flows.keys() {
+                if let Some(at) = inner.history.get(flow).and_then(|history| history.last_success) {
+                    generation.meters(flow).succeeded(at);
+                }
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ pub mod api;
 pub mod client;
 pub mod command;
 pub mod flow;
+pub mod monitoring;
 pub mod project;
 pub mod serving;
 pub mod tls;
