@@ -172,7 +172,7 @@ mod tests {
             requests: 95,
             took: Duration::from_millis(1234),
             errors: (1..=errors).map(error).collect(),
-            passed: Vec::new(),
+            passed: vec![("ask".to_owned(), 3)],
         }
     }
 
@@ -191,6 +191,7 @@ mod tests {
         assert!(shown.contains("orders: page 1 record 10: import: rejected: refused\\n\\u{1b}[31m\n"), "{shown}");
         assert!(!shown.contains("record 11"), "{shown}");
         assert!(shown.contains("orders: and 5 more failed records\n"), "{shown}");
+        assert!(shown.contains("orders: step ask failed and was passed by (`on_error = \"proceed\"`): 3\n"), "{shown}");
         assert!(shown.contains("orders: export page 3: 500\norders: read and neither"), "{shown}");
     }
 
@@ -201,6 +202,7 @@ mod tests {
         assert_eq!(document["runs"][0]["outcome"], "errors");
         assert_eq!(document["runs"][0]["records"]["failed"], 15);
         assert_eq!(document["runs"][0]["errors"][0]["status"], 422);
+        assert_eq!(document["runs"][0]["passed"], json!({ "ask": 3 }));
         assert_eq!(document["runs"][0]["seconds"], 1.234);
     }
 

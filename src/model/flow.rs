@@ -64,8 +64,14 @@ impl Flow {
     pub fn connections(&self) -> impl Iterator<Item = &ConnectionId> {
         let import = self.import.as_ref();
         let check = import.and_then(|import| import.check()).map(|check| &check.connection);
+        let steps = self.steps.iter().flat_map(Step::connections);
         let exports = self.exports.iter().flat_map(|export| export.connections());
-        exports.chain(import.map(|import| &import.connection)).chain(check)
+        exports.chain(steps).chain(import.map(|import| &import.connection)).chain(check)
+    }
+
+    /// Whether a record needs requests between its export and the last import.
+    pub fn asks_on_the_way(&self) -> bool {
+        !self.steps.iter().all(Step::is_pure)
     }
 
     /// The export of a name; the first where none has it any more.

@@ -14,6 +14,7 @@ use crate::observe::event;
 use crate::observe::meters::{ConnectionMeters, FlowMeters, WebhookMeters};
 use crate::queue::Queue;
 use crate::queue::limits::{LineId, LineSpec};
+use crate::runtime::walk::cache::AllCaches;
 use crate::store::Store;
 use crate::value::id::{ConnectionId, FlowId};
 use crate::value::time::{SharedClock, SharedRng};
@@ -62,6 +63,8 @@ pub struct Generation {
     flow_meters: HashMap<FlowId, Arc<FlowMeters>>,
     /// Webhooks by path.
     pub(super) hooks: HashMap<String, (FlowId, Arc<WebhookMeters>)>,
+    /// Answers of lookups: another generation may ask others, and begins without.
+    pub caches: AllCaches,
 }
 
 impl Generation {
@@ -91,7 +94,15 @@ impl Generation {
             })
             .collect();
         let hooks = hooks(&snapshot);
-        Ok(Self { snapshot, lanes: Arc::new(lanes), specs, meters: all_meters, flow_meters, hooks })
+        Ok(Self {
+            snapshot,
+            lanes: Arc::new(lanes),
+            specs,
+            meters: all_meters,
+            flow_meters,
+            hooks,
+            caches: AllCaches::default(),
+        })
     }
 
     /// Puts the limits in force at once, for waiting requests too.

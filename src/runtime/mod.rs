@@ -12,4 +12,5 @@ pub mod scope;
 pub mod step;
 pub mod supervisor;
 pub mod view;
+pub mod walk;
 pub mod webhook;

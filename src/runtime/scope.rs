@@ -3,6 +3,7 @@
 use super::export::origin::Origin;
 use super::run::Resume;
 use super::run::report::Progress;
+use super::walk::cache::Caches;
 use crate::http::client::Client;
 use crate::model::export::Export;
 use crate::model::flow::Flow;
@@ -95,6 +96,8 @@ pub struct Scope {
     pub progress: Arc<Progress>,
     /// The flow's series.
     pub meters: Arc<FlowMeters>,
+    /// Answers of the flow's lookups.
+    pub caches: Arc<Caches>,
     /// Keeps the lines of this run open over reloads.
     pub kept: Vec<KeepOpen>,
     /// How to stop.

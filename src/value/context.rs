@@ -1,6 +1,6 @@
 //! What a template, path or expression can see while it is evaluated: a fixed set of roots, each borrowed.
 
-use super::json::JsonRef;
+use super::json::{Json, JsonRef};
 use super::record::Record;
 use super::table::{Table, Tables};
 
@@ -54,6 +54,8 @@ pub enum Slot<'a> {
     Map(&'a [(&'a str, Slot<'a>)]),
     /// Response headers: names are found in any case.
     Headers(&'a [(String, String)]),
+    /// Whole values by name.
+    Named(&'a [(String, Json)]),
 }
 
 /// The roots on offer for one evaluation.

@@ -39,6 +39,7 @@ mod sample_projects;
 mod schedule;
 mod serve;
 mod state;
+mod steps;
 mod stopping;
 mod storm;
 mod support;

@@ -105,12 +105,14 @@ pub(in crate::config) struct Scope<'a> {
     kin: Kin,
     /// Whether `parent` means the parents of `each` by name, as it does unless something nearer has that name.
     by_name: bool,
+    /// Lookups whose answers are there.
+    lookups: Vec<String>,
     /// Where the templates of trees will stand.
     pub(super) place: Place,
 }
 
 /// Roots whose tables are not built yet.
-const NOT_YET: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window, Root::Lookup];
+const NOT_YET: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window];
 
 impl<'a> Scope<'a> {
     /// Texts of a connection file: `connection` and `flow.id`.
@@ -122,6 +124,7 @@ impl<'a> Scope<'a> {
             types: None,
             kin: Kin::default(),
             by_name: false,
+            lookups: Vec::new(),
             place: Place::Plain,
         }
     }
@@ -134,14 +137,32 @@ impl<'a> Scope<'a> {
         if by_name {
             roots.extend([Root::Each, Root::Parent]);
         }
-        Self { roots, connection, flow: Some(flow), types: None, kin, by_name, place: Place::Plain }
+        Self {
+            roots,
+            connection,
+            flow: Some(flow),
+            types: None,
+            kin,
+            by_name,
+            lookups: Vec::new(),
+            place: Place::Plain,
+        }
     }
 
     /// The answer to a webhook's call.
     pub(in crate::config) fn of_webhook(flow: &'a Facts) -> Self {
         let roots = vec![Root::Record, Root::Flow, Root::Now];
         let kin = Kin::default();
-        Self { roots, connection: None, flow: Some(flow), types: None, kin, by_name: false, place: Place::Plain }
+        Self {
+            roots,
+            connection: None,
+            flow: Some(flow),
+            types: None,
+            kin,
+            by_name: false,
+            lookups: Vec::new(),
+            place: Place::Plain,
+        }
     }
 
     /// Offers more.
@@ -150,6 +171,20 @@ impl<'a> Scope<'a> {
         more.by_name &= !roots.contains(&Root::Parent);
         more.roots.extend(roots.iter().filter(|root| !self.roots.contains(root)));
         more
+    }
+
+    /// Offers the answers of these lookups.
+    pub(super) fn with_lookups(&self, names: &[String]) -> Self {
+        if names.is_empty() {
+            return self.clone();
+        }
+        Self { lookups: names.to_vec(), ..self.with(&[Root::Lookup]) }
+    }
+
+    /// Offers what is on offer elsewhere in the flow too, but for that place's connection.
+    pub(super) fn seeing(&self, outer: &Self) -> Self {
+        let more = self.with(&outer.roots).with_lookups(&outer.lookups);
+        Self { by_name: outer.by_name, ..more }
     }
 
     /// For paths into the answers to a request that says this over its connection.
@@ -264,12 +299,20 @@ impl<'a> Scope<'a> {
                 Some("a block of `each` reads those above it: put this one below".to_owned())
             }
             Root::Each => Some("it holds the keys of `[[export.each]]`, and there is none".to_owned()),
-            Root::Item | Root::Index | Root::Parent => Some("it exists inside `each` only".to_owned()),
+            Root::Lookup => Some(
+                "it holds answers of lookups without `merge`, from their step on: add a `[step.lookup]` before this"
+                    .to_owned(),
+            ),
+            Root::Parent => Some("it exists inside `each` and in steps with `many` only".to_owned()),
+            Root::Item | Root::Index => Some("it exists inside `each` only".to_owned()),
             _ => None,
         }
     }
 
     fn judge_members(&self, root: Root, members: &[String]) -> Option<Finding> {
+        if root == Root::Lookup {
+            return self.judge_lookup(members);
+        }
         if root == Root::Each || (root == Root::Parent && self.by_name) {
             return self.kin.judge(root, members.first()?);
         }
@@ -300,6 +343,23 @@ impl<'a> Scope<'a> {
             _ => return None,
         };
         judge_name(root, first, members.get(1), names)
+    }
+}
+
+/// What the answer of a lookup holds.
+const ANSWER: &[&str] = &["data", "status", "headers"];
+
+impl Scope<'_> {
+    fn judge_lookup(&self, members: &[String]) -> Option<Finding> {
+        let [name, rest @ ..] = members else { return None };
+        let known: Vec<&str> = self.lookups.iter().map(String::as_str).collect();
+        if !known.contains(&name.as_str()) {
+            let finding = Finding::error("unknown-variable", format!("there is no lookup `{name}` before this"));
+            return Some(finding.help_if(suggest::help(name, &known)));
+        }
+        let member = rest.first().filter(|member| !ANSWER.contains(&member.as_str()))?;
+        let finding = Finding::error("unknown-variable", format!("there is no `lookup.{name}.{member}`"));
+        Some(finding.help_if(suggest::help(member, ANSWER)))
     }
 }
 

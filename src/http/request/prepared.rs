@@ -9,6 +9,7 @@ use crate::value::json::{Json, JsonRef, Kind, write_string};
 use crate::value::uri::same_origin;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -53,6 +54,29 @@ impl Prepared {
     /// Whether the server may have done something by it.
     pub fn is_write(&self) -> bool {
         !self.safe && !matches!(self.method, Method::Get | Method::Head)
+    }
+
+    /// What tells it from every other request, as it leaves: secrets in it count too. Credentials of `auth` do not.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        };
+        part(self.method.name().as_bytes());
+        part(self.url.as_str().as_bytes());
+        for (name, value) in &self.secret_query {
+            part(name.as_bytes());
+            part(value.as_bytes());
+        }
+        part(b"headers");
+        for (name, value) in &self.headers {
+            part(name.as_str().as_bytes());
+            part(value.as_bytes());
+        }
+        part(b"body");
+        part(self.body.as_deref().unwrap_or_default());
+        digest.finalize().into()
     }
 
     /// Takes a body along, and says what it is unless the configuration does.

@@ -137,13 +137,26 @@ pub struct Reader<'r> {
     /// Why no page can follow the last one.
     stuck: Option<String>,
     ended: bool,
+    /// The status that ended it without a page.
+    ended_at: Option<u16>,
 }
 
 impl<'r> Reader<'r> {
     /// Before the first page.
     pub fn new(course: Course<'r>) -> Self {
         let ended = course.quota.is_spent();
-        Self { pager: Pager::new(&course.export.paging), course, previous: None, taken: 0, stuck: None, ended }
+        let pager = Pager::new(&course.export.paging);
+        Self { pager, course, previous: None, taken: 0, stuck: None, ended, ended_at: None }
+    }
+
+    /// The next request, as it leaves.
+    pub fn first(&self) -> Result<Prepared, ReadError> {
+        self.prepare(&self.pager.ask())
+    }
+
+    /// The status that ended it without a page (`stop_status`).
+    pub fn ended_at(&self) -> Option<u16> {
+        self.ended_at
     }
 
     /// Goes on from a stored cursor.
@@ -159,7 +172,7 @@ impl<'r> Reader<'r> {
             None => Pager::new(paging),
         };
         let Cursor { stuck, taken, .. } = cursor;
-        Ok(Self { course, pager, previous, taken, stuck, ended })
+        Ok(Self { course, pager, previous, taken, stuck, ended, ended_at: None })
     }
 
     /// Where it is: what leads to the next page.
@@ -217,11 +230,13 @@ impl<'r> Reader<'r> {
         let answer = match lane.client.exchange(permit, &prepared, rules, true).await {
             Ok(answer) if self.pager.ends_at(answer.status) => {
                 self.ended = true;
+                self.ended_at = Some(answer.status);
                 return Ok(None);
             }
             Ok(answer) => answer,
             Err(failure) if failure.status.is_some_and(|status| self.pager.ends_at(status)) => {
                 self.ended = true;
+                self.ended_at = failure.status;
                 return Ok(None);
             }
             Err(failure) => return Err(ReadError::Request(Box::new(failure))),

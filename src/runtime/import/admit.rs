@@ -3,7 +3,6 @@
 
 use super::{Item, Road};
 use crate::model::import::Way;
-use crate::runtime::step::with_record;
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind};
@@ -15,14 +14,14 @@ impl Road<'_> {
     pub fn concerns(&self, item: &Item, ctx: &Context<'_>) -> Result<bool, EvalError> {
         let Some(when) = &self.import.when else { return Ok(true) };
         let ctx = self.lane.client.context(*ctx);
-        when.test(&with_record(&ctx, &item.record)).map_err(|error| error.at("when"))
+        when.test(&item.offer(&ctx)).map_err(|error| error.at("when"))
     }
 
     /// Finds out how a record is written, and renders its keys. An error belongs to this record alone.
     pub fn admit(&self, item: &mut Item, ctx: &Context<'_>) -> Result<(), EvalError> {
         let import = self.import;
         let ctx = self.lane.client.context(*ctx);
-        let ctx = with_record(&ctx, &item.record);
+        let ctx = item.offer(&ctx);
         let key = match (&item.key, &import.idempotency_key) {
             (None, Some(template)) => Some(key(template, &ctx)?),
             _ => None,

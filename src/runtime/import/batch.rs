@@ -4,7 +4,6 @@ use super::body::{self, Body, Written};
 use super::{Item, Items, Road};
 use crate::http::request::{Method, Prepared};
 use crate::model::import::{UnknownOutcome, Way};
-use crate::runtime::step::with_record;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::record::Record;
@@ -77,7 +76,7 @@ impl<'r> Batcher<'r> {
     #[expect(clippy::result_large_err, reason = "the item goes back to whoever settles it")]
     pub fn add(&mut self, item: Item, ctx: &Context<'_>) -> Result<(), (Item, EvalError)> {
         let ctx = self.road.lane.client.context(*ctx);
-        let ctx = with_record(&ctx, &item.record);
+        let ctx = item.offer(&ctx);
         if let Err(error) = self.body(item.way).add(&item.record, &ctx) {
             return Err((item, error));
         }
@@ -148,7 +147,7 @@ impl Road<'_> {
         let way = way_of(items);
         let (spec, client) = (import.request_of(way), &lane.client);
         let mut request = if import.batch_size.get() == 1 {
-            spec.prepare_head(&items.first().map_or(ctx, |item| with_record(&ctx, &item.record)), client)?
+            spec.prepare_head(&items.first().map_or(ctx, |item| item.offer(&ctx)), client)?
         } else {
             let records: Vec<Record> = items.iter().map(|item| item.record.clone()).collect();
             spec.prepare_head(&ctx.with(Root::Records, Slot::Records(&records)), client)?

@@ -5,7 +5,6 @@ use crate::http::exchange::Failure;
 use crate::model::import::Check;
 use crate::runtime::export::records;
 use crate::runtime::scope::Lane;
-use crate::runtime::step::with_record;
 
 impl Road<'_> {
     /// Asks whether a record has arrived: found = delivered.
@@ -13,7 +12,7 @@ impl Road<'_> {
         let scope = self.scope;
         let now = scope.now();
         let ctx = lane.client.context(scope.context(&now, &item.origin));
-        let prepared = check.request.prepare(&with_record(&ctx, &item.record), &lane.client);
+        let prepared = check.request.prepare(&item.offer(&ctx), &lane.client);
         let mut prepared = prepared.map_err(|error| error.at("check").to_string())?;
         prepared.safe = true;
         let flow = &scope.flow;

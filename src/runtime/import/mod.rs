@@ -18,7 +18,7 @@ use crate::http::exchange::FailureClass;
 use crate::model::import::{Check, Import, UnknownOutcome, Way};
 use crate::runtime::export::origin::Origin;
 use crate::runtime::scope::{Lane, Scope};
-use crate::runtime::step::{merge, with_record};
+use crate::runtime::step::{Lookups, merge, with_record};
 use crate::store::ErrorRow;
 use crate::value::context::Context;
 use crate::value::id::ConnectionId;
@@ -64,7 +64,7 @@ impl<'r> Road<'r> {
         let Some(tree) = &self.import.merge else { return Ok(None) };
         let answer = answer.map_or(JsonRef::trusted("null"), Json::as_ref);
         let ctx = self.lane.client.context(*ctx);
-        merge(&item.record, answer, tree, &with_record(&ctx, &item.record)).map(Some)
+        merge(&item.record, answer, tree, &item.offer(&ctx)).map(Some)
     }
 
     /// The step in error records of a record that was taken, but whose `merge` failed: tried again it goes on behind
@@ -85,6 +85,8 @@ pub struct Item {
     pub position: u64,
     /// As it reaches the import.
     pub record: Record,
+    /// What was looked up for it and not merged.
+    pub lookups: Lookups,
     /// Idempotency key: rendered once, or the one it had before.
     pub key: Option<Box<str>>,
     /// `lock_key`, rendered once; none where nothing is locked.
@@ -116,6 +118,7 @@ impl Item {
             origin: origin.clone(),
             position,
             record,
+            lookups: Lookups::default(),
             key: None,
             lock: None,
             way: Way::Create,
@@ -123,6 +126,11 @@ impl Item {
             hash: 0,
             error: None,
         }
+    }
+
+    /// Offers what texts see of it.
+    pub fn offer<'a>(&'a self, ctx: &Context<'a>) -> Context<'a> {
+        self.lookups.offer(with_record(ctx, &self.record))
     }
 
     /// Its position from 0.

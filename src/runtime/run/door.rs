@@ -7,7 +7,7 @@ use super::feed::{Fed, Feed};
 use super::state::Resolution;
 use crate::model::import::UnknownOutcome;
 use crate::runtime::import::{CUT_OFF, Item, Items, Road};
-use crate::runtime::step::{Shaped, shape};
+use crate::runtime::walk::{Advance, Walk, Way};
 use crate::store::{IntentRow, Mark};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
@@ -70,11 +70,17 @@ impl<'r> Feed<'r> {
             return mark == Mark::Delivered;
         }
         // It failed, or left by a rule: it counts if it came as far as the batches, and was to be written another way.
-        let Ok(Shaped::Kept(record)) = shape(&self.scope.flow, &item.origin.export, item.record.clone(), outer, None)
-        else {
+        // Where steps ask somebody that cannot be known; the answers would be others now.
+        if self.walks() {
             return false;
-        };
-        item.record = record;
+        }
+        let mut walk = Walk::new(item.record.clone(), None);
+        let origin = item.origin.clone();
+        let way = Way { flow: &self.scope.flow, export: &origin.export };
+        if !matches!(walk.advance(way, outer), Advance::Arrived) {
+            return false;
+        }
+        item.record = walk.ground.record;
         road.concerns(&item, base) == Ok(true) && road.admit(&mut item, base).is_ok() && !batcher.takes(&item)
     }
 

@@ -6,6 +6,7 @@ use crate::http::exchange::Failure;
 use crate::observe::event;
 use crate::runtime::import::{Item, class_name};
 use crate::runtime::scope::Scope;
+use crate::runtime::walk::Trouble;
 use crate::store::{ErrorRow, ErrorState};
 use crate::value::issue::EvalError;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -40,6 +41,12 @@ impl<'a> Fault<'a> {
     /// A request failed.
     pub(super) fn of(step: &'a str, failure: &'a Failure) -> Self {
         Self { step, class: class_name(failure.class), text: failure.message.clone(), failure: Some(failure) }
+    }
+
+    /// A step failed.
+    pub(super) fn step(step: &'a str, trouble: &'a Trouble) -> Self {
+        let Trouble { class, text, failure } = trouble;
+        Self { step, class, text: text.clone(), failure: failure.as_deref() }
     }
 
     /// A record could not be shaped or rendered.

@@ -1,8 +1,11 @@
 //! From pages to requests: takes records in order, shapes them, and fills batches. A batch never spans pages.
 
+mod walks;
+
 use super::books::Books;
 use super::door::Admitted;
 use super::errors::Fault;
+use super::lineup::{Lineup, Ready};
 use super::shown::shown;
 use super::state::Resolution;
 use crate::http::client::Client;
@@ -12,13 +15,15 @@ use crate::runtime::export::origin::Origin;
 use crate::runtime::export::page::Page;
 use crate::runtime::import::{Batch, Batcher, Item, Road, Trace};
 use crate::runtime::scope::{Lane, Scope};
-use crate::runtime::step::{Shaped, shape, with_record};
+use crate::runtime::step::with_record;
+use crate::runtime::walk::{Walk, Way};
 use crate::store::{ErrorRow, IntentRow, Mark, Marks};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::record::Record;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use walks::ended;
 
 /// What the feed did.
 #[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
@@ -69,6 +74,8 @@ pub(super) struct Feed<'r> {
     /// Whether records must be known again after a restart.
     hashed: bool,
     pages: VecDeque<Pending>,
+    /// Records on their way, in flows whose steps ask somebody.
+    lineup: Option<Lineup<'r>>,
     /// An admitted record that found no room in the batch before.
     held: Option<Item>,
 }
@@ -76,7 +83,9 @@ pub(super) struct Feed<'r> {
 impl<'r> Feed<'r> {
     pub(super) fn new(scope: &'r Scope, import: Option<Road<'r>>) -> Self {
         let hashed = import.is_some_and(|road| road.import.needs_intents());
-        Self { scope, import, batcher: import.map(Batcher::new), hashed, pages: VecDeque::new(), held: None }
+        let lineup = scope.flow.asks_on_the_way().then(Lineup::default);
+        let batcher = import.map(Batcher::new);
+        Self { scope, import, batcher, hashed, pages: VecDeque::new(), lineup, held: None }
     }
 
     pub(super) fn push(&mut self, page: Page, known: Known) {
@@ -96,33 +105,33 @@ impl<'r> Feed<'r> {
 
     /// Whether records wait for work.
     pub(super) fn has_more(&self) -> bool {
-        !self.pages.is_empty()
+        self.lineup.as_ref().map_or(!self.pages.is_empty(), Lineup::is_ready)
     }
 
     /// Works on records until a request is full, its page is over, a stretch of work is done, or nothing is left.
     pub(super) fn next(&mut self, books: &mut Books<'r>) -> Option<Fed> {
         let now = self.scope.now();
-        let origin = self.pages.front()?.origin.clone();
+        let origin = match &self.lineup {
+            Some(lineup) => lineup.origin()?,
+            None => self.pages.front()?.origin.clone(),
+        };
         let base = self.scope.context(&now, &origin);
         let outer = self.lane(&origin)?.client.context(base);
         for _ in 0..STRETCH {
             let item = if let Some(admitted) = self.held.take() {
                 admitted
             } else {
-                let (item, intent) = match self.next_item(books) {
-                    Some(Next::Open(item, intent)) => (item, intent),
-                    Some(Next::Settled(item, mark)) => {
+                let (item, intent) = match self.ready(&outer, books)? {
+                    Ready::Item(item, intent) => (item, intent),
+                    Ready::PageEnd => return Some(self.close(&base, books)),
+                    Ready::Settled(item, mark) => {
                         if self.divides(item, mark, &outer, &base) {
                             return Some(self.close(&base, books));
                         }
                         continue;
                     }
-                    None => {
-                        self.pages.pop_front();
-                        return Some(self.close(&base, books));
-                    }
+                    Ready::Gone => continue,
                 };
-                let Some(item) = self.shaped(item, &outer, books) else { continue };
                 match self.admitted(item, intent, &base, books) {
                     Admitted::Here(item) => item,
                     Admitted::Asked(fed) => return Some(fed),
@@ -183,37 +192,46 @@ impl<'r> Feed<'r> {
         Some(Next::Open(item, intent))
     }
 
-    fn shaped(&self, mut item: Item, ctx: &Context<'_>, books: &mut Books<'r>) -> Option<Item> {
-        if item.error.as_ref().is_some_and(|error| self.import.is_some_and(|road| error.step == road.behind())) {
-            // The destination took it before: nothing is left to do.
-            books.resolve(&item, Resolution::Delivered);
-            return None;
+    /// What is next for the import; none before an answer is there.
+    fn ready(&mut self, ctx: &Context<'_>, books: &mut Books<'r>) -> Option<Ready> {
+        if let Some(lineup) = &mut self.lineup {
+            return lineup.next();
         }
-        if item.error.is_none() {
-            match Self::trace(&item.origin.export, &item.record, ctx) {
-                Ok(trace) => item.trace = trace,
-                Err(error) => {
-                    books.fail(&item, &Fault::eval("trace_key", &error));
-                    return None;
-                }
+        let (mut item, intent) = match self.next_item(books) {
+            Some(Next::Open(item, intent)) => (item, intent),
+            Some(Next::Settled(item, mark)) => return Some(Ready::Settled(item, mark)),
+            None => {
+                self.pages.pop_front();
+                return Some(Ready::PageEnd);
+            }
+        };
+        if !self.sets_out(&mut item, ctx, books) {
+            return Some(Ready::Gone);
+        }
+        let mut walk = Walk::new(item.record.clone(), item.error.as_ref().map(|error| error.step.as_str()));
+        let origin = item.origin.clone();
+        let advance = walk.advance(Way { flow: &self.scope.flow, export: &origin.export }, ctx);
+        Some(ended(item, walk, advance, books).map_or(Ready::Gone, |item| Ready::Item(item, intent)))
+    }
+
+    /// Notes what tells a record apart. False when it goes nowhere: that cannot be said, or nothing is left to do.
+    fn sets_out(&self, item: &mut Item, ctx: &Context<'_>, books: &mut Books<'r>) -> bool {
+        if let Some(error) = &item.error {
+            let is_behind = self.import.is_some_and(|road| error.step == road.behind());
+            if is_behind {
+                // The destination took it before.
+                books.resolve(item, Resolution::Delivered);
+            }
+            return !is_behind;
+        }
+        match Self::trace(&item.origin.export, &item.record, ctx) {
+            Ok(trace) => item.trace = trace,
+            Err(error) => {
+                books.fail(item, &Fault::eval("trace_key", &error));
+                return false;
             }
         }
-        let from = item.error.as_ref().map(|error| error.step.as_str());
-        match shape(&self.scope.flow, &item.origin.export, item.record.clone(), ctx, from) {
-            Ok(Shaped::Kept(record)) => {
-                item.record = record;
-                Some(item)
-            }
-            Ok(Shaped::Filtered) => {
-                books.resolve(&item, Resolution::Filtered);
-                None
-            }
-            Err(failed) => {
-                item.record = failed.record;
-                books.fail(&item, &Fault::eval(&failed.step, &failed.error));
-                None
-            }
-        }
+        true
     }
 
     fn trace(export: &Export, record: &Record, ctx: &Context<'_>) -> Result<Option<Box<Trace>>, EvalError> {

@@ -10,12 +10,14 @@ mod feed;
 pub(in crate::runtime) mod identity;
 mod intake;
 mod journal;
+mod lineup;
 mod outlet;
 pub mod report;
 mod settle;
 mod shown;
 pub mod state;
 mod supply;
+mod walking;
 
 use super::import::locks::Locks;
 use super::import::{Batch, Delivered, Road};
@@ -37,6 +39,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use supply::Supply;
 use tokio_util::sync::CancellationToken;
+use walking::Asked;
 
 pub use supply::Resume;
 
@@ -113,6 +116,8 @@ struct Run<'r> {
     books: Books<'r>,
     journal: Journal<'r>,
     deliveries: FuturesUnordered<Delivery<'r>>,
+    /// What records on their way ask.
+    asked: Asked<'r>,
     /// Pages that wait until they are stored, or, in a careful run, until the one before them is worked off.
     held: VecDeque<(Page, Known)>,
     /// Batches behind others that hold a lock key of theirs.
@@ -156,6 +161,7 @@ impl<'r> Run<'r> {
             books,
             journal: Journal::new(scope),
             deliveries: FuturesUnordered::new(),
+            asked: Asked::default(),
             held: VecDeque::new(),
             locks: Locks::default(),
             forming: Vec::new(),
@@ -184,7 +190,9 @@ impl<'r> Run<'r> {
                 supply.stop();
             } else {
                 self.release(&mut feed);
-                more = self.fill(&mut feed, roads);
+                more = self.walk(&mut feed) | self.fill(&mut feed, roads);
+                // What the import took made room for more.
+                more |= feed.walks() && feed.has_room(self.walking_width());
                 self.books.state.set_width(supply.width());
                 while self.books.state.may_read() && supply.begin() {
                     self.books.state.reading();
@@ -195,7 +203,7 @@ impl<'r> Run<'r> {
             }
             if self.journal.is_idle() && self.books.is_dirty() {
                 let overdue = self.gathering.is_some_and(|until| scope.clock.mono() >= until);
-                if overdue || stopping || self.deliveries.is_empty() || self.books.is_urgent() {
+                if overdue || stopping || self.is_waiting_for_nobody() || self.books.is_urgent() {
                     self.store(Stored::default(), Vec::new());
                 } else if self.gathering.is_none() {
                     let until = scope.clock.mono().plus(GATHERING);
@@ -222,6 +230,7 @@ impl<'r> Run<'r> {
                 Some((batch, delivered)) = self.deliveries.next(), if !self.deliveries.is_empty() => {
                     self.settle(&batch, delivered, roads);
                 }
+                Some(answer) = self.asked.next(), if !self.asked.is_empty() => self.told(answer, &mut feed),
                 Some(landed) = supply.next(), if supply.is_flying() => self.take_landed(landed),
                 // Only wakes: answers that come without a pause leave it no turn.
                 () = &mut alarm, if self.gathering.is_some() && self.journal.is_idle() => {}
@@ -231,6 +240,11 @@ impl<'r> Run<'r> {
                 () = tokio::task::yield_now(), if more => {}
             }
         }
+    }
+
+    /// Whether no answer will bring more to be written.
+    fn is_waiting_for_nobody(&self) -> bool {
+        self.deliveries.is_empty() && self.asked.is_empty()
     }
 
     /// Gives the store what it lacks, and with it what `stored` stands for.

@@ -122,6 +122,7 @@ impl Supervisor {
         let kept = flow.connections().filter_map(|id| self.services.queue.keep_open(&lanes.get(id)?.line).ok());
         Ok(Scope {
             kept: kept.collect(),
+            caches: plan.generation.caches.of(&flow.id, &flow.hash),
             lanes: lanes.clone(),
             queue: self.services.queue.clone(),
             clock: self.services.clock.clone(),

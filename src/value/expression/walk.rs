@@ -41,6 +41,9 @@ impl<'a> Place<'a> {
                 .iter()
                 .find(|(header, _)| header.eq_ignore_ascii_case(name))
                 .map(|(_, value)| Self::Slot(Slot::Text(value))),
+            (Self::Slot(Slot::Named(values)), Step::Member(name) | Step::Either(name, _)) => {
+                values.iter().find(|(key, _)| *key == **name).map(|(_, value)| Self::Json(value.as_ref()))
+            }
             (Self::Slot(Slot::Records(records)), Step::Index(n) | Step::Either(_, n)) => {
                 records.get(position(*n, || records.len())?).map(|record| Self::Slot(Slot::Record(record)))
             }
@@ -62,6 +65,9 @@ impl<'a> Place<'a> {
                     .iter()
                     .map(|(name, value)| (Cow::Borrowed(&**name), Value::Text(Cow::Borrowed(&**value))))
                     .collect(),
+            ),
+            Self::Slot(Slot::Named(values)) => Value::Map(
+                values.iter().map(|(key, value)| (Cow::Borrowed(&**key), Value::Json(value.as_ref()))).collect(),
             ),
             Self::Slot(Slot::Text(text)) => Value::Text(Cow::Borrowed(text)),
             Self::Slot(Slot::Number(n)) => Value::Int(i128::from(n)),

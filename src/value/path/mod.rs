@@ -141,7 +141,7 @@ impl Path {
             Slot::Record(record) => self.select_record(record),
             Slot::Map(parts) => self.select_part(parts),
             Slot::None => Err(EvalError::Missing(format!("`{}`: there is no record here", self.source))),
-            Slot::Records(_) | Slot::Text(_) | Slot::Number(_) | Slot::Headers(_) => {
+            Slot::Records(_) | Slot::Text(_) | Slot::Number(_) | Slot::Headers(_) | Slot::Named(_) => {
                 Err(EvalError::Type(format!("`{}`: `$` is no JSON value here", self.source)))
             }
         }

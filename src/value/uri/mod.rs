@@ -90,11 +90,27 @@ impl UriTemplate {
         if has_dot_segment(text) {
             return refuse("a path segment is `.` or `..`, which would lead to another place");
         }
+        if self.is_emptied(text) {
+            return refuse("a value in the path is empty, which would lead to another place");
+        }
         // Where parsing changed nothing, the joined text itself shows that the prefix stands.
         if url.as_str() != joined && !self.prefix_stands(&url, base) {
             return refuse("the values lead out of the path written before the first placeholder");
         }
         Ok(with_base_query(url, base))
+    }
+
+    /// Whether a value left a segment of the path empty: `/orders//items` and `/orders/` are other things than an order.
+    /// A raw value is a path of its own.
+    fn is_emptied(&self, text: &str) -> bool {
+        let source = path_of(self.template.source());
+        if !source.contains("{{") || source.contains("{{{") {
+            return false;
+        }
+        let ends_with_value =
+            source.ends_with("}}") && !source.rfind("{{").is_some_and(|at| source[at..].starts_with("{{/"));
+        let path = path_of(text);
+        (path.contains("//") && !source.contains("//")) || (ends_with_value && path.ends_with('/'))
     }
 
     /// Whether the URI still begins as the literal prefix would, parsed with an innocent value behind it.
@@ -106,6 +122,14 @@ impl UriTemplate {
         let kept = probe.as_str().strip_suffix('x').unwrap_or(&probe[..Position::BeforePath]);
         url.as_str().starts_with(kept)
     }
+}
+
+/// The path as written, without origin and query. A `?` inside a placeholder is none.
+fn path_of(text: &str) -> &str {
+    let end =
+        text.match_indices('?').find(|(at, _)| text[..*at].matches("{{").count() == text[..*at].matches("}}").count());
+    let text = end.map_or(text, |(at, _)| &text[..at]);
+    text.find("://").map_or(text, |at| &text[at + 3..])
 }
 
 /// Resolves a URI found in data (a next link) against the URL it came from and confines it to allowed origins.

@@ -306,3 +306,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_empty_value_never_makes_a_path_of_another_thing() {
+    for template in [
+        "/orders/{{record.x}}",
+        "/orders/{{record.x}}/items",
+        "/a/{{record.x}}?b={{record.x}}",
+        "{{record.x}}/items/{{record.x}}",
+    ] {
+        let message = refused(template, "");
+        assert!(message.contains("record.x") && message.contains("is empty"), "{message}");
+        assert!(render(template, "7").is_ok());
+    }
+    for (template, expected) in [
+        ("/orders?mail={{record.x}}", "https://api.example/v2/orders?mail="),
+        ("/orders{{#if record.x}}/{{record.x}}{{/if}}", "https://api.example/v2/orders"),
+        ("/orders/{{record.x}}-y", "https://api.example/v2/orders/-y"),
+        ("/a//{{record.x}}b", "https://api.example/v2/a//b"),
+        ("/a/{{#if record.x}}b{{/if}}", "https://api.example/v2/a/"),
+    ] {
+        assert_eq!(render(template, "").as_deref(), Ok(expected), "{template}");
+    }
+    assert_eq!(render("/files/{{{record.x}}}", "a//b/").as_deref(), Ok("https://api.example/v2/files/a//b/"));
+}

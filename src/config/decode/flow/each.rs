@@ -126,7 +126,7 @@ fn parent(table: &Table<'_>, facts: &Facts, connections: &Connections, connectio
         None => connection.clone(),
     };
     let key = table.given("key", |value| value.path());
-    let parent = export::asked(table, facts, connected);
+    let parent = export::asked(table, facts, connected, None);
     let (parent, key) = (Box::new(parent?), key.ok()?);
     table.has("relative_uri").then_some(EachFrom::Request { parent, key })
 }

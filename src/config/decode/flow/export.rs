@@ -26,20 +26,25 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     let kin = Kin { names: own, others, ..facts.kin.clone() };
     let facts = &Facts { kin, ..facts.clone() };
     let each = each::decode(table, facts, connections, &connection);
-    let export = asked(table, facts, connection);
+    let export = asked(table, facts, connection, None);
     table.not_yet(NOT_YET);
     table.finish();
     Some(Export { name: name.ok()?.unwrap_or_else(|| DEFAULT_NAME.to_owned()), each: each?, ..export? })
 }
 
-/// The keys of everything that asks for records.
+/// The keys of everything that asks for records. `outer` is what a lookup sees of the flow's record beyond what an
+/// export sees.
 pub(super) fn asked(
     table: &Table<'_>,
     facts: &Facts,
     (connection, names): (Option<ConnectionId>, Option<&Facts>),
+    outer: Option<&Scope<'_>>,
 ) -> Option<Export> {
-    let scope = Scope::of_flow(facts, names);
+    let plain = Scope::of_flow(facts, names);
+    let scope = outer.map_or_else(|| plain.clone(), |outer| plain.seeing(outer));
+    // What a lookup found is `record` in its own shape and rules; the record it was asked for is then `parent`.
     let records = scope.with(&[Root::Record]);
+    let records = if outer.is_some() { records.with(&[Root::Parent]) } else { records };
     let pages = if paging::has_method(table) { scope.with(&[Root::Page, Root::Previous]) } else { scope.clone() };
     let request = table.request(Method::Get, &RequestScopes { head: &pages, body: &pages });
     let decode = table.decode_chain().or_else(|| scope.decode());
@@ -50,8 +55,11 @@ pub(super) fn asked(
     let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
     let limit = table.given("limit", |value| value.number(1..=u64::MAX, &scope));
     let keep = table.given("keep", |value| value.condition(&records));
-    let trace_key = table.given("trace_key", |value| value.text(Place::Plain, &records));
-    let link = table.given("link", |value| value.text(Place::Uri, &records));
+    let text = |name, place| match outer {
+        None => table.given(name, |value| value.text(place, &records)),
+        Some(_) => Ok(None),
+    };
+    let (trace_key, link) = (text("trace_key", Place::Plain), text("link", Place::Uri));
     let create = table.given("transform", |value| step::transform(value, &records));
     let paging = paging::decode(table, &answers, request.as_ref());
     let later = paging.as_ref().zip(request.as_ref()).and_then(|(paging, request)| later(paging, request));

@@ -20,9 +20,9 @@ use crate::model::export::Export;
 use crate::model::flow::{Durability, Flow};
 use crate::model::step::{Action, Step};
 use crate::model::webhook::Webhook;
-use crate::value::context::Reference;
 use crate::value::id::{ConnectionId, FlowId};
 use crate::value::json::Json;
+use crate::value::tree::Tree;
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -77,8 +77,9 @@ pub(in crate::config) fn decode(
     let (origin, source) = origin(root, &facts, connections, sources);
     // Outside requests `connection` is the export's.
     let scope = Scope::of_flow(&facts, source);
-    let steps = step::decode(root, &scope);
-    let import = root.given("import", |value| import::decode(value, &facts, connections));
+    let site = step::Site { facts: &facts, connections };
+    let (steps, lookups) = step::decode(root, &scope, site);
+    let import = root.given("import", |value| import::decode(value, &facts, connections, &lookups));
     if let (Some(steps), Ok(Some(import))) = (&steps, &import)
         && steps.iter().any(|step| step.name == import.name)
         && let Some(value) = root.peek("import").and_then(|value| value.table()?.peek("name"))
@@ -125,12 +126,19 @@ pub(in crate::config) fn decode(
 
 /// Whether the same exported record always takes the same shape.
 fn shapes_last(export: &Export, steps: &[Step]) -> bool {
-    let trees = steps.iter().filter_map(|step| match &step.action {
-        Action::Create(tree) => Some(tree),
-        Action::Keep(_) => None,
-    });
-    let lasts = |read: &Reference| import::LASTING.contains(&read.root.as_str());
-    export.create.iter().chain(trees).all(|tree| tree.references().into_iter().all(lasts))
+    let lasts = |tree: &Tree| tree.references().into_iter().all(|read| import::LASTING.contains(&read.root.as_str()));
+    let mut lasting = export.create.iter().all(lasts);
+    for step in steps {
+        step.each(&mut |step| {
+            lasting &= match &step.action {
+                Action::Create(tree) => lasts(tree),
+                // What is found may be another tomorrow.
+                Action::Lookup(lookup) => lookup.merge.is_none(),
+                Action::Keep(_) | Action::Route(_) => true,
+            };
+        });
+    }
+    lasting
 }
 
 /// Keys that are not built yet; those set to what holds anyway say nothing new and are accepted.

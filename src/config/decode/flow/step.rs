@@ -1,40 +1,124 @@
-//! `[[step]]`: each does one thing to a record.
+//! `[[step]]`: each does one thing to a record. Routes and lookups are in files of their own.
 
+mod lookup;
+mod route;
+
+use super::Connections;
 use crate::config::decode::file::Finding;
-use crate::config::decode::scope::Scope;
+use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::{Table, one_method};
 use crate::config::decode::value::Value;
-use crate::model::step::{Action, Step};
+use crate::model::step::{Action, OnError, Step};
 use crate::value::context::Root;
 use crate::value::tree::Tree;
 
 /// The one thing a step does.
 const ACTIONS: [&str; 5] = ["lookup", "import", "transform", "keep", "route"];
+const ON_ERROR: &[(&str, OnError)] = &[("stop", OnError::Stop), ("proceed", OnError::Proceed)];
+/// Deepest routes inside routes.
+const MOST_DEPTH: usize = 8;
 
-pub(super) fn decode(root: &Table<'_>, scope: &Scope<'_>) -> Option<Vec<Step>> {
-    let Some(value) = root.take("step") else { return Some(Vec::new()) };
-    if value.is_table() {
-        let finding = Finding::error("wrong-type", "steps are a list");
-        value.report_key(finding.help("write `[[step]]` with two brackets"));
-        return None;
-    }
-    let scope = scope.with(&[Root::Record]);
-    let items = value.list()?;
-    let mut names: Vec<String> = Vec::new();
-    let steps: Vec<_> = items.iter().enumerate().map(|(index, item)| step(item, index, &scope, &mut names)).collect();
-    steps.into_iter().collect()
+/// What the steps of a flow know of its files.
+#[derive(Clone, Copy)]
+pub(super) struct Site<'s> {
+    pub(super) facts: &'s Facts,
+    pub(super) connections: &'s Connections,
 }
 
-fn step(value: &Value<'_>, index: usize, scope: &Scope<'_>, names: &mut Vec<String>) -> Option<Step> {
-    let table = value.table()?;
-    let name = name(&table, index, names);
-    let when = table.given("when", |value| value.condition(scope));
+/// A list of steps under construction: those of the flow, or of a branch.
+struct Line<'a> {
+    scope: Scope<'a>,
+    /// The branch it is, as in `by-region/eu/`.
+    prefix: String,
+    depth: usize,
+    names: Vec<String>,
+    /// Lookups whose answers are there for what follows.
+    lookups: Vec<String>,
+}
+
+/// The steps of a flow, and the names of lookups that what follows them may read.
+pub(super) fn decode(root: &Table<'_>, scope: &Scope<'_>, site: Site<'_>) -> (Option<Vec<Step>>, Vec<String>) {
+    let Some(value) = root.take("step") else { return (Some(Vec::new()), Vec::new()) };
+    let mut line = Line {
+        scope: scope.with(&[Root::Record]),
+        prefix: String::new(),
+        depth: 0,
+        names: Vec::new(),
+        lookups: Vec::new(),
+    };
+    (line.steps(&value, site), line.lookups)
+}
+
+impl Line<'_> {
+    fn steps(&mut self, value: &Value<'_>, site: Site<'_>) -> Option<Vec<Step>> {
+        if value.is_table() {
+            let finding = Finding::error("wrong-type", "steps are a list");
+            value.report_key(finding.help("write `[[step]]` with two brackets"));
+            return None;
+        }
+        let items = value.list()?;
+        let steps: Vec<_> = items.iter().enumerate().map(|(index, item)| self.step(item, index, site)).collect();
+        steps.into_iter().collect()
+    }
+
+    fn step(&mut self, value: &Value<'_>, index: usize, site: Site<'_>) -> Option<Step> {
+        let table = value.table()?;
+        let plain = self.name(&table, index);
+        let many = table.given("many", Value::path);
+        let each = table.has("many");
+        let mut scope = self.scope.with_lookups(&self.lookups);
+        if each {
+            scope = scope.with(&[Root::Parent]);
+        }
+        let when = table.given("when", |value| value.condition(&scope));
+        let on_error = table.given("on_error", |value| value.word(ON_ERROR, &[]));
+        one_action(&table, &plain);
+        let keep = table.take("keep").map(|value| value.condition(&scope).map(Action::Keep));
+        let create = table.take("transform").map(|value| transform(&value, &scope).map(Action::Create));
+        let name = format!("{}{plain}", self.prefix);
+        let lookup = table.take("lookup").map(|value| {
+            let lookup = lookup::decode(&value, &plain, &scope, site, each);
+            // A name is known even where something else about it is wrong.
+            if !each && value.is_table() && !self.lookups.contains(&plain) && !value.table_has(&["merge"]) {
+                self.lookups.push(plain.clone());
+            }
+            lookup.map(|lookup| Action::Lookup(Box::new(lookup)))
+        });
+        let route = self.route(&table, &name, &scope, site);
+        table.not_yet(&["import"]);
+        table.finish();
+        Some(Step {
+            name,
+            when: when.ok()?,
+            on_error: on_error.ok()?.unwrap_or_default(),
+            many: many.ok()?,
+            action: keep.or(create).or(lookup).or(route)??,
+        })
+    }
+
+    /// The step's name, or its position.
+    fn name(&mut self, table: &Table<'_>, index: usize) -> String {
+        let given = table.take("name");
+        let name = given.as_ref().and_then(Value::string).map_or_else(|| (index + 1).to_string(), str::to_owned);
+        if let Some(value) = given {
+            value.check_name("step", &name);
+            if self.names.contains(&name) {
+                value.report(Finding::error("duplicate-name", format!("another step is named `{name}` already")));
+            }
+        }
+        self.names.push(name.clone());
+        name
+    }
+}
+
+/// Says when a step does nothing, or two things.
+fn one_action(table: &Table<'_>, name: &str) {
     let mut given: Vec<_> = ACTIONS.into_iter().filter_map(|name| Some((name, table.peek(name)?))).collect();
     given.sort_by_key(|(_, value)| value.key_at().start);
     match &given[..] {
         [] => {
             let finding = Finding::error("missing-key", format!("step `{name}` does nothing")).key(table.key());
-            table.report(finding.help("give it one of `keep`, `transform`"));
+            table.report(finding.help("give it one of `lookup`, `transform`, `keep`, `route`"));
         }
         [(first, _), (second, value), ..] => {
             let message = format!("step `{name}` does two things: `{first}` and `{second}`");
@@ -42,26 +126,19 @@ fn step(value: &Value<'_>, index: usize, scope: &Scope<'_>, names: &mut Vec<Stri
         }
         [_] => {}
     }
-    let keep = table.take("keep").map(|value| value.condition(scope).map(Action::Keep));
-    let create = table.take("transform").map(|value| transform(&value, scope).map(Action::Create));
-    table.not_yet(&["lookup", "import", "route", "branch", "many", "on_error"]);
-    table.finish();
-    Some(Step { name, when: when.ok()?, action: keep.or(create)?? })
 }
 
-/// The step's name, or its position.
-fn name(table: &Table<'_>, index: usize, names: &mut Vec<String>) -> String {
-    let given = table.take("name");
-    let name = given.as_ref().and_then(Value::string).map_or_else(|| (index + 1).to_string(), str::to_owned);
-    if let Some(value) = given {
+impl Value<'_> {
+    /// Whether a name can stand in a step's path.
+    fn check_name(&self, what: &str, name: &str) {
         if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
-            value.report(Finding::error("bad-id", "a step's name has 1 to 100 plain characters"));
-        } else if names.contains(&name) {
-            value.report(Finding::error("duplicate-name", format!("another step is named `{name}` already")));
+            self.report(Finding::error("bad-id", format!("a {what}'s name has 1 to 100 plain characters")));
+        } else if name.contains('/') {
+            let finding =
+                Finding::error("bad-id", format!("a {what}'s name holds no `/`: that divides steps from branches"));
+            self.report(finding.help("use `-` instead"));
         }
     }
-    names.push(name.clone());
-    name
 }
 
 /// `transform`: `create` so far.

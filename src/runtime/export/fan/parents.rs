@@ -5,7 +5,7 @@ use crate::model::export::{Each, EachFrom, Export};
 use crate::runtime::export::places::Entry;
 use crate::runtime::export::shelf::Parents;
 use crate::runtime::export::{Course, ReadError, Reader};
-use crate::runtime::step::{create_record, with_record};
+use crate::runtime::step::{self, with_record};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonRef, Kind};
@@ -94,7 +94,7 @@ fn entry(
     ctx: &Context<'_>,
 ) -> Result<Option<Entry>, EvalError> {
     let shaped = match &parent.create {
-        Some(tree) => create_record(tree, record, &with_record(ctx, record)).map_err(|e| e.at("transform"))?,
+        Some(tree) => step::create(tree, record, &with_record(ctx, record)).map_err(|e| e.at("transform"))?,
         None => record.clone(),
     };
     if let Some(keep) = &parent.keep

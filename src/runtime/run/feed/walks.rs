@@ -1,0 +1,114 @@
+//! The part of the feed for records that ask on their way: they set out in order, wait for what they asked, and stand
+//! in line for the import.
+
+use super::{Feed, Next};
+use crate::runtime::import::Item;
+use crate::runtime::run::books::Books;
+use crate::runtime::run::errors::Fault;
+use crate::runtime::run::lineup::{Asking, Walking};
+use crate::runtime::run::state::Resolution;
+use crate::runtime::step::Ground;
+use crate::runtime::walk::{Advance, Reply, StepError, Walk, Way};
+
+impl<'r> Feed<'r> {
+    /// Whether records ask somebody on their way.
+    pub(in crate::runtime::run) fn walks(&self) -> bool {
+        self.lineup.is_some()
+    }
+
+    /// Whether another record may set out, where so many may be under way.
+    pub(in crate::runtime::run) fn has_room(&self, width: usize) -> bool {
+        !self.pages.is_empty() && self.lineup.as_ref().is_some_and(|lineup| lineup.has_room(width))
+    }
+
+    /// Lets the next record set out. Gives what it asks; none when there is no record.
+    pub(in crate::runtime::run) fn set_out(&mut self, books: &mut Books<'r>) -> Option<Vec<Asking<'r>>> {
+        let now = self.scope.now();
+        let page = self.pages.front()?;
+        let (number, origin) = (page.number, page.origin.clone());
+        self.lineup.as_mut()?.enter(number, &origin);
+        let (mut item, intent) = match self.next_item(books) {
+            Some(Next::Open(item, intent)) => (item, intent),
+            Some(Next::Settled(item, mark)) => {
+                self.lineup.as_mut()?.settled(item, mark);
+                return Some(Vec::new());
+            }
+            None => {
+                self.pages.pop_front();
+                self.lineup.as_mut()?.end_page();
+                return Some(Vec::new());
+            }
+        };
+        let base = self.scope.context(&now, &origin);
+        let ctx = self.lane(&origin)?.client.context(base);
+        if !self.sets_out(&mut item, &ctx, books) {
+            return Some(Vec::new());
+        }
+        let walk = Walk::new(item.record.clone(), item.error.as_ref().map(|error| error.step.as_str()));
+        let id = self.lineup.as_mut()?.add(Walking { item, intent, walk, now });
+        Some(self.go_on(id, books))
+    }
+
+    /// Gives a record what it asked. Gives what it asks next.
+    pub(in crate::runtime::run) fn reply(
+        &mut self,
+        id: u64,
+        place: &str,
+        reply: Reply,
+        books: &mut Books<'r>,
+    ) -> Vec<Asking<'r>> {
+        let Some(mut walking) = self.lineup.as_mut().and_then(|lineup| lineup.take(id)) else { return Vec::new() };
+        let complete = walking.walk.reply(place, reply);
+        if let Some(lineup) = &mut self.lineup {
+            lineup.put_back(id, walking);
+        }
+        if complete { self.go_on(id, books) } else { Vec::new() }
+    }
+
+    fn go_on(&mut self, id: u64, books: &mut Books<'r>) -> Vec<Asking<'r>> {
+        let Some(mut walking) = self.lineup.as_mut().and_then(|lineup| lineup.take(id)) else { return Vec::new() };
+        let origin = walking.item.origin.clone();
+        let base = self.scope.context(&walking.now, &origin);
+        let Some(lane) = self.lane(&origin) else { return Vec::new() };
+        let way = Way { flow: &self.scope.flow, export: &origin.export };
+        let advance = walking.walk.advance(way, &lane.client.context(base));
+        if let Advance::Waits(needs) = advance {
+            if let Some(lineup) = &mut self.lineup {
+                lineup.put_back(id, walking);
+            }
+            return needs.into_iter().map(|need| Asking { id, need, origin: origin.clone() }).collect();
+        }
+        let Walking { item, intent, walk, .. } = *walking;
+        let arrived = ended(item, walk, advance, books);
+        if let Some(lineup) = &mut self.lineup {
+            match arrived {
+                Some(item) => lineup.arrived(id, item, intent),
+                None => lineup.gone(id),
+            }
+        }
+        Vec::new()
+    }
+}
+
+/// What became of a record on its way: it goes on to the import, or it is settled.
+pub(super) fn ended(mut item: Item, mut walk: Walk<'_>, advance: Advance<'_>, books: &mut Books<'_>) -> Option<Item> {
+    for note in walk.take_notes() {
+        books.pass(&item, &note.step, &note.text);
+    }
+    match advance {
+        Advance::Arrived => {
+            let Ground { record, lookups, .. } = walk.ground;
+            item.record = record;
+            item.lookups = lookups;
+            return Some(item);
+        }
+        // It cannot wait where nobody is asked.
+        Advance::Left | Advance::Waits(_) => books.resolve(&item, Resolution::Filtered),
+        Advance::Failed(failed) => {
+            let StepError { step, record, trouble } = *failed;
+            item.record = record;
+            books.fail(&item, &Fault::step(&step, &trouble));
+        }
+    }
+    None
+}

@@ -1,0 +1,225 @@
+//! Records that are on their way through the steps, in the order they were exported. They end out of order; the
+//! import takes them in order, so that its batches are the same after a restart.
+
+use crate::runtime::export::origin::Origin;
+use crate::runtime::import::Item;
+use crate::runtime::walk::{Need, Walk};
+use crate::store::{IntentRow, Mark};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Most bytes of records on their way; one record is always allowed.
+const MOST_BYTES: usize = 32 << 20;
+
+/// A record between its page and the import.
+pub(super) struct Walking<'r> {
+    pub(super) item: Item,
+    /// What was intended for it before a restart.
+    pub(super) intent: Option<IntentRow>,
+    pub(super) walk: Walk<'r>,
+    /// When it set out: the same whenever a step of it is gone through again.
+    pub(super) now: String,
+}
+
+enum Place<'r> {
+    Walking(Box<Walking<'r>>),
+    Arrived(Box<(Item, Option<IntentRow>)>),
+    /// It was settled before a restart.
+    Settled(Box<(Item, Mark)>),
+    /// It ended before the import.
+    Gone,
+    /// No more records of the page follow.
+    PageEnd,
+}
+
+/// What is next for the import.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the feed")]
+pub(super) enum Ready {
+    /// A record; with what was intended for it before a restart.
+    Item(Item, Option<IntentRow>),
+    /// One that was settled before a restart.
+    Settled(Item, Mark),
+    /// One that was settled on the way.
+    Gone,
+    /// The end of a page: a batch never spans pages.
+    PageEnd,
+}
+
+/// Something a record on its way asks for.
+pub(super) struct Asking<'r> {
+    /// Which record.
+    pub(super) id: u64,
+    pub(super) need: Need<'r>,
+    pub(super) origin: Arc<Origin>,
+}
+
+/// The records of all pages that are worked on.
+#[derive(Default)]
+pub(super) struct Lineup<'r> {
+    places: VecDeque<(usize, Place<'r>)>,
+    /// The id of the first place.
+    first: u64,
+    /// Where the records of each page in it come from.
+    origins: VecDeque<(u64, Arc<Origin>)>,
+    walking: usize,
+    bytes: usize,
+}
+
+impl<'r> Lineup<'r> {
+    /// Whether another record may set out, where so many may be under way.
+    pub(super) fn has_room(&self, width: usize) -> bool {
+        let few = self.walking < width && self.places.len() < width.saturating_mul(4);
+        few && (self.bytes < MOST_BYTES || self.places.is_empty())
+    }
+
+    /// Records of a page follow.
+    pub(super) fn enter(&mut self, page: u64, origin: &Arc<Origin>) {
+        if self.origins.back().is_none_or(|(last, _)| *last != page) {
+            self.origins.push_back((page, origin.clone()));
+        }
+    }
+
+    /// Adds a record. Gives its id.
+    pub(super) fn add(&mut self, walking: Walking<'r>) -> u64 {
+        let bytes = walking.item.record.json().text().len();
+        self.bytes += bytes;
+        self.walking += 1;
+        self.places.push_back((bytes, Place::Walking(Box::new(walking))));
+        self.first + self.places.len() as u64 - 1
+    }
+
+    /// Adds a record that was settled before a restart.
+    pub(super) fn settled(&mut self, item: Item, mark: Mark) {
+        self.places.push_back((0, Place::Settled(Box::new((item, mark)))));
+    }
+
+    /// All records of the page that was entered last were added.
+    pub(super) fn end_page(&mut self) {
+        self.places.push_back((0, Place::PageEnd));
+    }
+
+    fn place(&mut self, id: u64) -> Option<&mut (usize, Place<'r>)> {
+        self.places.get_mut(usize::try_from(id.checked_sub(self.first)?).ok()?)
+    }
+
+    /// Takes a record out of its place to be worked on; it comes back by one of the three below.
+    pub(super) fn take(&mut self, id: u64) -> Option<Box<Walking<'r>>> {
+        let (_, place) = self.place(id)?;
+        match std::mem::replace(place, Place::Gone) {
+            Place::Walking(walking) => Some(walking),
+            other => {
+                *place = other;
+                None
+            }
+        }
+    }
+
+    /// It waits.
+    pub(super) fn put_back(&mut self, id: u64, walking: Box<Walking<'r>>) {
+        if let Some((_, place)) = self.place(id) {
+            *place = Place::Walking(walking);
+        }
+    }
+
+    /// It has passed all steps.
+    pub(super) fn arrived(&mut self, id: u64, item: Item, intent: Option<IntentRow>) {
+        self.walking -= 1;
+        if let Some((_, place)) = self.place(id) {
+            *place = Place::Arrived(Box::new((item, intent)));
+        }
+    }
+
+    /// It ended before the import.
+    pub(super) fn gone(&mut self, id: u64) {
+        self.walking -= 1;
+        if let Some((bytes, _)) = self.place(id) {
+            let freed = std::mem::take(bytes);
+            self.bytes -= freed;
+        }
+    }
+
+    /// Whether the import can go on.
+    pub(super) fn is_ready(&self) -> bool {
+        self.places.front().is_some_and(|(_, place)| !matches!(place, Place::Walking(_)))
+    }
+
+    /// Where the first record comes from.
+    pub(super) fn origin(&self) -> Option<Arc<Origin>> {
+        self.origins.front().map(|(_, origin)| origin.clone())
+    }
+
+    /// What is next for the import; none when that is still on its way.
+    pub(super) fn next(&mut self) -> Option<Ready> {
+        while self.is_ready() {
+            let (bytes, place) = self.places.pop_front()?;
+            self.first += 1;
+            self.bytes -= bytes;
+            match place {
+                Place::Arrived(arrived) => {
+                    let (item, intent) = *arrived;
+                    return Some(Ready::Item(item, intent));
+                }
+                Place::Settled(settled) => {
+                    let (item, mark) = *settled;
+                    return Some(Ready::Settled(item, mark));
+                }
+                Place::PageEnd => {
+                    self.origins.pop_front();
+                    return Some(Ready::PageEnd);
+                }
+                Place::Gone | Place::Walking(_) => {}
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::walk::tests::export;
+    use crate::value::json::Json;
+    use crate::value::record::Record;
+
+    fn lineup(records: u64) -> Lineup<'static> {
+        let mut lineup = Lineup::default();
+        for position in 1..=records {
+            let record = Record::new(Json::parse("{}").unwrap());
+            let item = Item::new(1, &Origin::of(&Arc::new(export())), position, record.clone());
+            let walking = Walking { item, intent: None, walk: Walk::new(record, None), now: String::new() };
+            assert_eq!(lineup.add(walking), position - 1);
+        }
+        lineup.end_page();
+        lineup
+    }
+
+    fn next(lineup: &mut Lineup<'_>) -> Option<u64> {
+        lineup.next().map(|ready| match ready {
+            Ready::Item(item, _) => item.position,
+            Ready::PageEnd => 0,
+            Ready::Settled(..) | Ready::Gone => panic!("nothing was settled before"),
+        })
+    }
+
+    #[test]
+    fn records_that_end_in_any_order_are_given_in_theirs() {
+        let mut lineup = lineup(3);
+        for id in [2, 0] {
+            let walking = lineup.take(id).unwrap();
+            lineup.arrived(id, walking.item, None);
+        }
+        assert_eq!((next(&mut lineup), next(&mut lineup)), (Some(1), None), "the second is on its way");
+        lineup.take(1).unwrap();
+        lineup.gone(1);
+        assert_eq!((next(&mut lineup), next(&mut lineup), next(&mut lineup)), (Some(3), Some(0), None));
+        assert_eq!((lineup.walking, lineup.bytes), (0, 0));
+    }
+
+    #[test]
+    fn what_is_under_way_is_bounded_in_number_and_bytes() {
+        let mut lineup = lineup(3);
+        assert!(lineup.has_room(4) && !lineup.has_room(3));
+        lineup.bytes = MOST_BYTES;
+        assert!(!lineup.has_room(4));
+    }
+}

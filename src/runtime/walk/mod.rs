@@ -1,0 +1,192 @@
+//! One record on its way through the steps of its flow. Pure: it knows no request, clock or task. Where an answer is
+//! needed it says what is to be asked, and goes on when it is told what came back.
+//!
+//! It goes from step to step and remembers where it stands. A step that cannot be finished, because an answer inside
+//! it is missing, is gone through again once all that it asked is answered; what was asked before is remembered by
+//! place, so nothing is asked twice, and with it the record as it was then, so that it cannot have become another.
+
+pub mod cache;
+pub mod found;
+pub mod lookup;
+mod pass;
+#[cfg(test)]
+pub(in crate::runtime) mod tests;
+
+pub use pass::{Need, Note, Reply, Trouble};
+
+use crate::model::export::Export;
+use crate::model::flow::Flow;
+use crate::model::step::Step;
+use crate::runtime::step::{self, Ground};
+use crate::value::context::Context;
+use crate::value::issue::EvalError;
+use crate::value::record::Record;
+use pass::{Memo, Pass, Went};
+
+/// What came of going on.
+pub enum Advance<'f> {
+    /// It has passed all steps.
+    Arrived,
+    /// A rule let it go.
+    Left,
+    /// These are to be asked. It goes on when each has its reply.
+    Waits(Vec<Need<'f>>),
+    /// A step failed.
+    Failed(Box<StepError>),
+}
+
+/// A step that failed, by name.
+#[derive(Debug)]
+pub struct StepError {
+    /// `transform`, `keep` or the step's name.
+    pub step: String,
+    /// The record as it reached the step.
+    pub record: Record,
+    /// What is wrong.
+    pub trouble: Trouble,
+}
+
+/// Where records go along: the flow's steps, after what its export does itself.
+#[derive(Clone, Copy)]
+pub struct Way<'f, 'e> {
+    /// The flow.
+    pub flow: &'f Flow,
+    /// The export the record came from.
+    pub export: &'e Export,
+}
+
+/// A record on its way.
+pub struct Walk<'f> {
+    /// As it is.
+    pub ground: Ground,
+    /// The next thing to be done: the export's transform, its keep, then each step.
+    at: usize,
+    memo: Memo<'f>,
+    /// Replies that are still to come.
+    open: usize,
+    /// The step where it failed before: those before it are passed by.
+    from: Option<Box<str>>,
+    /// Errors that its steps go on after.
+    notes: Vec<Note>,
+}
+
+/// The export's own two acts come before the steps.
+const OWN: usize = 2;
+
+impl<'f> Walk<'f> {
+    /// A record as it was exported; one that failed before goes on `from` the step where it did. A step that is not
+    /// there any more counts as not passed, so that nothing is left out.
+    pub fn new(record: Record, from: Option<&str>) -> Self {
+        Self {
+            ground: Ground::new(record),
+            at: 0,
+            memo: Memo::default(),
+            open: 0,
+            from: from.map(Into::into),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Goes as far as possible. `ctx` offers everything but the record.
+    pub fn advance(&mut self, way: Way<'f, '_>, ctx: &Context<'_>) -> Advance<'f> {
+        let target = self.target(way);
+        loop {
+            let went = match self.at {
+                0 | 1 if target > self.at => Ok(Went::On),
+                0 => self.own("transform", way, ctx),
+                1 => self.own("keep", way, ctx),
+                at => match way.flow.steps.get(at - OWN) {
+                    None => return Advance::Arrived,
+                    Some(step) => match self.step(step, at < target, ctx) {
+                        Ok(Went::Waits(needs)) => return Advance::Waits(needs),
+                        went => went,
+                    },
+                },
+            };
+            match went {
+                Ok(Went::Left) => return Advance::Left,
+                Ok(_) => self.at += 1,
+                Err(error) => return Advance::Failed(error),
+            }
+        }
+    }
+
+    /// A reply to what it asked. True when it can go on.
+    pub fn reply(&mut self, place: &str, reply: Reply) -> bool {
+        if self.memo.reply(place, reply) {
+            self.open = self.open.saturating_sub(1);
+        }
+        self.open == 0
+    }
+
+    /// Errors that steps with `on_error = "proceed"` went on after, since this was last asked.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// The place of the first thing that is to be done: later than the beginning for a record that is tried again.
+    fn target(&self, way: Way<'f, '_>) -> usize {
+        let Some(from) = self.from.as_deref() else { return 0 };
+        let end = OWN + way.flow.steps.len();
+        match from {
+            "keep" => 1,
+            "import" => end,
+            _ if way.flow.import.as_ref().is_some_and(|import| import.name == from) => end,
+            _ => way.flow.steps.iter().position(|step| step.holds(from)).map_or(0, |at| at + OWN),
+        }
+    }
+
+    fn own(&mut self, name: &str, way: Way<'f, '_>, ctx: &Context<'_>) -> Result<Went<'f>, Box<StepError>> {
+        let done = match name {
+            "transform" => match &way.export.create {
+                Some(tree) => {
+                    let made = step::create(tree, &self.ground.record, &self.ground.offer(*ctx));
+                    made.map(|record| {
+                        self.ground.record = record;
+                        Went::On
+                    })
+                }
+                None => Ok(Went::On),
+            },
+            _ => kept(way.export, &self.ground, ctx),
+        };
+        done.map_err(|error| {
+            let record = self.ground.record.clone();
+            Box::new(StepError { step: name.to_owned(), record, trouble: Trouble::eval(&error) })
+        })
+    }
+
+    fn step(&mut self, step: &'f Step, recalls: bool, ctx: &Context<'_>) -> Result<Went<'f>, Box<StepError>> {
+        let mut pass = Pass::new(&self.memo, self.from.as_deref().filter(|from| step.holds(from)));
+        let before = self.ground.clone();
+        let went =
+            if recalls { pass.recall(step, &mut self.ground, ctx) } else { pass.step(step, &mut self.ground, "", ctx) };
+        let (needs, notes) = (pass.needs, pass.notes);
+        if let Ok(Went::Waits(_)) = went {
+            self.ground = before;
+            self.memo.ask(&needs);
+            self.open = needs.len();
+            return Ok(Went::Waits(needs));
+        }
+        self.notes.extend(notes);
+        self.memo.clear();
+        if self.from.as_deref().is_some_and(|from| step.holds(from)) {
+            self.from = None;
+            // What is left to do lies behind: none of it is passed by.
+        }
+        went.map_err(|mut error| {
+            if recalls && let Some(from) = &self.from {
+                error.step = from.to_string();
+                error.record = before.record;
+            }
+            error
+        })
+    }
+}
+
+fn kept<'f>(export: &Export, ground: &Ground, ctx: &Context<'_>) -> Result<Went<'f>, EvalError> {
+    match &export.keep {
+        Some(keep) if !keep.test(&ground.offer(*ctx))? => Ok(Went::Left),
+        _ => Ok(Went::On),
+    }
+}
