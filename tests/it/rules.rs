@@ -101,7 +101,7 @@ fn fail_ends_the_run_and_the_next_one_goes_on_behind_it() {
     assert_eq!(taken(&api), [1, 2], "nothing is sent behind it");
     run(project.dir(), &["run", "copy"]).expect_code(1);
     assert_eq!(taken(&api), [1, 2, 3]);
-    run(project.dir(), &["errors", "retry", "--all", "--yes"]);
+    run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
     assert_eq!(taken(&api).len(), 4, "the record that ended it is an error record like others");
 }
 

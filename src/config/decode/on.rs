@@ -16,8 +16,13 @@ impl Table<'_> {
     /// `on` of this table. Its texts see the answer and the connection.
     pub(in crate::config) fn on_rules(&self, scope: &Scope<'_>) -> OnRules {
         let scope = scope.of_answer();
-        let items = self.take("on").and_then(|value| value.list()).unwrap_or_default();
-        items.iter().filter_map(|value| value.on_rule(&scope)).collect()
+        let Some(value) = self.take("on") else { return OnRules::default() };
+        if value.is_table() {
+            let finding = Finding::error("wrong-type", format!("`{}` is a list of rules, not a table", value.key));
+            value.report(finding.help(format!("write `[[{}]]`, with both brackets", value.key)));
+            return OnRules::default();
+        }
+        value.list().unwrap_or_default().iter().filter_map(|value| value.on_rule(&scope)).collect()
     }
 
     /// Refuses what `on` may not do here. Asked before `on` itself is taken.

@@ -46,7 +46,8 @@ async fn every_do_holds_for_every_status_in_both_places() {
     for status in [200, 204, 302, 401, 404, 418, 429, 503] {
         for (name, act) in Act::WORDS {
             for own in [true, false] {
-                let rule = vec![on(&[status], *act)];
+                let most = (*act == Act::Retry).then(|| NonZeroU32::new(2)).flatten();
+                let rule = vec![OnRule { max_attempts: most, ..on(&[status], *act) }];
                 let (own, connection) = if own { (rule, Vec::new()) } else { (Vec::new(), rule) };
                 let (sent, bench) = send(own, connection, [answer(status, "{}"), answer(201, "{}")]).await;
                 let place = format!("{name} at {status}");
