@@ -167,7 +167,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("model", SETTINGS),
     (
         "config",
-        &["value", "observe", "model", HTTP[0], HTTP[1], HTTP[2], HTTP[3], HTTP[4], HTTP[5], "queue::limits", PAGING],
+        &[
+            "value",
+            "observe",
+            "model",
+            HTTP[0],
+            HTTP[1],
+            HTTP[2],
+            HTTP[3],
+            HTTP[4],
+            HTTP[5],
+            HTTP[6],
+            "queue::limits",
+            PAGING,
+        ],
     ),
     ("runtime", &["value", "observe", "agent", "queue", "http", "store", "model"]),
     ("server", &["value", "observe", "agent", "store", "model", "runtime"]),
@@ -198,9 +211,11 @@ const LAYERS: &[(&str, &[&str])] = &[
 const PROGRAMS: &[(&str, &[&str])] = &[("bin/torture/", &["playground", "value", "runtime::schedule::simulation"])];
 
 /// Settings types live with the behaviour they set.
-const HTTP: &[&str] = &["http::auth", "http::client", "http::media", "http::request", "http::retry", "http::verdict"];
+const HTTP: &[&str] =
+    &["http::auth", "http::client", "http::media", "http::on", "http::request", "http::retry", "http::verdict"];
 const PAGING: &str = "runtime::export::paging";
-const SETTINGS: &[&str] = &["value", HTTP[0], HTTP[1], HTTP[2], HTTP[3], HTTP[4], HTTP[5], "queue::limits", PAGING];
+const SETTINGS: &[&str] =
+    &["value", HTTP[0], HTTP[1], HTTP[2], HTTP[3], HTTP[4], HTTP[5], HTTP[6], "queue::limits", PAGING];
 
 fn layers(source: &Source) -> Vec<String> {
     let Some(inside) = source.path.strip_prefix("src/") else { return Vec::new() };

@@ -6,6 +6,7 @@ use super::auth::{Credential, Heard, Hearing, Moment};
 use super::body::{self, BodyError};
 use super::client::Client;
 use super::exchange::Answer;
+use super::on::{Act, OnRule};
 use super::redirect::{self, Redirect};
 use super::request::Prepared;
 use super::retry::{is_transient, leaves_open};
@@ -17,6 +18,7 @@ use crate::value::secret::{Redactor, Secret};
 use crate::value::time::{Mono, show_duration};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use url::Url;
 
@@ -52,6 +54,8 @@ pub(super) enum Outcome {
     Challenged,
     Rejected,
     Unreadable,
+    /// An `[[on]]` rule says what becomes of it.
+    Ruled(Ruled),
     /// Nothing left, and nothing will until somebody changes a file.
     Barred,
     /// Nothing that could be judged came back, or the server says "not now".
@@ -61,6 +65,17 @@ pub(super) enum Outcome {
         /// Whether a write may have taken effect all the same.
         open: bool,
     },
+}
+
+/// What an `[[on]]` rule says, where that is not another outcome anyhow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ruled {
+    /// Its place among all that were tried.
+    pub at: usize,
+    pub act: Act,
+    /// Its own `max_attempts`.
+    pub most: Option<NonZeroU32>,
+    pub wait: Option<Duration>,
 }
 
 /// An answer whose body is still on the wire.
@@ -117,7 +132,7 @@ impl Round<'_> {
         if size > MAX_HEAD {
             return self.ended(Outcome::Unreadable, Some(status), "the answer's headers are larger than 64 KiB");
         }
-        let body = if verdict::may_succeed(rules, status) {
+        let body = if verdict::may_succeed(rules, self.on(), status) {
             let reading = body::read_all(&mut landed.answer, client.settings.max_response);
             match client.within(deadline, reading).await {
                 Some(Ok(body)) => body,
@@ -222,6 +237,7 @@ impl Round<'_> {
     fn judged(&self, mut received: Received, url: Url, note: Option<String>) -> Attempt {
         let (client, rules) = (self.client, self.with.rules);
         let law = Law {
+            on: self.on(),
             response: rules,
             rate_limit: &client.settings.rate_limit,
             auth_failure: &client.settings.auth_failure,
@@ -230,8 +246,13 @@ impl Round<'_> {
             lens: client.lens(self.request),
         };
         let status = received.status;
-        let outcome = match verdict::judge(&mut received, &law) {
-            Verdict::Success => {
+        let verdict = verdict::judge(&mut received, &law);
+        let rule = if let Verdict::Ruled(at) = verdict { law.rules().nth(at).map(|rule| (at, rule)) } else { None };
+        let outcome = match verdict {
+            Verdict::Ruled(_) if rule.is_none_or(|(_, rule)| rule.act != Act::Success) => {
+                rule.map_or(Outcome::Rejected, |(at, rule)| self.ruled(at, rule, &received.headers))
+            }
+            Verdict::Success | Verdict::Ruled(_) => {
                 let (headers, document) = received.into_document();
                 let answer = Answer { status, headers, document, url, attempts: 0 };
                 return Attempt {
@@ -251,10 +272,26 @@ impl Round<'_> {
             Verdict::BadStatus | Verdict::Refused => Outcome::Rejected,
         };
         let raw = verdict::raw_excerpt(&received);
-        let told = note.unwrap_or_else(|| verdict::complaint(&mut received, rules, &law.lens));
+        let said = rule.and_then(|(_, rule)| verdict::says(&received, rule, &law.context));
+        let told = said.or(note).unwrap_or_else(|| verdict::complaint(&mut received, rules, &law.lens));
         let message = if told.is_empty() { "the answer says nothing more".to_owned() } else { self.clean(&told) };
         let excerpt = (told != raw && !raw.is_empty()).then(|| self.clean(&raw));
         Attempt { outcome, status: Some(status), message, excerpt, told: None }
+    }
+
+    /// Error rules: the request's, and its connection's.
+    fn on(&self) -> [&[OnRule]; 2] {
+        let connection: &[OnRule] = if self.request.alone { &[] } else { &self.client.settings.on };
+        [&self.request.on, connection]
+    }
+
+    fn ruled(&self, at: usize, rule: &OnRule, headers: &HeaderMap) -> Outcome {
+        if rule.act == Act::Refresh {
+            return Outcome::AuthFailed;
+        }
+        let told = rule.wait(headers, self.client.clock.utc());
+        let wait = told.or_else(|| self.asked_pause(headers).filter(|_| rule.act == Act::Limited));
+        Outcome::Ruled(Ruled { at, act: rule.act, most: rule.max_attempts, wait })
     }
 
     /// The wish of a refusal; the end of a window that is used up stands in for one.

@@ -7,6 +7,7 @@ use super::auth::{Auth, First, Renewal};
 use super::budget::Budget;
 use super::excerpt;
 use super::media::{Lens, MediaSettings, MediaTypes};
+use super::on::OnRules;
 use super::pauses::Pauses;
 use super::query;
 use super::redirect::place;
@@ -69,6 +70,8 @@ pub struct ClientSettings {
     pub media: MediaSettings,
     /// `[retry]`
     pub retry: Retry,
+    /// `[[on]]`, tried after a request's own.
+    pub on: OnRules,
     /// `[ping]`
     pub ping: Option<RequestSpec>,
     /// Highest level of the pool, for idle connections kept.

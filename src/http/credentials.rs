@@ -10,7 +10,6 @@ use super::session::{Bearing, Next, Refused, Turn, Woke, wait};
 use super::tokens::{OfflineMark, WhenRefused};
 use crate::observe::event;
 use crate::queue::Permit;
-use crate::value::context::Context;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -179,7 +178,7 @@ impl Course<'_> {
     async fn ping(&mut self, held: Held, bearing: &Bearing) -> Result<Held, Failure> {
         let client = self.client;
         let Some(spec) = &client.settings.ping else { return Ok(held) };
-        let prepared = match spec.prepare(&client.context(Context::new()), client) {
+        let prepared = match client.prepare_ping(spec) {
             Ok(prepared) => prepared,
             Err(error) => return Err(self.failure(FailureClass::Auth, None, client.clean(&error.to_string()), None)),
         };
@@ -215,7 +214,11 @@ impl Course<'_> {
         let client = self.client;
         let turn = self.proof.turn.take();
         match &attempt.outcome {
-            Outcome::Success(_) | Outcome::Rejected | Outcome::Unreadable => {
+            // A rule that has it sent again for now is no verdict on anything.
+            Outcome::Ruled(ruled) if ruled.act.repeats() => {
+                self.proof.turn = turn;
+            }
+            Outcome::Success(_) | Outcome::Rejected | Outcome::Unreadable | Outcome::Ruled(_) => {
                 client.session.accepted(bearing.generation, client.clock.mono());
                 if client.session.go_online() {
                     event::connection_online(&client.meters, &client.id);

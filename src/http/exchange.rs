@@ -2,10 +2,11 @@
 //! ticket.
 
 use super::allowance::Told;
-use super::attempt::{Attempt, Outcome, With};
+use super::attempt::{Attempt, Outcome, Ruled, With};
 use super::auth::MOST_CHALLENGES;
 use super::client::Client;
 use super::credentials::{Held, Standing};
+use super::on::{Act, Ruling, Tries};
 use super::request::Prepared;
 use super::verdict::ResponseRules;
 use crate::observe::event::{self, FailedAttempt};
@@ -74,6 +75,8 @@ pub struct Failure {
     pub request: String,
     /// Attempts made.
     pub attempts: u32,
+    /// What an `[[on]]` rule wants of this: it is no mere refusal.
+    pub ruling: Option<Ruling>,
 }
 
 impl Failure {
@@ -86,7 +89,13 @@ impl Failure {
             excerpt: None,
             request: String::new(),
             attempts: 0,
+            ruling: None,
         }
+    }
+
+    /// Whether a rule says that there is nothing here, and that this is fine.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self.ruling, Some(Ruling::Skip | Ruling::Stop))
     }
 }
 
@@ -111,15 +120,17 @@ impl std::error::Error for Failure {}
 /// How far one request has come.
 pub(super) struct Course<'a> {
     pub(super) client: &'a Arc<Client>,
-    request: &'a Prepared,
+    pub(super) request: &'a Prepared,
     /// Attempts that left, refused ones included.
     attempts: u32,
     /// Attempts that count against `max_attempts`: a limited one was refused and does not.
     failures: u32,
+    /// Matches of each `[[on]]` rule.
+    pub(super) tries: Tries,
     /// Challenges of the method of authentication that were answered.
     challenges: u32,
     /// Whether some attempt may have taken effect.
-    open: bool,
+    pub(super) open: bool,
     /// Somebody waits for this one answer: no retries, no pauses.
     pub(super) once: bool,
     /// How long the last attempt took.
@@ -189,6 +200,11 @@ impl Course<'_> {
                     permit = Held::used(granted);
                     continue;
                 }
+                Outcome::Ruled(ruled) => match course.again(ruled, &granted, started, attempt.status) {
+                    Some(wait) if ruled.act == Act::Retry => course.retry(wait, &attempt),
+                    Some(wait) => wait,
+                    None => return Err(course.ruled(ruled, attempt)),
+                },
                 // Nothing was sent, and nothing will be: the same as a refusal for whoever waits.
                 Outcome::Barred | Outcome::Rejected => return Err(course.ended(FailureClass::Rejected, attempt)),
                 Outcome::Unreadable => return Err(course.ended(FailureClass::Unreadable, attempt)),
@@ -205,6 +221,7 @@ impl<'a> Course<'a> {
             request,
             attempts: 0,
             failures: 0,
+            tries: Tries::default(),
             challenges: 0,
             open: false,
             once: false,
@@ -220,14 +237,16 @@ impl Course<'_> {
         let outcome = match &attempt.outcome {
             Outcome::Success(_) => RequestOutcome::Success,
             Outcome::Limited(_) => RequestOutcome::Limited,
+            Outcome::Ruled(ruled) if ruled.act == Act::Limited => RequestOutcome::Limited,
+            Outcome::Ruled(ruled) if ruled.act == Act::Retry => RequestOutcome::Unreachable,
             Outcome::AuthFailed | Outcome::Challenged => RequestOutcome::AuthFailed,
-            Outcome::Rejected | Outcome::Unreadable | Outcome::Barred => RequestOutcome::Rejected,
+            Outcome::Rejected | Outcome::Unreadable | Outcome::Barred | Outcome::Ruled(_) => RequestOutcome::Rejected,
             Outcome::Unreachable { .. } => RequestOutcome::Unreachable,
         };
         let took = self.client.clock.mono().since(started);
         self.took = took;
         self.client.meters.attempt(outcome, took);
-        if !matches!(attempt.outcome, Outcome::Limited(_)) {
+        if outcome != RequestOutcome::Limited {
             self.client.pauses.passed(started);
         }
         tracing::debug!(
@@ -245,7 +264,7 @@ impl Course<'_> {
     fn report(&self, permit: &Permit, attempt: &Attempt, started: Mono) {
         let client = self.client;
         let signal = match attempt.outcome {
-            Outcome::Limited(_) => Signal::Limited,
+            Outcome::Limited(_) | Outcome::Ruled(Ruled { act: Act::Limited, .. }) => Signal::Limited,
             Outcome::Unreachable { .. } => Signal::Failed,
             _ => Signal::Passed,
         };
@@ -260,7 +279,13 @@ impl Course<'_> {
     }
 
     /// Holds the pool and says how long this request waits with it.
-    fn pause(&self, permit: &Permit, started: Mono, asked: Option<Duration>, status: Option<u16>) -> Duration {
+    pub(super) fn pause(
+        &self,
+        permit: &Permit,
+        started: Mono,
+        asked: Option<Duration>,
+        status: Option<u16>,
+    ) -> Duration {
         let Self { client, .. } = self;
         let settings = &client.settings;
         let now = client.clock.mono();
@@ -298,13 +323,13 @@ impl Course<'_> {
     }
 
     /// The API refuses for now, and nobody waits until it does not.
-    fn limited(&self, attempt: Attempt) -> Failure {
+    pub(super) fn limited(&self, attempt: Attempt) -> Failure {
         let message = format!("the API limits requests now: {}", attempt.message);
         self.ended(FailureClass::Unreachable, Attempt { message, ..attempt })
     }
 
     /// Unreachable for good. A write that is not known to be repeatable may have been taken all the same.
-    fn gave_up(&self, attempt: Attempt) -> Failure {
+    pub(super) fn gave_up(&self, attempt: Attempt) -> Failure {
         self.ended(if self.is_unknown() { FailureClass::Unknown } else { FailureClass::Unreachable }, attempt)
     }
 
@@ -332,7 +357,8 @@ impl Course<'_> {
         message: String,
         excerpt: Option<String>,
     ) -> Failure {
-        Failure { class, status, message, excerpt, request: self.shown(), attempts: self.attempts }
+        let (request, attempts) = (self.shown(), self.attempts);
+        Failure { class, status, message, excerpt, request, attempts, ruling: None }
     }
 
     pub(super) fn shown(&self) -> String {

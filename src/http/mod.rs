@@ -16,6 +16,7 @@ pub mod exchange;
 mod headers;
 pub mod login;
 pub mod media;
+pub mod on;
 mod pauses;
 pub mod ping;
 mod query;
@@ -23,6 +24,7 @@ mod redirect;
 pub mod request;
 pub mod retry;
 mod retry_after;
+mod ruled;
 mod session;
 #[cfg(test)]
 mod testing;

@@ -3,10 +3,11 @@
 
 use super::client::Client;
 use super::exchange::{Course, Failure, FailureClass};
-use super::request::RequestSpec;
+use super::request::{Prepared, RequestSpec};
 use super::verdict::ResponseRules;
 use crate::queue::Permit;
 use crate::value::context::Context;
+use crate::value::issue::EvalError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ impl Client {
     pub async fn ping(self: &Arc<Self>, permit: Permit) -> Pong {
         let usual = usual();
         let spec = self.settings.ping.as_ref().or(usual.as_ref());
-        let prepared = spec.map(|spec| spec.prepare(&self.context(Context::new()), self)).transpose();
+        let prepared = spec.map(|spec| self.prepare_ping(spec)).transpose();
         let (Some(spec), Ok(Some(prepared))) = (spec, &prepared) else {
             let message = prepared.err().map_or_else(String::new, |error| self.clean(&error.to_string()));
             let failure = Failure { class: FailureClass::Rejected, message, ..Failure::cancelled() };
@@ -65,6 +66,14 @@ impl Client {
             pong.note = Some(format!("the base answers {status}; write `[ping]` to ask for something that is there"));
         }
         pong
+    }
+}
+
+impl Client {
+    /// What the connection says about the answers flows get is not said of a ping.
+    pub(super) fn prepare_ping(&self, spec: &RequestSpec) -> Result<Prepared, EvalError> {
+        let prepared = spec.prepare(&self.context(Context::new()), self)?;
+        Ok(Prepared { alone: true, ..prepared })
     }
 }
 

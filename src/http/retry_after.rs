@@ -20,7 +20,7 @@ pub(super) fn asked(headers: &HeaderMap, settings: &RateLimit, now: DateTime<Utc
 }
 
 /// Proxies add a header of their own beside the server's: the longest wish counts.
-fn longest(headers: &HeaderMap, name: &str, unit: RetryAfterUnit, now: DateTime<Utc>) -> Option<Duration> {
+pub(super) fn longest(headers: &HeaderMap, name: &str, unit: RetryAfterUnit, now: DateTime<Utc>) -> Option<Duration> {
     headers.get_all(name).iter().filter_map(|value| parse(value.to_str().ok()?, unit, now)).max()
 }
 

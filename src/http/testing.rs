@@ -4,6 +4,7 @@
 use super::auth::Auth;
 use super::client::{Client, ClientSettings, Means};
 use super::media::{MediaSettings, MediaTypes};
+use super::on::OnRules;
 use super::request::{Method, Prepared};
 use super::retry::Retry;
 use super::tokens::{MemoryTokens, Tokens, WhenRefused};
@@ -168,6 +169,7 @@ pub(super) fn settings(base: &str) -> ClientSettings {
             max: Duration::from_mins(1),
             unsafe_methods: false,
         },
+        on: OnRules::default(),
         ping: None,
         level: 4,
         vars: Json::parse("{\"account\":\"acme\"}").unwrap(),
@@ -254,6 +256,8 @@ pub(super) fn request(method: Method, url: &str) -> Prepared {
         safe: false,
         keyed: false,
         types: MediaTypes::default(),
+        on: OnRules::default(),
+        alone: false,
         decode: None,
         repeat: None,
     }

@@ -1,6 +1,7 @@
 //! What an answer means: FORMAT.md's order of judgement over the one rule matcher.
 
 use super::media::Lens;
+use super::on::{Act, OnRule};
 use crate::value::context::{Context, Root, Slot};
 use crate::value::document::{BodyPath, Document};
 use crate::value::issue::EvalError;
@@ -57,6 +58,12 @@ pub enum RetryAfterUnit {
     EpochMillis,
 }
 
+impl RetryAfterUnit {
+    /// All of them by name.
+    pub const WORDS: &'static [(&'static str, Self)] =
+        &[("s", Self::Seconds), ("ms", Self::Millis), ("epoch_s", Self::EpochSeconds), ("epoch_ms", Self::EpochMillis)];
+}
+
 /// `[auth_failure]`
 #[derive(Debug, Clone)]
 pub struct AuthFailure {
@@ -69,6 +76,8 @@ pub struct AuthFailure {
 /// Everything one answer is judged by.
 #[derive(Clone, Copy)]
 pub(super) struct Law<'a> {
+    /// `[[on]]`: of the request, and of its connection.
+    pub on: [&'a [OnRule]; 2],
     pub response: &'a ResponseRules,
     pub rate_limit: &'a RateLimit,
     pub auth_failure: &'a AuthFailure,
@@ -78,6 +87,14 @@ pub(super) struct Law<'a> {
     pub want_document: bool,
     /// How the body reads.
     pub lens: Lens<'a>,
+}
+
+impl<'a> Law<'a> {
+    /// The error rules in the order in which they are tried.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &'a OnRule> + use<'a> {
+        let [own, connection] = self.on;
+        own.iter().chain(connection)
+    }
 }
 
 /// What an answer means.
@@ -95,6 +112,8 @@ pub(super) enum Verdict {
     BadStatus,
     /// Good as far as the status goes, but the body cannot be understood.
     Unreadable(String),
+    /// The `[[on]]` rule at this place decides.
+    Ruled(usize),
 }
 
 /// An answer whose body has been read, parsed at most once and only when somebody looks inside.
@@ -169,12 +188,24 @@ impl Received {
     }
 }
 
-/// Judges in FORMAT.md's order: limited, auth failure, failure, success, status.
+/// Judges in FORMAT.md's order: error rules, limited, auth failure, failure, success, status.
 pub(super) fn judge(received: &mut Received, law: &Law<'_>) -> Verdict {
     decide(received, law).unwrap_or_else(Verdict::Unreadable)
 }
 
 fn decide(received: &mut Received, law: &Law<'_>) -> Result<Verdict, String> {
+    for (at, on) in law.rules().enumerate() {
+        if holds(Some(&on.rule), received, law, "on")? {
+            if on.act == Act::Success && law.want_document {
+                received.look(&law.lens);
+                // Under a status that says no, a page for people is as good as nothing.
+                if received.is_good() {
+                    received.must_be_readable()?;
+                }
+            }
+            return Ok(Verdict::Ruled(at));
+        }
+    }
     if is_limited(received, law)? {
         return Ok(Verdict::Limited);
     }
@@ -247,8 +278,10 @@ fn holds(rule: Option<&Rule>, received: &mut Received, law: &Law<'_>, place: &st
 }
 
 /// Whether a success rule may accept this status although it is not 2xx: then the whole body counts.
-pub(super) fn may_succeed(rules: &ResponseRules, status: u16) -> bool {
+pub(super) fn may_succeed(rules: &ResponseRules, on: [&[OnRule]; 2], status: u16) -> bool {
+    let accepts = |on: &OnRule| on.act == Act::Success && names_status(&on.rule, status);
     matches!(status, 200..=299)
+        || on.into_iter().flatten().any(accepts)
         || rules.success.as_ref().is_some_and(|rule| !rule.status.is_empty() && names_status(rule, status))
 }
 
@@ -262,6 +295,12 @@ pub(super) fn complaint(received: &mut Received, rules: &ResponseRules, lens: &L
         }
     }
     raw_excerpt(received)
+}
+
+/// What a rule says about an answer it decided.
+pub(super) fn says(received: &Received, on: &OnRule, ctx: &Context<'_>) -> Option<String> {
+    let body = received.document().map_or(Slot::None, |document| Slot::Json(document.view()));
+    on.says(received.status, body, ctx)
 }
 
 /// The beginning of the body, raw.

@@ -35,6 +35,7 @@ mod readme;
 mod reload;
 mod renewal;
 mod rotation;
+mod rules;
 mod sample_projects;
 mod schedule;
 mod serve;

@@ -77,7 +77,7 @@ impl Table<'_> {
         let body = self.given("body", |value| value.body(media, scopes.body));
         let timeout = self.positive_duration("timeout");
         let response = self.take("response").and_then(|value| judged(&value, &scopes.body.reading(types)));
-        self.not_yet(&["on"]);
+        let on = self.on_rules(&scopes.body.reading(types));
         Some(RequestSpec {
             method: given.ok()?.unwrap_or(method),
             uri: uri?,
@@ -86,6 +86,7 @@ impl Table<'_> {
             body: body.ok()?,
             timeout,
             response,
+            on,
             types,
             decode: None,
         })

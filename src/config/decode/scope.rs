@@ -236,6 +236,11 @@ impl<'a> Scope<'a> {
         Self { roots, ..self.clone() }
     }
 
+    /// For texts about an answer: they see it, and not what was asked for.
+    pub(super) fn of_answer(&self) -> Self {
+        Self { roots: vec![Root::Connection, Root::Response], ..self.clone() }
+    }
+
     /// Whether the names on offer are all known.
     pub(super) fn is_complete(&self) -> bool {
         [self.connection, self.flow].into_iter().flatten().all(|facts| facts.complete)

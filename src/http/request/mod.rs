@@ -9,6 +9,7 @@ pub use prepared::Prepared;
 use super::client::Client;
 use super::media::unpack::Decode;
 use super::media::{Encoded, MediaSettings, MediaType, MediaTypes};
+use super::on::OnRules;
 use super::verdict::ResponseRules;
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
@@ -68,6 +69,8 @@ pub struct RequestSpec {
     pub timeout: Option<Duration>,
     /// `response`, over the connection's.
     pub response: Option<ResponseRules>,
+    /// `on`, tried before the connection's.
+    pub on: OnRules,
     /// `media_type` and its siblings, over the connection's.
     pub types: MediaTypes,
     /// `decode`, of requests that read records.
@@ -94,6 +97,7 @@ impl RequestSpec {
             body: None,
             timeout: None,
             response: None,
+            on: OnRules::default(),
             types: MediaTypes::default(),
             decode: None,
         })
@@ -142,6 +146,8 @@ impl RequestSpec {
         Ok(Prepared {
             types,
             decode: self.decode.clone(),
+            on: self.on.clone(),
+            alone: false,
             method: self.method,
             body: None,
             url,

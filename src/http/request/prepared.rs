@@ -3,6 +3,7 @@
 use super::Method;
 use crate::http::media::unpack::Decode;
 use crate::http::media::{Encoded, MediaSettings, MediaType, MediaTypes, form};
+use crate::http::on::OnRules;
 use crate::http::{headers, query};
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonRef, Kind, write_string};
@@ -39,6 +40,10 @@ pub struct Prepared {
     pub keyed: bool,
     /// What its body is, and what is said about its answers.
     pub(in crate::http) types: MediaTypes,
+    /// Error rules, tried before the connection's.
+    pub(in crate::http) on: OnRules,
+    /// It is judged by its own rules only: what the connection says is about flows.
+    pub(in crate::http) alone: bool,
     /// What good answers are packed in.
     pub(in crate::http) decode: Option<Arc<Decode>>,
     /// What the import says of repetition (`unknown_outcome`), over what method and key say.

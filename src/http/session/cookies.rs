@@ -60,6 +60,7 @@ impl Client {
         let rate_limit =
             RateLimit { rule: None, retry_after_header: None, max_pause, ..self.settings.rate_limit.clone() };
         let law = Law {
+            on: [&[], &[]],
             response: &login.response,
             rate_limit: &rate_limit,
             auth_failure: &AuthFailure { rule: None, count_401: false },

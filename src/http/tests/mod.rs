@@ -6,6 +6,7 @@ mod limits;
 mod renewal;
 mod requests;
 mod retries;
+mod rules;
 mod seed;
 mod signing;
 mod verdicts;

@@ -2,6 +2,7 @@
 
 use crate::http::client::ClientSettings;
 use crate::http::media::MediaTypes;
+use crate::http::on::OnRules;
 use crate::http::request::{BodySpec, Field, Method, Prepared, RequestSpec};
 use crate::http::testing::{Bench, answer, settings};
 use crate::value::context::{Context, Root, Slot};
@@ -28,6 +29,7 @@ fn spec(uri: &str) -> RequestSpec {
         body: None,
         timeout: None,
         response: None,
+        on: OnRules::default(),
         types: MediaTypes::default(),
         decode: None,
     }

@@ -76,6 +76,11 @@ pub fn request_retried(
     );
 }
 
+/// A rule says that there is nothing in an answer, and that this is fine.
+pub fn answer_passed_over(connection: &ConnectionId, by: &str, request: &str, status: Option<u16>, cause: &str) {
+    tracing::info!(%connection, by, request, status, cause, "answer passed over");
+}
+
 /// A credential was renewed: a token, or a session.
 pub fn credential_renewed(
     meters: &ConnectionMeters,

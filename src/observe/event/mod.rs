@@ -20,8 +20,8 @@ pub use config::{
     Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
 };
 pub use connection::{
-    FailedAttempt, connection_offline, connection_online, connection_paused, connection_unverified, credential_renewed,
-    level_changed, pause_cut, renewal_failed, request_retried,
+    FailedAttempt, answer_passed_over, connection_offline, connection_online, connection_paused, connection_unverified,
+    credential_renewed, level_changed, pause_cut, renewal_failed, request_retried,
 };
 pub use process::{
     accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
@@ -96,6 +96,7 @@ mod tests {
             pause_cut(&shop, Duration::from_hours(1), Duration::from_mins(5));
             let failed = FailedAttempt { request: "GET https://a.example/", status: Some(503), cause: "down" };
             request_retried(&connection, &shop, failed, 2, Duration::from_secs(1));
+            answer_passed_over(&shop, "skip", "GET https://a.example/", Some(403), "no access");
             credential_renewed(&connection, &shop, 2, Some(Duration::from_hours(1)));
             renewal_failed(&connection, &shop, "400: invalid_grant", Duration::from_secs(2));
             connection_offline(&connection, &shop, "401: no");
@@ -141,6 +142,7 @@ mod tests {
                 ("warn", "connection paused"),
                 ("warn", "pause cut"),
                 ("info", "request retried"),
+                ("info", "answer passed over"),
                 ("info", "credential renewed"),
                 ("warn", "credential not renewed"),
                 ("error", "connection offline"),

@@ -234,7 +234,7 @@ impl<'r> Reader<'r> {
                 return Ok(None);
             }
             Ok(answer) => answer,
-            Err(failure) if failure.status.is_some_and(|status| self.pager.ends_at(status)) => {
+            Err(failure) if failure.is_nothing() || failure.status.is_some_and(|status| self.pager.ends_at(status)) => {
                 self.ended = true;
                 self.ended_at = failure.status;
                 return Ok(None);

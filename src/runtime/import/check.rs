@@ -25,7 +25,7 @@ impl Road<'_> {
                 let found = records::split(answer.document.as_ref(), check.records.as_ref(), true, clean);
                 found.map(|found| !found.is_empty()).map_err(|error| error.at("check").to_string())
             }
-            Err(failure) if matches!(failure.status, Some(404 | 410)) => Ok(false),
+            Err(failure) if failure.is_nothing() || matches!(failure.status, Some(404 | 410)) => Ok(false),
             Err(failure) => Err(format!("check: {failure}")),
         }
     }

@@ -5,6 +5,7 @@ use super::answers::{Judge, Said};
 use super::outcome::{Delivered, Halted, Outcome, Outcomes};
 use super::{Batch, Item, Road};
 use crate::http::exchange::{Answer, Failure, FailureClass};
+use crate::http::on::Ruling;
 use crate::model::import::{EachAnswer, UnknownOutcome};
 use crate::observe::event;
 use crate::value::context::Context;
@@ -116,6 +117,7 @@ impl Road<'_> {
                 excerpt,
                 request: client.describe(batch.request.method, batch.request.url()),
                 attempts: answer.attempts,
+                ruling: None,
             })
         };
         let outcome = |said| match said {
@@ -182,7 +184,8 @@ impl Course<'_, '_> {
 
     /// Whether a refusal may be the fault of some records only. What never left was not refused by the destination.
     fn divides(&self, failure: &Failure) -> bool {
-        self.road.import.bisects && failure.class == FailureClass::Rejected && failure.status.is_some()
+        let refused = failure.class == FailureClass::Rejected && failure.ruling.is_none();
+        self.road.import.bisects && refused && failure.status.is_some()
     }
 
     async fn exchange(&mut self, batch: &Batch) -> Result<Answer, Failure> {
@@ -212,6 +215,9 @@ impl Course<'_, '_> {
 
     /// What ends more than one request.
     fn look(&mut self, failure: &Failure) {
+        if failure.ruling == Some(Ruling::Fail) {
+            self.halted = Some(Halted::Failed(failure.clone()));
+        }
         match failure.class {
             FailureClass::Auth => self.halted = Some(Halted::Offline(failure.clone())),
             FailureClass::Cancelled => self.halted = Some(Halted::Closed),

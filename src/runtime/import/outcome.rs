@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub enum Outcome {
     /// The destination took it, and perhaps said this of it.
     Taken(Option<Json>),
+    /// A rule says that there is nothing to take, and that this is fine.
+    Skipped,
     /// It did not.
     Failed(Arc<Failure>),
     /// It may or may not have arrived, and nobody can say: a person looks.
@@ -21,6 +23,9 @@ pub enum Outcome {
 impl Outcome {
     /// As a request failed that carried nothing but what is judged by it.
     pub(super) fn of(failure: Failure) -> Self {
+        if failure.is_nothing() {
+            return Self::Skipped;
+        }
         match failure.class {
             FailureClass::Unknown => Self::Unknown(Arc::new(failure)),
             FailureClass::Cancelled | FailureClass::Auth => Self::Unsent,
@@ -48,6 +53,8 @@ pub struct Delivered {
 pub enum Halted {
     /// The connection's credentials are refused or missing.
     Offline(Failure),
+    /// A rule ends the run.
+    Failed(Failure),
     /// The queue closed, or the run was told to send nothing more.
     Closed,
 }

@@ -21,6 +21,7 @@ impl<'r> Run<'r> {
                 Outcome::Failed(failure) | Outcome::Unknown(failure) => {
                     self.books.fail_in(road.import, item, &Fault::of(road.name(), &failure));
                 }
+                Outcome::Skipped => self.books.resolve(item, Resolution::Filtered),
                 // It is still in flight for whoever takes the run up.
                 Outcome::Unsent => is_done = false,
             }
@@ -34,6 +35,11 @@ impl<'r> Run<'r> {
             Some(Halted::Offline(failure)) => {
                 let (place, text) = (road.name().to_owned(), failure.to_string());
                 self.failed = Some(Ending::Offline(RunError { place, text }));
+            }
+            Some(Halted::Failed(failure)) => {
+                let (place, text) = (road.name().to_owned(), failure.to_string());
+                self.halt.cancel();
+                self.failed.get_or_insert(Ending::Stopped(RunError { place, text }));
             }
             Some(Halted::Closed) if !self.halt.is_cancelled() => self.scope.stop.drain.cancel(),
             Some(Halted::Closed) | None => {}

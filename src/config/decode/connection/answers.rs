@@ -20,12 +20,6 @@ pub(super) fn auth_failure(root: &Table<'_>, scope: &Scope<'_>) -> AuthFailure {
 }
 
 pub(super) fn rate_limit(root: &Table<'_>, scope: &Scope<'_>) -> RateLimit {
-    const UNITS: &[(&str, RetryAfterUnit)] = &[
-        ("s", RetryAfterUnit::Seconds),
-        ("ms", RetryAfterUnit::Millis),
-        ("epoch_s", RetryAfterUnit::EpochSeconds),
-        ("epoch_ms", RetryAfterUnit::EpochMillis),
-    ];
     const SCOPES: &[(&str, PauseScope)] = &[("pool", PauseScope::Pool), ("connection", PauseScope::Connection)];
     let mut limit = RateLimit {
         rule: None,
@@ -44,7 +38,7 @@ pub(super) fn rate_limit(root: &Table<'_>, scope: &Scope<'_>) -> RateLimit {
     limit.remaining_header = header("remaining_header");
     limit.reset_header = header("reset_header");
     limit.retry_after_unit =
-        table.take("retry_after_unit").and_then(|value| value.word(UNITS, &[])).unwrap_or_default();
+        table.take("retry_after_unit").and_then(|value| value.word(RetryAfterUnit::WORDS, &[])).unwrap_or_default();
     limit.max_pause = table.positive_duration("max_pause").unwrap_or(limit.max_pause);
     let min_pause = table.take("min_pause");
     limit.min_pause = min_pause.as_ref().and_then(Value::duration).unwrap_or_default();

@@ -37,6 +37,7 @@ pub(super) fn decode(
     let rate_limit = answers::rate_limit(root, scope);
     let auth_failure = answers::auth_failure(root, scope);
     let retry = answers::retry(root, scope);
+    let on = root.on_rules(scope);
     let ping = root.given("ping", |value| value.ping(scope));
     Some(ClientSettings {
         unresolved,
@@ -56,6 +57,7 @@ pub(super) fn decode(
         auth_failure,
         media,
         retry,
+        on,
         ping: ping.ok()?,
         level: 1,
         vars: facts.values.clone(),

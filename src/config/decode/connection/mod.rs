@@ -66,7 +66,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "form",
     "export_defaults",
 ];
-const NOT_YET: &[&str] = &["on", "export_defaults"];
+const NOT_YET: &[&str] = &["export_defaults"];
 
 /// A name with its place, for checks across files.
 #[derive(Debug, Clone)]

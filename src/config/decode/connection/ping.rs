@@ -4,6 +4,7 @@ use crate::config::decode::file::Finding;
 use crate::config::decode::request::RequestScopes;
 use crate::config::decode::scope::Scope;
 use crate::config::decode::value::Value;
+use crate::http::on::Act;
 use crate::http::request::{Method, RequestSpec};
 use crate::http::verdict::ResponseRules;
 
@@ -14,6 +15,8 @@ impl Value<'_> {
             let finding = Finding::error("conflicting-keys", "a ping has its rules directly in its table");
             response.report_key(finding.help("write `success`, `failure` and `error_path` under `[ping]`"));
         }
+        let acts = [Act::Skip, Act::Stop, Act::Retry, Act::Limited];
+        table.on_without(&acts, "a ping asks once", "it can be `fail`, `refresh` or `success`");
         let spec = table.request(Method::Get, &RequestScopes { head: scope, body: scope });
         let types = spec.as_ref().map(|spec| spec.types).unwrap_or_default();
         let scope = &scope.reading(types);

@@ -11,6 +11,7 @@ use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::{Reported, Table};
 use crate::config::decode::value::Value;
 use crate::http::media::MediaType;
+use crate::http::on::Act;
 use crate::http::request::{BodySpec, Method, RequestSpec};
 use crate::model::import::{Answers, Import, Upsert};
 use crate::model::step::OnError;
@@ -116,6 +117,7 @@ pub(super) fn decode(
 /// A request table, with what `response` says of single records.
 fn answered(table: &Table<'_>, method: Method, scopes: &RequestScopes<'_, '_>) -> Option<Written> {
     let mut answers = None;
+    table.on_without(&[Act::Stop], "an import has no pages", "`skip` passes over the record, `fail` ends the run");
     let request = table.request_judged(method, scopes, |value, scope| {
         let (whole, read) = answers::decode(value, scope)?;
         answers = Some(read);

@@ -74,6 +74,7 @@ fn over(table: &Table<'_>, update: Written, create: &RequestSpec) -> Written {
         body: if own("body") { request.body } else { create.body.clone() },
         timeout: request.timeout.or(create.timeout),
         response: if own("response") { request.response } else { create.response.clone() },
+        on: if own("on") { request.on } else { create.on.clone() },
         types: request.types.over(create.types),
         decode: None,
     };
