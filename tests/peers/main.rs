@@ -12,6 +12,7 @@ mod graphql;
 mod handlebars;
 mod media;
 mod oauth;
+mod packaging;
 mod peer;
 mod pki;
 mod prometheus;

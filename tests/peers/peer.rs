@@ -26,6 +26,12 @@ pub fn python() -> Option<PathBuf> {
     found("python with tests/peers/requirements.txt", Some(python).filter(|path| path.is_file()))
 }
 
+/// A program that a package of `requirements.txt` brings.
+pub fn python_program(name: &str) -> Option<PathBuf> {
+    let program = python()?.with_file_name(name);
+    found(name, Some(program).filter(|path| path.is_file()))
+}
+
 /// Node, and the folder with the packages of `package.json`.
 pub fn node() -> Option<(PathBuf, PathBuf)> {
     let node = program("node")?;
