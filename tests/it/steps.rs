@@ -95,7 +95,7 @@ fn what_was_looked_up_becomes_part_of_the_record_and_each_question_is_asked_once
 
 #[test]
 fn records_that_ask_the_same_at_the_same_time_share_one_request_without_a_cache_too() {
-    let records = (0..30).map(|n| json!({ "n": n, "mail": "one@x" })).collect();
+    let records = (0..30).map(|n| json!({ "n": n, "mail": "one@x" }));
     let api = shop(records);
     let import = format!("{TAKE}[import.body]\nn = \"$.n\"\nc = \"= lookup.customer.data[0].id\"\n");
     let project = project(&api, &format!("concurrency_level = 10\n{QUICK}"), &flow(LOOKUP, &import));
@@ -250,7 +250,7 @@ fn data_in_a_lookup_never_leads_it_elsewhere_and_what_cannot_be_asked_names_its_
 fn the_first_branch_that_fits_takes_the_record_and_ended_ones_count_as_filtered() {
     let region = |n: usize| ["eu", "us", "test", "else"][n % 4];
     let records = (0..12).map(|n| json!({ "n": n, "region": region(n), "mail": format!("m{n}@x") }));
-    let api = shop(records.collect());
+    let api = shop(records);
     let steps = r#"
 [[step]]
 name = "by-region"
@@ -447,7 +447,7 @@ fn a_dry_run_asks_its_lookups_and_sends_no_import() {
 
 #[test]
 fn a_flow_without_import_writes_what_its_steps_made() {
-    let api = shop((0..500).map(|n| json!({ "n": n, "mail": "a@x" })).collect());
+    let api = shop((0..500).map(|n| json!({ "n": n, "mail": "a@x" })));
     let steps = format!("{LOOKUP}cache = {{ ttl = \"1m\" }}\nmerge = {{ c = \"$.data[0].id\" }}\n");
     let project = project(&api, QUICK, &flow(&steps, ""));
     let ended = run(project.dir(), &["run", "copy"]).expect_code(0);

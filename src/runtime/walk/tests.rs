@@ -40,6 +40,7 @@ pub(in crate::runtime) fn export() -> Export {
         trace_key: None,
         link: None,
         reads_previous: false,
+        each: Vec::new(),
     }
 }
 
