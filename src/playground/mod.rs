@@ -3,6 +3,7 @@
 //!
 //! It runs on a thread of its own, so it can be started from anywhere and never waits for the judged.
 
+mod desk;
 mod graph;
 mod ledger;
 mod media;
@@ -44,10 +45,14 @@ source        GET /page?page=&per_page=       {data, page, pages, total}
               POST /graphql                   orders(first, after) with Relay cursors
 the shop      GET /shop/orders?page=&per_page=       orders not yet delivered
               GET /shop/customers?cursor=&limit=     customers not yet delivered
+              GET /shop/customers/<id>/orders?page=&per_page=      the orders of one customer
+              GET /shop/history?after=&until=&page=&per_page=      all orders by the time they were made
+the ERP       GET /erp/customers?email=       the account of whoever ordered with this address
+              GET /erp/orders?ext_id=         the order, when the ERP has it: every second one
 a SOAP service POST /soap    ListCustomers (Page, Size) and PutCustomer (Customer) of urn:playground
 media types   GET and POST /media/<type>?page=       csv form json multipart ndjson text xml; n pages, wanted back
                                                      byte for byte
-destinations  POST /orders, /erp/orders, /erp/reports/customers, /sink/<name>
+destinations  POST /orders, /erp/orders, /erp/reports/customers, /sink/<name>; PUT /erp/orders/<id>
               one record, a list, or {\"<key>\": [...]}
 the judge     GET /ledger      what was delivered, how many at once, and the gaps, as JSON
               GET /reset?...   forgets it all; settings hold until the next reset:

@@ -1,6 +1,7 @@
 //! HTTP for the playground: plain hyper on one thread, cheap enough to judge benchmarks.
 // size: the routes and what each answers stand side by side
 
+use super::desk::Ask;
 use super::graph;
 use super::ledger::{Arrived, Ledger, Side};
 use super::media::Media;
@@ -97,6 +98,7 @@ async fn connection(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
 enum Place<'a> {
     Pages(Style),
     Shop(Style, Kind),
+    Desk(Ask),
     Graph,
     Media(Media),
     Sink(&'a str, Kind),
@@ -117,6 +119,10 @@ fn place(path: &str) -> Place<'_> {
         "/graphql" => Place::Graph,
         "/shop/orders" => Place::Shop(Style::Page, Kind::Order),
         "/shop/customers" => Place::Shop(Style::Cursor, Kind::Customer),
+        // One account for all that were there already.
+        _ if path.strip_prefix("/erp/orders/").is_some_and(|id| !id.contains('/')) => {
+            Place::Sink("updated", Kind::Order)
+        }
         "/orders" | "/erp/orders" => Place::Sink("orders", Kind::Order),
         "/erp/reports/customers" => Place::Sink("customers", Kind::Customer),
         "/soap" => Place::Soap,
@@ -135,7 +141,9 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
     let now = shared.clock.mono();
     let (head, body) = request.into_parts();
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
-    match place(path) {
+    let asked = Ask::of(path).filter(|_| head.method == Method::GET);
+    match asked.map_or_else(|| place(path), Place::Desk) {
+        Place::Desk(ask) => from_desk(shared, &head, ask, now).await,
         Place::Pages(style) => from_source(shared, &head, style, None, now).await,
         Place::Shop(style, kind) => from_source(shared, &head, style, Some(kind), now).await,
         Place::Graph => from_graph(shared, &head, body, now).await,
@@ -248,6 +256,30 @@ async fn from_source(
             }
             answer
         }
+        Err(why) => refuse(StatusCode::BAD_REQUEST, &why),
+    };
+    flight.land(settings.source.latency, Answered::Normally, answer).await
+}
+
+/// What examples ask beside feeds: a list in pages, or one answer.
+async fn from_desk(shared: &Shared, head: &hyper::http::request::Parts, ask: Ask, now: Mono) -> Answer {
+    let settings = shared.settings();
+    let flight = Flight::begin(shared, Side::Source, now);
+    if let Some((answered, answer)) = flight.obstacle(&settings, &settings.source, &head.headers) {
+        return flight.land(obstacle_latency(answered, settings.source.latency), answered, answer).await;
+    }
+    let (path, query) = (head.uri.path(), head.uri.query().unwrap_or(""));
+    let page = |shelf| source::page(&shelf, Style::Page, path, query, host(&head.headers));
+    let body = match ask.shelf(&settings, query) {
+        Ok(Some(shelf)) => page(shelf).map(|page| {
+            shared.ledger.show(flight.arrived, &page.ids);
+            page.body
+        }),
+        Ok(None) => ask.answer(&settings, query),
+        Err(why) => Err(why),
+    };
+    let answer = match body {
+        Ok(body) => reply(StatusCode::OK, body),
         Err(why) => refuse(StatusCode::BAD_REQUEST, &why),
     };
     flight.land(settings.source.latency, Answered::Normally, answer).await

@@ -44,6 +44,8 @@ pub(super) enum Shelf<'a> {
     All(&'a Settings),
     /// The shop's open ones.
     Open(&'a Ledger, &'a Settings, Kind),
+    /// So many orders, from one on, each so far from the one before.
+    Row { settings: &'a Settings, first: u64, step: u64, count: u64 },
 }
 
 /// Answers one page; the error is what is wrong with the query.
@@ -58,6 +60,11 @@ pub(super) fn page(shelf: &Shelf<'_>, style: Style, path: &str, query: &str, hos
         Shelf::Open(ledger, settings, kind) => {
             let (ids, total) = ledger.open_records(*kind, asked.from, asked.most);
             (ids, total, *kind, settings.record_size)
+        }
+        Shelf::Row { settings, first, step, count } => {
+            let (from, end) = (asked.from.min(*count), asked.from.saturating_add(asked.most).min(*count));
+            let ids = (from..end).map(|place| first + place * step).collect();
+            (ids, *count, Kind::Order, settings.record_size)
         }
     };
     let mut body = Vec::with_capacity(ids.len() * (size + 420) + 256);

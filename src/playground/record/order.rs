@@ -103,6 +103,13 @@ impl Order {
         push(out, &["\"}"]);
     }
 
+    /// When it was made, as the shop shows it. Orders are made in the order of their ids.
+    pub fn created_at(self) -> String {
+        let mut text = b"2026-".to_vec();
+        self.write_date(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// Month to second, one minute an order.
     fn write_date(self, out: &mut Vec<u8>) {
         let mut two = |number: u64, after: &str| {
