@@ -61,6 +61,14 @@ fn visit(node: &Node, tolerant: bool, found: &mut Vec<Reference>) {
                 visit(node, false, found);
             }
         }
+        What::Each(input, each) => {
+            visit(input, false, found);
+            each.nodes().for_each(|node| visit(node, false, found));
+        }
+        What::Slice(inner, bounds) => {
+            visit(inner, tolerant, found);
+            bounds.iter().flatten().for_each(|node| visit(node, false, found));
+        }
         What::Is(predicate, input, arguments) => {
             visit(input, matches!(predicate, Predicate::Defined | Predicate::Undefined), found);
             for node in arguments {
