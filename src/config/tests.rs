@@ -98,6 +98,43 @@ fn numbers_are_computed_over_variables_at_load() {
 }
 
 #[test]
+fn a_table_from_a_csv_file_is_named_watched_and_read_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("connections/a.toml", "base_uri = 'https://a.example'");
+    let flow = "[export]\nconnection = 'a'\n[tables.states]\nfile = 'maps/states.csv'\ndelimiter = ';'\nkey = 'name'\n\
+                value = 'code'\n[tables.more]\nmap = { 1 = [2.50], x = true }\ndefault = { none = 1 }";
+    write("flows/f.toml", flow);
+    write("maps/states.csv", "code;name\nCA;California\n");
+    let loaded = load_dir(dir.path(), &NOTHING).unwrap();
+    assert_eq!(codes(&loaded), [""; 0]);
+    assert_eq!(loaded.named_files, [dir.path().canonicalize().unwrap().join("maps/states.csv")]);
+    let before = loaded.snapshot.unwrap().flows[&FlowId::parse("f").unwrap()].clone();
+    let row = |name: &str, key: &str| before.tables[name].get(key).map(|row| row.text().to_owned());
+    assert_eq!(row("states", "California").as_deref(), Some("\"CA\""));
+    assert_eq!(row("states", "Utah"), None);
+    assert_eq!([row("more", "1"), row("more", "x")].map(Option::unwrap), ["[2.5]", "true"]);
+    assert_eq!(row("more", "y").as_deref(), Some("{\"none\":1}"));
+
+    write("maps/states.csv", "code;name\nCA;California\nUT;Utah\n");
+    let after = load_dir(dir.path(), &NOTHING).unwrap().snapshot.unwrap();
+    let after = &after.flows[&FlowId::parse("f").unwrap()];
+    assert_ne!(before.hash, after.hash);
+    assert!(after.tables["states"].get("Utah").is_some());
+
+    write("maps/states.csv", "code;name\nCA\n");
+    let loaded = load_dir(dir.path(), &NOTHING).unwrap();
+    assert_eq!(codes(&loaded), ["bad-table"]);
+    assert!(
+        loaded.diagnostics[0].message.contains("maps/states.csv") && loaded.diagnostics[0].message.contains("line 2")
+    );
+}
+
+#[test]
 fn a_secret_file_is_named_watched_and_refused_when_everybody_may_read_it() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);

@@ -1,5 +1,6 @@
 //! Where records come from.
 
+use super::step::Transform;
 use crate::http::request::RequestSpec;
 use crate::runtime::export::paging::Paging;
 use crate::value::document::BodyPath;
@@ -8,7 +9,6 @@ use crate::value::id::ConnectionId;
 use crate::value::json::Json;
 use crate::value::path::Path;
 use crate::value::template::Template;
-use crate::value::tree::Tree;
 use std::num::NonZeroU32;
 
 /// `[export]`
@@ -32,8 +32,8 @@ pub struct Export {
     pub limit: Option<u64>,
     /// `[export.paging]`
     pub paging: Paging,
-    /// `transform.create`
-    pub create: Option<Tree>,
+    /// `transform`
+    pub transform: Option<Transform>,
     /// `keep`
     pub keep: Option<Expression>,
     /// `trace_key`: the same whenever the record is exported again.

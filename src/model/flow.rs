@@ -7,6 +7,7 @@ use super::step::Step;
 use super::webhook::Webhook;
 use crate::value::id::{ConnectionId, FlowId};
 use crate::value::json::Json;
+use crate::value::table::Tables;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub struct Flow {
     pub steps: Vec<Step>,
     /// `[import]`; none = export-only.
     pub import: Option<Import>,
+    /// `[tables]`
+    pub tables: Tables,
     /// `durability`
     pub durability: Durability,
     /// `missing = "empty"`: what is missing is empty everywhere.

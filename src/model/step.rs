@@ -1,8 +1,10 @@
 //! What happens to a record between export and import: a tree of steps, each of which does one thing.
 
 use super::export::Export;
+use crate::value::context::Reference;
 use crate::value::expression::Expression;
 use crate::value::id::ConnectionId;
+use crate::value::modify::Modify;
 use crate::value::path::Path;
 use crate::value::tree::Tree;
 use std::sync::Arc;
@@ -36,8 +38,8 @@ pub enum OnError {
 /// The one thing a step does.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// `transform.create`
-    Create(Tree),
+    /// `transform`
+    Transform(Transform),
     /// `keep`: records for which it is false leave the flow.
     Keep(Expression),
     /// `[step.lookup]`
@@ -122,5 +124,24 @@ impl Step {
             }
         });
         found
+    }
+}
+
+/// `transform`, of an export or a step.
+#[derive(Debug, Clone)]
+pub enum Transform {
+    /// `create`: only what is named.
+    Create(Tree),
+    /// `modify`: all but what is named.
+    Modify(Modify),
+}
+
+impl Transform {
+    /// Every name it reads.
+    pub fn references(&self) -> Vec<&Reference> {
+        match self {
+            Self::Create(tree) => tree.references(),
+            Self::Modify(modify) => modify.references(),
+        }
     }
 }

@@ -123,6 +123,7 @@ impl Scope {
     pub fn context<'a>(&'a self, now: &'a str, origin: &'a Origin) -> Context<'a> {
         let ctx = Context::new()
             .with_missing_as_empty(self.flow.missing_is_empty)
+            .with_tables(&self.flow.tables)
             .with(Root::Flow, Slot::Json(self.flow.context.as_ref()))
             .with(Root::Run, Slot::Json(self.run_json.as_ref()))
             .with(Root::Now, Slot::Text(now));

@@ -34,6 +34,9 @@ roots! {
     Connection => "connection", Flow => "flow", Lookup => "lookup", Auth => "auth", Response => "response",
 }
 
+/// Stands for the flow's `[tables]` where a helper or a tree reads one. No text can spell it.
+pub const TABLES: &str = "[tables]";
+
 /// One root's value, borrowed.
 #[derive(Clone, Copy, Default)]
 pub enum Slot<'a> {

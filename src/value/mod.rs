@@ -9,6 +9,7 @@ pub(in crate::value) mod function;
 pub mod id;
 pub mod issue;
 pub mod json;
+pub mod modify;
 pub mod path;
 pub mod pki;
 pub mod record;

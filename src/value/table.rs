@@ -31,6 +31,11 @@ impl Table {
         self.0.rows.get(key).or(self.0.default.as_ref())
     }
 
+    /// What stands for keys that have no row.
+    pub fn default_row(&self) -> Option<&Json> {
+        self.0.default.as_ref()
+    }
+
     /// How many rows it has.
     pub fn len(&self) -> usize {
         self.0.rows.len()

@@ -39,6 +39,7 @@ mod rules;
 mod sample_projects;
 mod schedule;
 mod serve;
+mod shaping;
 mod state;
 mod steps;
 mod stopping;

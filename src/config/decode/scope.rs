@@ -1,14 +1,16 @@
 //! What a text may see where it stands (FORMAT section 3, Context), and the check of every name it reads.
 
 use super::file::Finding;
+use super::flow::Tables;
 use super::value::Value;
 use crate::config::suggest;
 use crate::http::media::unpack::Decode;
 use crate::http::media::xml::XmlSettings;
 use crate::http::media::{MediaType, MediaTypes};
-use crate::value::context::{Context, Reference, Root, Slot};
+use crate::value::context::{Context, Reference, Root, Slot, TABLES};
 use crate::value::document::Reading;
 use crate::value::json::Json;
+use crate::value::table::Table as Rows;
 use crate::value::template::Place;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +32,8 @@ pub(in crate::config) struct Facts {
     pub(in crate::config) xml: XmlSettings,
     /// The names of a flow's `each`.
     pub(in crate::config) kin: Kin,
+    /// `[tables]` of a flow.
+    pub(in crate::config) tables: Tables,
     /// False when the file could not be read far enough to know its names.
     pub(in crate::config) complete: bool,
 }
@@ -44,6 +48,7 @@ impl Facts {
             decode: None,
             xml: XmlSettings::default(),
             kin: Kin::default(),
+            tables: Tables::new(),
             complete: false,
         }
     }
@@ -262,6 +267,9 @@ impl<'a> Scope<'a> {
 
     /// What is wrong with a name, if anything.
     fn judge(&self, reference: &Reference) -> Option<Finding> {
+        if let (TABLES, [name]) = (reference.root.as_str(), &reference.members[..]) {
+            return self.look_up(name).err().map(|finding| *finding);
+        }
         let names: Vec<_> = self.roots.iter().map(|root| root.name()).collect();
         let Some(root) = Root::by_name(&reference.root) else {
             let finding = Finding::error("unknown-variable", format!("there is no `{}`", reference.root));
@@ -282,6 +290,20 @@ impl<'a> Scope<'a> {
         if let Some(root @ (Root::Each | Root::Parent | Root::Export)) = Root::by_name(&reference.root) {
             self.kin.note(root, reference);
         }
+    }
+
+    /// One of the flow's `[tables]`; none when it is wrong itself, which was reported.
+    pub(super) fn look_up(&self, name: &str) -> Result<Option<&'a Rows>, Box<Finding>> {
+        let Some(flow) = self.flow else {
+            let finding = Finding::error("unknown-table", format!("there is no table `{name}` here"));
+            return Err(Box::new(finding.help("`[tables]` belong to a flow")));
+        };
+        flow.tables.get(name).map(Option::as_ref).ok_or_else(|| {
+            let known: Vec<&str> = flow.tables.keys().map(String::as_str).collect();
+            let finding = Finding::error("unknown-table", format!("the flow has no table `{name}`"));
+            let none = || Some(format!("add `[tables.{name}]` with `map = {{ … }}` or `file = \"….csv\"`"));
+            Box::new(finding.help_if(suggest::help(name, &known).or_else(none)))
+        })
     }
 
     /// The usual way out when a root is asked for in the wrong place.

@@ -62,6 +62,11 @@ impl<'a> Sources<'a> {
         self.named.borrow_mut().insert(path, hash);
         read
     }
+
+    /// The content of a file that holds data, no secret.
+    pub(in crate::config) fn data(&self, name: &str, most: u64) -> Result<Vec<u8>, String> {
+        self.file(name, most).map(|(bytes, _)| bytes)
+    }
 }
 
 /// A secret from a file that a command line names.

@@ -6,9 +6,10 @@ use super::scope::Scope;
 use super::table::Table;
 use super::value::Value;
 use crate::config::suggest;
-use crate::value::context::Root;
+use crate::value::context::{Reference, Root, TABLES};
 use crate::value::json::Json;
-use crate::value::tree::{Convert, Each, Pick, Tree};
+use crate::value::tree::date::{Date, Form};
+use crate::value::tree::{Convert, Each, LookUp, Pick, Tree};
 use toml::de::DeValue;
 
 /// Deeper trees are refused: they could not be JSON that others accept either.
@@ -25,6 +26,40 @@ impl Value<'_> {
     /// A tree whose leaf table may hold more keys, which the caller reads itself.
     pub(super) fn tree_without(&self, scope: &Scope<'_>, others: &[&'static str]) -> Option<Tree> {
         if self.is_table() { self.tree_table(scope, 0, others) } else { self.tree(scope) }
+    }
+
+    /// `set` of a `modify`: a tree whose tables are the way to their leaves.
+    pub(in crate::config) fn set(&self, scope: &Scope<'_>) -> Option<Vec<(Vec<String>, Tree)>> {
+        if let Some(leaf) = LEAVES.into_iter().find(|name| self.table_has(&[name])) {
+            let message = format!("`{leaf}` makes a leaf, and `{}` is a table of members", self.key);
+            let help = format!(
+                "name the member first: `set = {{ member = {{ {leaf} = … }} }}`; a member that is really named `{leaf}` is written `'\\{leaf}'`"
+            );
+            self.report_key(Finding::error("unknown-key", message).help(help));
+            return None;
+        }
+        let mut leaves = Vec::new();
+        self.table()?;
+        let whole = self.set_below(scope, &mut Vec::new(), &mut leaves);
+        whole.then_some(leaves)
+    }
+
+    fn set_below(&self, scope: &Scope<'_>, place: &mut Vec<String>, leaves: &mut Vec<(Vec<String>, Tree)>) -> bool {
+        let inner = self.is_table() && !self.table_has(&LEAVES) && place.len() < MAX_DEPTH;
+        let members = if inner { self.table().map(|table| table.members()).unwrap_or_default() } else { Vec::new() };
+        if members.is_empty() && !place.is_empty() {
+            let tree = self.tree_at(scope, place.len());
+            let whole = tree.is_some();
+            leaves.extend(tree.map(|tree| (place.clone(), tree)));
+            return whole;
+        }
+        let mut whole = true;
+        for (name, value) in members {
+            place.push(unescape(name).to_owned());
+            whole &= value.set_below(scope, place, leaves);
+            place.pop();
+        }
+        whole
     }
 
     /// Whether it is a table with one of these keys.
@@ -116,11 +151,12 @@ impl Value<'_> {
 
 fn beside(name: &str, kind: &str) -> Finding {
     let finding = Finding::error("unknown-key", format!("`{name}` cannot stand beside `{kind}`"));
-    if let ("pick", Some(near)) = (kind, suggest::nearest(name, ["default", "optional", "as", "when"])) {
+    if let ("pick", Some(near)) = (kind, suggest::nearest(name, ["default", "optional", "table", "as", "date", "when"]))
+    {
         return finding.help(format!("did you mean `{near}`?"));
     }
     let known = match kind {
-        "pick" => "a `pick` takes `default`, `optional`, `as` and `when`",
+        "pick" => "a `pick` takes `default`, `optional`, `table`, `as`, `date` and `when`",
         "each" => "an `each` takes `body`",
         _ => "it stands alone",
     };
@@ -179,14 +215,46 @@ fn pick(table: &Table<'_>, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
     let optional = table.given("optional", Value::boolean);
     let convert = table.given("as", |value| value.word(CONVERSIONS, &[]));
     let when = table.given("when", |value| value.condition(scope));
-    table.not_yet(&["table", "date"]);
+    let table_of = table.given("table", |value| look_up(value, scope));
+    let date = table.given("date", date);
     Some(Tree::Pick(Box::new(Pick {
         pick: picked?,
         default: default.ok()?,
         optional: optional.ok()?.unwrap_or(false),
+        table: table_of.ok()?,
         convert: convert.ok()?,
+        date: date.ok()?,
         when: when.ok()?,
     })))
+}
+
+/// `table`: one of the flow's.
+fn look_up(value: &Value<'_>, scope: &Scope<'_>) -> Option<LookUp> {
+    let name = value.string()?;
+    let table = scope.look_up(name).map_err(|finding| value.report(*finding)).ok()??.clone();
+    let read =
+        Reference { root: TABLES.to_owned(), members: vec![name.to_owned()], at: 0..name.len(), tolerant: false };
+    Some(LookUp { table, read })
+}
+
+/// `date`: `zone` is that of the value's clock, unless it is said.
+fn date(value: &Value<'_>) -> Option<Date> {
+    let table = value.table()?;
+    let form = |value: &Value<'_>| {
+        let text = value.string()?;
+        Form::compile(text).map_err(|issue| value.report_issues("bad-date", 0, vec![issue])).ok()
+    };
+    let (parse, format) = (table.given("parse", form), table.given("format", form));
+    let (zone_in, zone) = (table.given("zone_in", Value::zone), table.given("zone", Value::zone));
+    table.finish();
+    if table.is_empty() {
+        let finding = Finding::error("missing-key", format!("`{}` says no form", table.key())).key(table.key());
+        table.report(finding.help("give it `format`, such as `%Y-%m-%d`, `rfc3339`, `epoch_s` or `epoch_ms`"));
+        return None;
+    }
+    let zone_in = zone_in.ok()?.unwrap_or(chrono_tz::Tz::UTC);
+    let zone = zone.ok()?.unwrap_or(zone_in);
+    Some(Date { parse: parse.ok()?, zone_in, format: format.ok()?.unwrap_or(Form::Rfc3339), zone })
 }
 
 /// What `pick` takes: a value by its look, but text without a look is a dotted path, not a constant.

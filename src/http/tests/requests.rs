@@ -58,7 +58,15 @@ async fn the_query_grows_behind_what_the_uri_says() {
 async fn lists_repeat_the_name_or_are_joined_and_optional_leaves_are_left_out() {
     let mut spec = spec("/orders");
     spec.query = vec![Field { join: Some(",".to_owned()), ..field("ids", "$.ids") }];
-    let pick = Pick { pick: Tree::leaf("$.gone").unwrap(), default: None, optional: true, convert: None, when: None };
+    let pick = Pick {
+        pick: Tree::leaf("$.gone").unwrap(),
+        default: None,
+        optional: true,
+        table: None,
+        convert: None,
+        date: None,
+        when: None,
+    };
     spec.query.push(Field { name: "gone".to_owned(), value: Tree::Pick(Box::new(pick)), join: None });
     spec.headers = vec![field("X-Tag", "$.ids")];
     let prepared = render(settings(BASE), &spec, r#"{"ids":[1,2],"gone":null}"#).unwrap();

@@ -145,7 +145,9 @@ mod tests {
             pick: Tree::leaf("$.data[0].id").unwrap(),
             default: None,
             optional: true,
+            table: None,
             convert: None,
+            date: None,
             when: None,
         };
         let optional = Tree::Object(vec![("id".into(), Tree::Pick(Box::new(pick)))]);

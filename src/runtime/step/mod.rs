@@ -9,6 +9,7 @@ pub use children::Children;
 pub use ground::{Ground, Lookups};
 pub use merge::merge;
 
+use crate::model::step::Transform;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::expression::Expression;
 use crate::value::issue::EvalError;
@@ -26,8 +27,15 @@ pub fn applies(when: Option<&Expression>, ctx: &Context<'_>) -> Result<bool, Eva
     when.map_or(Ok(true), |when| when.test(ctx).map_err(|error| error.at("when")))
 }
 
-/// `transform.create`: the record is what the tree gives.
-pub fn create(tree: &Tree, record: &Record, ctx: &Context<'_>) -> Result<Record, EvalError> {
+/// The record as a transform makes it. `ctx` offers everything, the record too.
+pub fn transform(transform: &Transform, record: &Record, ctx: &Context<'_>) -> Result<Record, EvalError> {
+    match transform {
+        Transform::Create(tree) => created(tree, record, ctx),
+        Transform::Modify(modify) => modify.apply(record, ctx).map(Record::new),
+    }
+}
+
+fn created(tree: &Tree, record: &Record, ctx: &Context<'_>) -> Result<Record, EvalError> {
     let mut out = Vec::with_capacity(record.json().text().len());
     match tree.write(ctx, &mut out)? {
         Written::Value => Ok(Record::new(Json::trusted(out))),

@@ -37,7 +37,7 @@ impl Found {
 
     /// The answer for one record: with the lookup's own `transform` and `keep`, which may look at that record.
     pub fn shaped(&self, export: &Export, ground: &Ground, ctx: &Context<'_>) -> Result<Json, EvalError> {
-        if export.create.is_none() && export.keep.is_none() {
+        if export.transform.is_none() && export.keep.is_none() {
             return Ok(self.whole.clone());
         }
         let mut records = Vec::with_capacity(self.records.len());
@@ -50,8 +50,8 @@ impl Found {
 }
 
 fn shaped(export: &Export, mut inner: Ground, ctx: &Context<'_>) -> Result<Option<Record>, EvalError> {
-    if let Some(tree) = &export.create {
-        let made = step::create(tree, &inner.record, &inner.offer(*ctx));
+    if let Some(transform) = &export.transform {
+        let made = step::transform(transform, &inner.record, &inner.offer(*ctx));
         inner.record = made.map_err(|error| error.at("transform"))?;
     }
     if let Some(keep) = &export.keep

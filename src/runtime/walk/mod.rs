@@ -138,9 +138,9 @@ impl<'f> Walk<'f> {
 
     fn own(&mut self, name: &str, way: Way<'f, '_>, ctx: &Context<'_>) -> Result<Went<'f>, Box<StepError>> {
         let done = match name {
-            "transform" => match &way.export.create {
-                Some(tree) => {
-                    let made = step::create(tree, &self.ground.record, &self.ground.offer(*ctx));
+            "transform" => match &way.export.transform {
+                Some(transform) => {
+                    let made = step::transform(transform, &self.ground.record, &self.ground.offer(*ctx));
                     made.map(|record| {
                         self.ground.record = record;
                         Went::On

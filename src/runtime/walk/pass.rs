@@ -161,8 +161,8 @@ impl<'p, 'f> Pass<'p, 'f> {
             return Ok(Went::On);
         }
         match &step.action {
-            Action::Create(tree) => {
-                let made = step::create(tree, &ground.record, &ground.offer(*ctx));
+            Action::Transform(transform) => {
+                let made = step::transform(transform, &ground.record, &ground.offer(*ctx));
                 ground.record = made.map_err(|error| fail(ground, &error))?;
                 Ok(Went::On)
             }

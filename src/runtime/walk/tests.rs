@@ -4,7 +4,7 @@ use super::found::Found;
 use super::*;
 use crate::http::request::RequestSpec;
 use crate::model::flow::Durability;
-use crate::model::step::{Action, Branch, Lookup, OnError, Route};
+use crate::model::step::{Action, Branch, Lookup, OnError, Route, Transform};
 use crate::runtime::export::paging::{Method, Paging};
 use crate::value::expression::Expression;
 use crate::value::id::{ConnectionId, FlowId};
@@ -35,7 +35,7 @@ pub(in crate::runtime) fn export() -> Export {
             stop_at_short_page: false,
             max_pages: 1,
         },
-        create: None,
+        transform: None,
         keep: None,
         trace_key: None,
         link: None,
@@ -79,7 +79,7 @@ fn object(fields: &[(&str, &str)]) -> Tree {
 }
 
 fn create(fields: &[(&str, &str)]) -> Action {
-    Action::Create(object(fields))
+    Action::Transform(Transform::Create(object(fields)))
 }
 
 fn keep(text: &str) -> Action {

@@ -1,8 +1,10 @@
 //! What a compiled expression is made of. Names are resolved to roots, filters and tests to functions, once.
 
+use super::each::Each;
 use super::filters::Filter;
 use super::functions::Bound;
 use super::predicate::Predicate;
+use super::slice::Bounds;
 use crate::value::context::Root;
 use std::ops::Range;
 
@@ -53,6 +55,10 @@ pub(super) enum What {
     Compare(Box<Node>, Vec<(Comparison, Node)>),
     If(Box<Choice>),
     Filter(Filter, Box<Node>, Vec<Option<Node>>),
+    /// Something done with every item of a list.
+    Each(Box<Node>, Each),
+    /// `inner[from:to:step]`
+    Slice(Box<Node>, Box<Bounds>),
     Is(Predicate, Box<Node>, Vec<Node>),
     Call(Box<Bound>),
 }

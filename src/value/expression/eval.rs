@@ -1,6 +1,7 @@
 //! Evaluates a compiled expression against a context, strictly typed and on a budget.
 
 use super::ast::{Choice, Comparison, Math, Node, Step, What};
+use super::filters::Input;
 use super::number::{self, NoResult};
 use super::value::Value;
 use super::walk;
@@ -92,8 +93,12 @@ impl<'c, 'a> Evaluation<'c, 'a> {
             What::Index(inner, index) => self.index(node, inner, index),
             What::List(items) => items.iter().map(|item| self.present(item)).collect::<Result<_, _>>().map(Value::List),
             What::Map(members) => self.map(members),
-            What::Filter(filter, input, arguments) => filter.apply(self, node, input, arguments),
-            What::Is(predicate, input, arguments) => predicate.holds(self, node, input, arguments).map(Value::Bool),
+            What::Filter(filter, input, arguments) => filter.apply(self, node, Input::Node(input), arguments),
+            What::Each(input, each) => each.apply(self, node, input),
+            What::Slice(inner, bounds) => self.slice(node, inner, bounds),
+            What::Is(predicate, input, arguments) => {
+                predicate.holds(self, node, &Input::Node(input), arguments).map(Value::Bool)
+            }
             What::Call(bound) => bound.call(self),
             What::Unknown(name) => Err(EvalError::Type(format!("`{name}` is not a known name"))),
             What::Path(..) | What::Int(_) | What::Text(_) | What::Null | What::Bool(_) | What::Float(_) => {

@@ -5,6 +5,7 @@
 
 mod ast;
 mod compare;
+mod each;
 mod eval;
 mod filters;
 mod functions;
@@ -15,6 +16,7 @@ mod oracle;
 mod parse;
 mod predicate;
 mod references;
+mod slice;
 #[cfg(test)]
 mod strictness;
 mod value;

@@ -145,6 +145,13 @@ impl Grower<'_> {
                     "sum",
                     "float(default=9)",
                     "int(5)",
+                    "batch(2)",
+                    "slice(2, none)",
+                    "map('string')",
+                    "select",
+                    "reject('none')",
+                    "select('number')",
+                    "zip([1, 2])",
                 ]);
                 format!("({}) | {filter}", self.grow(deeper))
             }

@@ -2,6 +2,7 @@
 
 use super::ast::Node;
 use super::eval::Evaluation;
+use super::filters::Input;
 use super::parse::Argument;
 use super::value::Value;
 use crate::value::issue::{EvalError, Issue};
@@ -19,11 +20,17 @@ pub(super) enum Predicate {
     Even,
     False,
     Float,
+    Greater,
+    GreaterOrEqual,
     In,
     Integer,
     Iterable,
+    Less,
+    LessOrEqual,
+    Lower,
     Mapping,
     None,
+    NotEqual,
     Number,
     Odd,
     Sequence,
@@ -31,6 +38,7 @@ pub(super) enum Predicate {
     Text,
     True,
     Undefined,
+    Upper,
 }
 
 /// Name, test, how many arguments.
@@ -58,6 +66,22 @@ const KNOWN: &[(&str, Predicate, usize)] = &[
     ("string", Predicate::Text, 0),
     ("true", Predicate::True, 0),
     ("undefined", Predicate::Undefined, 0),
+    ("lower", Predicate::Lower, 0),
+    ("upper", Predicate::Upper, 0),
+    ("ne", Predicate::NotEqual, 1),
+    ("lt", Predicate::Less, 1),
+    ("lessthan", Predicate::Less, 1),
+    ("le", Predicate::LessOrEqual, 1),
+    ("gt", Predicate::Greater, 1),
+    ("greaterthan", Predicate::Greater, 1),
+    ("ge", Predicate::GreaterOrEqual, 1),
+    // As names in quotes: `select("==", 1)`.
+    ("==", Predicate::Equal, 1),
+    ("!=", Predicate::NotEqual, 1),
+    ("<", Predicate::Less, 1),
+    ("<=", Predicate::LessOrEqual, 1),
+    (">", Predicate::Greater, 1),
+    (">=", Predicate::GreaterOrEqual, 1),
 ];
 
 impl Predicate {
@@ -89,17 +113,17 @@ impl Predicate {
         self,
         e: &Evaluation<'_, 'a>,
         node: &'a Node,
-        input: &'a Node,
+        input: &Input<'a>,
         arguments: &'a [Node],
     ) -> Result<bool, EvalError> {
-        let value = e.value(input)?.decoded();
+        let value = input.value(e)?.decoded();
         let argument = match arguments.first() {
             Some(argument) => e.value(argument)?.decoded(),
             None => Value::Undefined,
         };
         let kind = value.type_name();
         let wrong = |other: &Value<'a>| {
-            EvalError::Type(format!("`{}` cannot take {}", e.quote(node), e.describe(other, input)))
+            EvalError::Type(format!("`{}` cannot take {}", e.quote(node), input.describe(e, other)))
         };
         Ok(match self {
             Self::Defined => kind != "undefined",
@@ -131,6 +155,26 @@ impl Predicate {
                 (Value::Text(_), other) | (other, _) => return Err(wrong(other)),
             },
             Self::Equal => e.equal(&value, &argument)?,
+            Self::NotEqual => !e.equal(&value, &argument)?,
+            Self::Less | Self::LessOrEqual | Self::Greater | Self::GreaterOrEqual => {
+                let order = Evaluation::order(&value, &argument).ok_or_else(|| {
+                    let (a, b) = (input.describe(e, &value), argument.type_name());
+                    EvalError::Type(format!("cannot compare the order of {a} and {b} in `{}`", e.quote(node)))
+                })?;
+                match self {
+                    Self::Less => order.is_lt(),
+                    Self::LessOrEqual => order.is_le(),
+                    Self::Greater => order.is_gt(),
+                    _ => order.is_ge(),
+                }
+            }
+            Self::Lower | Self::Upper => match &value {
+                Value::Text(text) => {
+                    let (lower, upper) = (text.chars().any(char::is_lowercase), text.chars().any(char::is_uppercase));
+                    lower != upper && lower == (self == Self::Lower)
+                }
+                _ => false,
+            },
             Self::In => e.contains(&argument, &value)?.ok_or_else(|| wrong(&argument))?,
         })
     }

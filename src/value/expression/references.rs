@@ -2,8 +2,9 @@
 
 use super::ast::{Node, Step, What};
 use super::filters::Filter;
+use super::functions::Bound;
 use super::predicate::Predicate;
-use crate::value::context::Reference;
+use crate::value::context::{Reference, TABLES};
 
 /// Every name, in the order of the text as far as the tree keeps it.
 pub(super) fn collect(root: &Node) -> Vec<Reference> {
@@ -60,32 +61,51 @@ fn visit(node: &Node, tolerant: bool, found: &mut Vec<Reference>) {
                 visit(node, false, found);
             }
         }
+        What::Each(input, each) => {
+            visit(input, false, found);
+            each.nodes().for_each(|node| visit(node, false, found));
+        }
+        What::Slice(inner, bounds) => {
+            visit(inner, tolerant, found);
+            bounds.iter().flatten().for_each(|node| visit(node, false, found));
+        }
         What::Is(predicate, input, arguments) => {
             visit(input, matches!(predicate, Predicate::Defined | Predicate::Undefined), found);
             for node in arguments {
                 visit(node, false, found);
             }
         }
-        What::Call(bound) => {
-            if bound.function.timed {
-                add("now", Vec::new());
-            }
-            if let ("getValue", Some(What::Text(path))) =
-                (bound.function.name, bound.arguments.first().map(|node| &node.what))
-            {
-                let mut names = path.split(['.', '[', ']']).filter(|name| !name.is_empty()).map(str::to_owned);
-                let root = names.next().unwrap_or_default();
-                let at = node.at.clone();
-                found.push(Reference { root, members: names.collect(), at, tolerant: true });
-            }
-            for (n, argument) in bound.arguments.iter().enumerate() {
-                let fallback = bound.function.name == "default" && n == 1;
-                visit(argument, bound.function.tolerant && !fallback, found);
-            }
-            for (_, argument) in &bound.named {
-                visit(argument, false, found);
-            }
+        What::Call(bound) => call(bound, node, found),
+    }
+}
+
+/// What a function reads: by itself, and in its arguments.
+fn call(bound: &Bound, node: &Node, found: &mut Vec<Reference>) {
+    let first = bound.arguments.first();
+    let text = first.and_then(|first| match &first.what {
+        What::Text(text) => Some(&**text),
+        _ => None,
+    });
+    let mut add = |root: String, members: Vec<String>, at: &Node, tolerant: bool| {
+        found.push(Reference { root, members, at: at.at.clone(), tolerant });
+    };
+    if bound.function.timed {
+        add("now".to_owned(), Vec::new(), node, false);
+    }
+    match (bound.function.name, text) {
+        ("getValue", Some(path)) => {
+            let mut names = path.split(['.', '[', ']']).filter(|name| !name.is_empty()).map(str::to_owned);
+            add(names.next().unwrap_or_default(), names.collect(), node, true);
         }
+        ("lookup", Some(name)) => add(TABLES.to_owned(), vec![name.to_owned()], first.unwrap_or(node), false),
+        _ => {}
+    }
+    for (n, argument) in bound.arguments.iter().enumerate() {
+        let fallback = bound.function.name == "default" && n == 1;
+        visit(argument, bound.function.tolerant && !fallback, found);
+    }
+    for (_, argument) in &bound.named {
+        visit(argument, false, found);
     }
 }
 

@@ -77,6 +77,89 @@ fn only_matching_types_are_computed() {
     assert_eq!(seen, 18 * 64);
 }
 
+/// What takes one value, over every type: a value, or an error that names what it was given.
+#[test]
+fn only_matching_types_are_taken_by_signs_steps_tests_and_filters() {
+    const SCALARS: &[&str] = &["int", "float", "text", "bool"];
+    const ALL: &[&str] = &["int", "float", "text", "bool", "null", "list", "map"];
+    let cases: &[(&str, &[&str])] = &[
+        ("-x", &["int", "float"]),
+        ("not x", ALL),
+        ("x[0:1]", &["text", "list"]),
+        ("[1, 2][x]", &["int", "text"]),
+        ("[1, 2][x:]", &["int", "null"]),
+        ("[1][::x]", &["int", "null"]),
+        ("x is odd", &["int", "float"]),
+        ("x is divisibleby 2", &["int"]),
+        ("6 is divisibleby x", &["int"]),
+        ("x is startingwith 't'", &["text"]),
+        ("'t' is endingwith x", &["text"]),
+        ("x is lower", ALL),
+        ("x is lt 2", &["int", "float"]),
+        ("'t' is ge x", &["text"]),
+        ("x is in [1]", ALL),
+        ("x | abs", &["int", "float"]),
+        ("x | round", &["int", "float"]),
+        ("x | upper", SCALARS),
+        ("x | trim", SCALARS),
+        ("x | replace('t', 'u')", SCALARS),
+        ("x | split('t')", SCALARS),
+        ("x | urlencode", SCALARS),
+        ("x | indent", SCALARS),
+        ("x | length", &["text", "list", "map"]),
+        ("x | list", &["text", "list", "map"]),
+        ("x | reverse", &["text", "list"]),
+        ("x | join", &["list"]),
+        ("x | sum", &["list"]),
+        ("x | sort", &["list"]),
+        ("x | unique", &["list"]),
+        ("x | max", &["list"]),
+        ("x | batch(2)", &["list"]),
+        ("x | slice(2)", &["list"]),
+        ("x | zip([1])", &["list"]),
+        ("x | chain", &["list", "map"]),
+        ("x | map('string')", &["list"]),
+        ("x | select", &["list"]),
+        ("x | rejectattr('k')", &["list"]),
+        ("x | groupby('k', 0)", &["list"]),
+        ("x | items", &["map"]),
+        ("x | dictsort", &["map"]),
+        ("x | format", &["text"]),
+        ("x | string", ALL),
+        ("x | tojson", ALL),
+        ("x | bool", ALL),
+        ("x | default(1)", ALL),
+        ("[1] | join(x)", &["text"]),
+        ("'t' | trim(x)", &["text"]),
+        ("1.5 | round(x)", &["int"]),
+        ("[1] | batch(x)", &["int"]),
+    ];
+    let mut seen = 0;
+    for (text, takes) in cases {
+        for (name, json) in TYPES {
+            let record = if json.is_empty() { "{}".to_owned() } else { format!("{{\"x\":{json}}}") };
+            let record = Record::new(Json::parse(record).unwrap());
+            let ctx = Context::new().with(Root::Record, Slot::Record(&record));
+            let text = text.replace('x', "record.x").replace("marecord.x", "max");
+            let expression = Expression::compile(&text).unwrap_or_else(|issues| panic!("{text}: {issues:?}"));
+            let result = expression.eval(&ctx).map(|value| value.type_name());
+            let case = format!("{text} of {name}: {result:?}");
+            match result {
+                Ok(_) => assert!(takes.contains(name) || *name == "undefined", "{case}"),
+                Err(EvalError::Missing(_)) => assert!(*name == "undefined" || text.contains("][record"), "{case}"),
+                Err(EvalError::Type(message)) => {
+                    assert!(!takes.contains(name), "{case}");
+                    let wanted = ["text", "number", "truth value", "null", "list", "map", "undefined", "precision"];
+                    assert!(wanted.iter().any(|wanted| message.contains(wanted)), "{case}");
+                }
+                Err(_) => panic!("{case}"),
+            }
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, cases.len() * TYPES.len());
+}
+
 #[test]
 fn values_of_different_types_are_never_equal() {
     for (left, _) in TYPES {

@@ -50,6 +50,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .says("each value once, where it first stands")
         .example(r#"[["a","b","a"]]"#, "a,b"),
     Function::new("reverse", "v: any", reverse).says("text or a list backwards").example(r#"["abcde"]"#, "edcba"),
+    Function::new("filter", "list: any, v: any, path?: text", filter)
+        .tolerant()
+        .says("the items that equal the value, or have it at the dotted path; nothing of what is no list; as a block once for each of them")
+        .example(r#"[[{"t":"a","n":1},{"t":"b","n":2},{"t":"a","n":3}],"b","t"]"#, r#"{"t":"b","n":2}"#),
     Function::new("getValue", "path: text, default?: any", get_value)
         .says("what stands at the path that the text names, such as `\"record.a.b\"`; else the default")
         .tolerant()
@@ -154,6 +158,24 @@ fn get_value<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {
         found if found.is_null() => Ok(found),
         _ => call.nothing("finds nothing there, and has no default"),
     }
+}
+
+fn filter<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {
+    let (list, wanted) = (call.value(0), call.value(1));
+    let Some(items) = list.items() else { return Ok(Value::List(Vec::new())) };
+    call.budget.spend(items.len())?;
+    let path = if call.given(2) { Some(steps(&call.text(2)?)) } else { None };
+    let mut kept = Vec::new();
+    for item in items {
+        let looked = match &path {
+            None => Some(item.clone()),
+            Some(steps) => steps.iter().try_fold(item.clone(), step_into),
+        };
+        if looked.is_some_and(|looked| super::logic::loosely_equal(&looked, &wanted)) {
+            kept.push(item);
+        }
+    }
+    Ok(Value::List(kept))
 }
 
 fn lookup<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {

@@ -126,7 +126,7 @@ fn is_empty(value: &Value<'_>) -> bool {
 }
 
 /// `5` equals `"5"`, null equals missing; lists and maps by their parts.
-fn loosely_equal(a: &Value<'_>, b: &Value<'_>) -> bool {
+pub(super) fn loosely_equal(a: &Value<'_>, b: &Value<'_>) -> bool {
     match (a.type_name(), b.type_name()) {
         ("undefined" | "null", "undefined" | "null") => true,
         ("text" | "a number", "a number") | ("a number", "text") => same_number(&a.text(), &b.text()),

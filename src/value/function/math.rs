@@ -33,6 +33,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("round", "n: number", |call| whole(call, |n| (n + 0.5).floor()))
         .says("the nearest whole number, halves up")
         .example(r#"["29.77"]"#, "30"),
+    Function::new("bytes", "v: any, precision?: whole", bytes)
+        .says("a number of bytes in units of 1000, with so many decimals at most (2; 0 to 10); of a text its length")
+        .example("[1396]", "1.4 kB"),
     Function::new("toFixed", "n: number, digits?: whole", to_fixed)
         .says("text with so many digits behind the point (0 to 100), halves away from zero")
         .example("[29.7777,2]", "29.78"),
@@ -127,6 +130,29 @@ fn digits(call: &Call<'_, '_>, least: usize) -> Result<usize, EvalError> {
         return Ok(digits);
     }
     Err(call.refused(&format!("{digits} is outside {least} to 100 digits")))
+}
+
+/// Bytes as people write them.
+fn bytes<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {
+    const UNITS: [&str; 8] = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB"];
+    let value = call.value(0);
+    let count = match (call.as_number(&value), value.type_name()) {
+        (Some(number), _) => number::as_float(&number).unwrap_or(0.0),
+        (None, "text") => f64::from(u32::try_from(call.text(0)?.chars().count()).unwrap_or(u32::MAX)),
+        (None, _) => return Err(call.wrong(0, "a number or text", &value)),
+    };
+    let decimals = if call.given(1) { call.count(1)?.min(10) } else { 2 };
+    let (mut size, mut unit) = (count, 0);
+    // One less than a thousand is a thousand already, as in the reference.
+    let mut next = 1000.0;
+    while count + 1.0 >= next && unit + 1 < UNITS.len() {
+        size /= 1000.0;
+        next *= 1000.0;
+        unit += 1;
+    }
+    let written = format!("{size:.decimals$}");
+    let short = if written.contains('.') { written.trim_end_matches('0').trim_end_matches('.') } else { &written };
+    call.made(format!("{short} {}", UNITS.get(unit).copied().unwrap_or_default()))
 }
 
 fn to_fixed<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {

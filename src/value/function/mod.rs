@@ -23,6 +23,7 @@ use super::issue::EvalError;
 use super::json::Kind;
 use std::borrow::Cow;
 
+pub(in crate::value) use date::{in_zone as wall_clock, known_in as date_known};
 pub(in crate::value) use decimal::shown as number_text;
 pub(in crate::value) use pattern::Pattern;
 

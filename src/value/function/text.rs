@@ -61,6 +61,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("truncateWords", "s: text, words: whole, suffix?: text", truncate_words)
         .says("so many words, then `…` or the suffix when there are more")
         .example(r#"["foo bar baz",2]"#, "foo bar…"),
+    Function::new("sentence", "s: text", |call| map(call, sentences))
+        .says("small letters, but for the first of each sentence")
+        .example(r#"["HELLO world. it IS late!  good"]"#, "Hello world. It is late!  Good"),
+    Function::new("sanitize", "s: text", |call| map(call, without_tags))
+        .says("without what stands in `<…>`; this makes no text safe to be shown as HTML")
+        .example(r#"["<b>bold</b> move"]"#, "bold move"),
     Function::new("addCommas", "n: number", add_commas)
         .says("with a comma between thousands")
         .example("[1234567]", "1,234,567"),
@@ -93,6 +99,38 @@ fn words_up(s: &str) -> String {
             upper
         })
         .collect()
+}
+
+/// What ends with full stops and the like begins with a capital and goes on in small letters.
+fn sentences(s: &str) -> String {
+    let mut out = String::with_capacity(s.len());
+    let (mut begins, mut ended) = (true, false);
+    for c in s.chars() {
+        let ends = matches!(c, '.' | '?' | '!');
+        begins |= ended && !ends;
+        if begins && c.is_whitespace() {
+            out.push(c);
+        } else if std::mem::take(&mut begins) {
+            out.extend(c.to_uppercase());
+        } else {
+            out.extend(c.to_lowercase());
+        }
+        ended = ends;
+    }
+    out
+}
+
+/// A `<` that is never closed is kept.
+fn without_tags(s: &str) -> String {
+    let mut out = String::with_capacity(s.len());
+    let mut rest = s;
+    while let Some(at) = rest.find('<') {
+        let Some(length) = rest[at..].find('>') else { break };
+        let kept = if length == 1 { at + 2 } else { at };
+        out.push_str(&rest[..kept]);
+        rest = &rest[at + length + 1..];
+    }
+    out + rest
 }
 
 fn pad<'a>(call: &Call<'_, 'a>, left: bool) -> Outcome<'a> {

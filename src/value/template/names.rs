@@ -8,12 +8,13 @@ use std::ops::Range;
 const BLOCKS: &[&str] = &["if", "unless", "each", "with"];
 
 /// Helpers of the frozen list that are not built yet.
-const LATER: &[&str] = &["aws4", "bytes", "filter", "sanitize", "sentence"];
+const LATER: &[&str] = &["aws4"];
 
 /// What to say about a helper that cannot be used.
 pub(in crate::value) fn unknown_helper(name: &str, at: Range<usize>) -> Issue {
     if LATER.contains(&name) {
-        return Issue::new(at, format!("helper `{name}` is not supported yet"));
+        return Issue::new(at, format!("helper `{name}` is not supported yet"))
+            .help("`[auth.aws_sigv4]` of the connection signs its requests");
     }
     if is_known(name) {
         return Issue::new(at, format!("helper `{name}` cannot be used here"))

@@ -2,6 +2,7 @@
 //! constants, compiled once and written straight to JSON bytes.
 
 mod convert;
+pub mod date;
 mod write;
 
 use super::context::{Context, Reference};
@@ -9,6 +10,7 @@ use super::expression::Expression;
 use super::issue::{EvalError, Issue};
 use super::json::{Json, JsonRef, write_string};
 use super::path::{Path, looks_like_json_path};
+use super::table::Table;
 use super::template::{Place, Template};
 
 /// Most bytes one evaluation may write.
@@ -43,7 +45,7 @@ pub enum Tree {
     List(Vec<Tree>),
 }
 
-/// `{ pick, default, optional, as }`; `pick` may be any value leaf.
+/// `{ pick, default, optional, table, as, date, when }`; `pick` may be any value leaf.
 #[derive(Debug, Clone)]
 pub struct Pick {
     /// What to take.
@@ -52,10 +54,29 @@ pub struct Pick {
     pub default: Option<Tree>,
     /// Leaves the field out instead of failing where the value is missing. A null stays a null.
     pub optional: bool,
+    /// `table`: what it is called there, the default too.
+    pub table: Option<LookUp>,
     /// Conversion, of the default too.
     pub convert: Option<Convert>,
+    /// `date`: another form of the same time.
+    pub date: Option<date::Date>,
     /// Include only when true; looked at first.
     pub when: Option<Expression>,
+}
+
+/// `table = "…"`
+#[derive(Debug, Clone)]
+pub struct LookUp {
+    /// Its rows.
+    pub table: Table,
+    /// Its name, as a reference to [`super::context::TABLES`].
+    pub read: Reference,
+}
+
+impl LookUp {
+    fn name(&self) -> &str {
+        self.read.members.first().map_or("", String::as_str)
+    }
 }
 
 /// `{ each = path, body = tree }`
@@ -193,6 +214,7 @@ impl Tree {
                 pick.pick.collect(found);
                 found.extend(pick.when.iter().flat_map(Expression::references));
                 pick.default.iter().for_each(|default| default.collect(found));
+                found.extend(pick.table.iter().map(|look_up| &look_up.read));
             }
             Self::Each(each) => each.body.collect(found),
             Self::Concat(parts) | Self::List(parts) => parts.iter().for_each(|part| part.collect(found)),

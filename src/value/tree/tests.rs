@@ -22,7 +22,7 @@ fn object(fields: impl IntoIterator<Item = (&'static str, Tree)>) -> Tree {
 }
 
 fn pick(text: &str) -> Pick {
-    Pick { pick: leaf(text), default: None, optional: false, convert: None, when: None }
+    Pick { pick: leaf(text), default: None, optional: false, table: None, convert: None, date: None, when: None }
 }
 
 fn picked(pick: Pick) -> Tree {
@@ -237,6 +237,54 @@ fn a_default_is_converted_too() {
         assert_eq!(Convert::by_name(convert.name()), Some(*convert));
     }
     assert_eq!(Convert::by_name("text"), None);
+}
+
+#[test]
+fn a_table_gives_what_it_has_before_conversion_and_date() {
+    use crate::value::context::TABLES;
+    let look_up = |rows: &[(&str, &str)], default: Option<&str>| {
+        let rows = rows.iter().map(|(key, value)| ((*key).to_owned(), Json::trusted(*value)));
+        let read = Reference { root: TABLES.to_owned(), members: vec!["t".to_owned()], at: 0..1, tolerant: false };
+        Some(LookUp { table: Table::new(rows, default.map(Json::trusted)), read })
+    };
+    let rows = [("7", "\"007\""), ("true", "1"), ("x", "\"y\""), ("d", "\"2025-03-01\""), ("12.50", "null")];
+    for (tree, default, convert, wanted) in [
+        ("$.id", None, Some(Convert::Integer), "7"),
+        ("$.flag", None, None, "1"),
+        ("$.total", None, None, "null"),
+        ("$.name", Some("\"?\""), None, "\"?\""),
+        ("$.n", Some("0"), None, "0"),
+        ("$.price", Some("{\"a\":[]}"), None, "{\"a\":[]}"),
+    ] {
+        let found = Pick { table: look_up(&rows, default), convert, ..pick(tree) };
+        assert_eq!(ok(&picked(found)), wanted, "{tree}");
+    }
+    // The default of the pick goes through the table too.
+    let found = Pick { default: Some(leaf("x")), table: look_up(&rows, None), ..pick("$.gone") };
+    assert_eq!(ok(&picked(found)), "\"y\"");
+    let day = date::Date {
+        parse: None,
+        zone_in: chrono_tz::Tz::UTC,
+        format: date::Form::compile("%d.%m.%y").unwrap(),
+        zone: chrono_tz::Tz::UTC,
+    };
+    let found = Pick { table: look_up(&rows, None), date: Some(day.clone()), ..pick("d") };
+    assert_eq!(ok(&picked(found.clone())), "\"01.03.25\"");
+    let inner = object([("at", picked(Pick { date: Some(day), ..pick("$.flag") }))]);
+    assert_eq!(error(&inner), "at: date: a boolean is no date");
+    for (tree, wanted) in [
+        ("$.name", "table `t` has no row for this text and no `default`"),
+        ("$.n", "table `t` has no row for this null and no `default`"),
+        ("$.tags", "table `t` looks up text or a number, not a list"),
+    ] {
+        assert_eq!(error(&picked(Pick { table: look_up(&rows, None), ..pick(tree) })), wanted);
+    }
+    // A row that is not there is a missing value to what stands around it.
+    let inner = picked(Pick { table: look_up(&rows, None), ..pick("$.name") });
+    let outer = Pick { pick: inner, default: Some(leaf("none")), ..pick("$.id") };
+    assert_eq!(ok(&picked(outer)), "\"none\"");
+    let read = picked(Pick { table: look_up(&rows, None), ..pick("$.id") });
+    assert_eq!(read.references()[0].root, TABLES);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Writing a tree: one pass, straight to bytes, within fixed budgets. The place of an error is put together on
 //! the way out, so that success pays nothing for it.
 
-use super::{Each, MAX_DEPTH, MAX_ITEMS, MAX_OUTPUT, Pick, Tree, Written, convert};
+use super::{Each, LookUp, MAX_DEPTH, MAX_ITEMS, MAX_OUTPUT, Pick, Tree, Written, convert};
 use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind, write_string};
@@ -48,6 +48,33 @@ impl Failure {
 impl From<EvalError> for Failure {
     fn from(error: EvalError) -> Self {
         Self { error, place: String::new() }
+    }
+}
+
+/// What a table has for a value.
+fn looked_up(look_up: &LookUp, value: JsonRef<'_>, out: &mut Vec<u8>) -> Result<(), EvalError> {
+    let (name, table) = (look_up.name(), &look_up.table);
+    let found = match value.kind() {
+        Kind::Text | Kind::Number | Kind::Bool => table.get(&value.compare_text()),
+        Kind::Null => table.default_row(),
+        kind @ (Kind::Array | Kind::Object) => {
+            let message = format!("table `{name}` looks up text or a number, not {}", kind.name());
+            return Err(EvalError::Type(message));
+        }
+    };
+    let found = found.ok_or_else(|| {
+        EvalError::Missing(format!("table `{name}` has no row for this {} and no `default`", kind_noun(value.kind())))
+    })?;
+    out.extend_from_slice(found.text().as_bytes());
+    Ok(())
+}
+
+fn kind_noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Number => "number",
+        Kind::Bool => "truth value",
+        Kind::Null => "null",
+        _ => "text",
     }
 }
 
@@ -226,10 +253,25 @@ impl Writer<'_> {
             }
             (_, Some(failure)) => return Err(failure),
         }
+        if let Some(look_up) = &pick.table {
+            self.rewrite(mark, |value, out| looked_up(look_up, value, out))?;
+        }
         if let Some(to) = pick.convert {
-            let value = self.out.split_off(mark);
-            convert::convert(JsonRef::trusted(utf8(&value)?), to, self.out)?;
+            self.rewrite(mark, |value, out| convert::convert(value, to, out))?;
+        }
+        if let Some(date) = &pick.date {
+            self.rewrite(mark, |value, out| date.write(value, out))?;
         }
         Ok(Written::Value)
+    }
+
+    /// Puts another value in place of the one that begins at `mark`.
+    fn rewrite(
+        &mut self,
+        mark: usize,
+        change: impl FnOnce(JsonRef<'_>, &mut Vec<u8>) -> Result<(), EvalError>,
+    ) -> Result<(), Failure> {
+        let value = self.out.split_off(mark);
+        Ok(change(JsonRef::trusted(utf8(&value)?), self.out)?)
     }
 }

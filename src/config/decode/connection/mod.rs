@@ -14,6 +14,7 @@ mod signing;
 mod tls;
 
 use super::file::Finding;
+use super::flow::Tables;
 use super::scope::{Facts, Kin, Scope};
 use super::source::Sources;
 use super::table::{Reported, Table};
@@ -118,6 +119,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let types = root.media_types();
     let facts = Facts {
         kin: Kin::default(),
+        tables: Tables::new(),
         types,
         decode: root.decode_chain(),
         xml: media::xml(root),

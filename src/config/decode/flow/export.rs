@@ -60,7 +60,7 @@ pub(super) fn asked(
         Some(_) => Ok(None),
     };
     let (trace_key, link) = (text("trace_key", Place::Plain), text("link", Place::Uri));
-    let create = table.given("transform", |value| step::transform(value, &records));
+    let transform = table.given("transform", |value| step::transform(value, &records));
     let paging = paging::decode(table, &answers, request.as_ref());
     let later = paging.as_ref().zip(request.as_ref()).and_then(|(paging, request)| later(paging, request));
     Some(Export {
@@ -74,7 +74,7 @@ pub(super) fn asked(
         each: Vec::new(),
         limit: limit.ok()?,
         paging: paging?,
-        create: create.ok()?,
+        transform: transform.ok()?,
         keep: keep.ok()?,
         trace_key: trace_key.ok()?,
         link: link.ok()?,

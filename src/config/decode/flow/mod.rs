@@ -3,11 +3,15 @@
 mod each;
 mod export;
 mod import;
+mod modify;
 mod paging;
 mod schedule;
 mod step;
+mod tables;
 mod verify;
 mod webhook;
+
+pub(in crate::config) use tables::Tables;
 
 use super::connection::{Named, vars};
 use super::file::Finding;
@@ -45,7 +49,7 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "tables",
     "import",
 ];
-const NOT_YET: &[&str] = &["run_after", "tables"];
+const NOT_YET: &[&str] = &["run_after"];
 /// Whether what is missing is empty.
 const MISSING: &[(&str, bool)] = &[("error", false), ("empty", true)];
 const DURABILITIES: &[(&str, Durability)] = &[("full", Durability::Full), ("checkpoint", Durability::Checkpoint)];
@@ -114,6 +118,7 @@ pub(in crate::config) fn decode(
             exports: exports.into_iter().map(|export| Arc::new(each::noted(export, &read))).collect(),
             steps,
             import,
+            tables: facts.tables.into_iter().filter_map(|(name, rows)| Some((name, rows?))).collect(),
             durability,
             missing_is_empty: missing,
             max_errors: max_errors.and_then(NonZeroU64::new),
@@ -126,12 +131,14 @@ pub(in crate::config) fn decode(
 
 /// Whether the same exported record always takes the same shape.
 fn shapes_last(export: &Export, steps: &[Step]) -> bool {
-    let lasts = |tree: &Tree| tree.references().into_iter().all(|read| import::LASTING.contains(&read.root.as_str()));
-    let mut lasting = export.create.iter().all(lasts);
+    let lasts = |transform: &Transform| {
+        transform.references().into_iter().all(|read| import::LASTING.contains(&read.root.as_str()))
+    };
+    let mut lasting = export.transform.iter().all(lasts);
     for step in steps {
         step.each(&mut |step| {
             lasting &= match &step.action {
-                Action::Create(tree) => lasts(tree),
+                Action::Transform(transform) => lasts(transform),
                 // What is found may be another tomorrow.
                 Action::Lookup(lookup) => lookup.merge.is_none(),
                 Action::Keep(_) | Action::Route(_) => true,
@@ -164,7 +171,8 @@ fn facts(root: &Table<'_>, sources: &Sources<'_>) -> (Facts, Vec<String>) {
         .map(|table| table.members().iter().map(|(name, _)| (*name).to_owned()).collect())
         .unwrap_or_default();
     let (values, unresolved) = vars(root, sources);
-    let facts = Facts { vars: names, values: Json::from_value(&serde_json::Value::Object(values)), ..Facts::empty() };
+    let values = Json::from_value(&serde_json::Value::Object(values));
+    let facts = Facts { vars: names, values, tables: tables::decode(root, sources), ..Facts::empty() };
     (facts, unresolved)
 }
 

@@ -110,7 +110,7 @@ impl Value<'_> {
         None
     }
 
-    fn zone(&self) -> Option<chrono_tz::Tz> {
+    pub(in crate::config) fn zone(&self) -> Option<chrono_tz::Tz> {
         let text = self.string()?;
         if let Ok(zone) = text.parse() {
             return Some(zone);

@@ -3,14 +3,13 @@
 mod lookup;
 mod route;
 
-use super::Connections;
+use super::{Connections, modify};
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::{Table, one_method};
 use crate::config::decode::value::Value;
-use crate::model::step::{Action, OnError, Step};
+use crate::model::step::{Action, OnError, Step, Transform};
 use crate::value::context::Root;
-use crate::value::tree::Tree;
 
 /// The one thing a step does.
 const ACTIONS: [&str; 5] = ["lookup", "import", "transform", "keep", "route"];
@@ -74,7 +73,7 @@ impl Line<'_> {
         let on_error = table.given("on_error", |value| value.word(ON_ERROR, &[]));
         one_action(&table, &plain);
         let keep = table.take("keep").map(|value| value.condition(&scope).map(Action::Keep));
-        let create = table.take("transform").map(|value| transform(&value, &scope).map(Action::Create));
+        let shaped = table.take("transform").map(|value| transform(&value, &scope).map(Action::Transform));
         let name = format!("{}{plain}", self.prefix);
         let lookup = table.take("lookup").map(|value| {
             let lookup = lookup::decode(&value, &plain, &scope, site, each);
@@ -92,7 +91,7 @@ impl Line<'_> {
             when: when.ok()?,
             on_error: on_error.ok()?.unwrap_or_default(),
             many: many.ok()?,
-            action: keep.or(create).or(lookup).or(route)??,
+            action: keep.or(shaped).or(lookup).or(route)??,
         })
     }
 
@@ -141,15 +140,19 @@ impl Value<'_> {
     }
 }
 
-/// `transform`: `create` so far.
-pub(super) fn transform(value: &Value<'_>, scope: &Scope<'_>) -> Option<Tree> {
+/// `transform`: `create` or `modify`.
+pub(super) fn transform(value: &Value<'_>, scope: &Scope<'_>) -> Option<Transform> {
     let table = value.table()?;
     one_method(&table, &["create", "modify"]);
-    let create = table.take("create").map(|value| value.tree(scope));
-    table.not_yet(&["modify"]);
+    let create = table.take("create").map(|value| value.tree(scope).map(Transform::Create));
+    let modify = table.take("modify").map(|value| modify::decode(&value, scope).map(Transform::Modify));
     table.finish();
     if table.is_empty() {
-        table.report(Finding::error("missing-key", format!("`{}` needs `create`", table.key())).key(table.key()));
+        let finding = Finding::error("missing-key", format!("`{}` needs `create` or `modify`", table.key()));
+        table.report(finding.key(table.key()));
     }
-    create?
+    if create.is_some() && modify.is_some() {
+        return None;
+    }
+    create.or(modify)?
 }

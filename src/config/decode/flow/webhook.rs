@@ -50,7 +50,7 @@ pub(super) fn decode(
     let keep = table.given("keep", |value| value.condition(&records));
     let trace_key = table.given("trace_key", |value| value.text(Place::Plain, &records));
     let link = table.given("link", |value| value.text(Place::Uri, &records));
-    let create = table.given("transform", |value| step::transform(value, &records));
+    let transform = table.given("transform", |value| step::transform(value, &records));
     table.finish();
     let webhook = Webhook {
         path: path?,
@@ -74,7 +74,7 @@ pub(super) fn decode(
         each: Vec::new(),
         limit: None,
         paging: paging::none(),
-        create: create.ok()?,
+        transform: transform.ok()?,
         keep: keep.ok()?,
         trace_key: trace_key.ok()?,
         link: link.ok()?,

@@ -93,8 +93,10 @@ fn entry(
     record: &Record,
     ctx: &Context<'_>,
 ) -> Result<Option<Entry>, EvalError> {
-    let shaped = match &parent.create {
-        Some(tree) => step::create(tree, record, &with_record(ctx, record)).map_err(|e| e.at("transform"))?,
+    let shaped = match &parent.transform {
+        Some(transform) => {
+            step::transform(transform, record, &with_record(ctx, record)).map_err(|e| e.at("transform"))?
+        }
         None => record.clone(),
     };
     if let Some(keep) = &parent.keep

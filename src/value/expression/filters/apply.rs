@@ -1,10 +1,11 @@
 //! What each filter does.
 
-use super::{Evaluated, KNOWN, MAX_PRECISION};
-use crate::value::expression::ast::{Math, Node, What};
+use super::{Evaluated, Filter, KNOWN, MAX_PRECISION};
+use crate::value::expression::ast::{Math, Node, Step};
 use crate::value::expression::eval::Evaluation;
 use crate::value::expression::number;
 use crate::value::expression::value::Value;
+use crate::value::expression::walk::step_into;
 use crate::value::issue::EvalError;
 use crate::value::json::Kind;
 use std::borrow::Cow;
@@ -12,12 +13,62 @@ use std::borrow::Cow;
 /// One application of a filter.
 pub(super) struct Call<'e, 'c, 'a> {
     pub(super) e: &'e Evaluation<'c, 'a>,
+    pub(super) filter: Filter,
     pub(super) node: &'a Node,
-    pub(super) input: &'a Node,
+    pub(super) input: Input<'a>,
     pub(super) arguments: &'a [Option<Node>],
 }
 
+/// What a filter is applied to.
+#[derive(Clone)]
+pub(in crate::value::expression) enum Input<'a> {
+    /// A part of the expression.
+    Node(&'a Node),
+    /// An item of the list that this part gives.
+    Item(Value<'a>, &'a Node),
+}
+
+impl<'a> Input<'a> {
+    pub(in crate::value::expression) fn value(&self, e: &Evaluation<'_, 'a>) -> Evaluated<'a> {
+        match self {
+            Self::Node(node) => e.value(node),
+            Self::Item(value, _) => Ok(value.clone()),
+        }
+    }
+
+    /// "text (`record.qty`)"
+    pub(in crate::value::expression) fn describe(&self, e: &Evaluation<'_, 'a>, value: &Value<'_>) -> String {
+        match self {
+            Self::Node(node) => e.describe(value, node),
+            Self::Item(_, list) => format!("{} (an item of `{}`)", value.type_name(), e.quote(list)),
+        }
+    }
+}
+
 impl<'a> Call<'_, '_, 'a> {
+    fn value(&self) -> Evaluated<'a> {
+        self.input.value(self.e)
+    }
+
+    /// The input, which must be there.
+    pub(super) fn present(&self) -> Evaluated<'a> {
+        match &self.input {
+            Input::Node(node) => self.e.present(node),
+            Input::Item(value, _) => Ok(value.clone()),
+        }
+    }
+
+    pub(super) fn describe(&self, value: &Value<'_>) -> String {
+        self.input.describe(self.e, value)
+    }
+
+    fn missing(&self) -> String {
+        match &self.input {
+            Input::Node(node) => self.e.missing(node),
+            Input::Item(_, list) => format!("an item of `{}` is undefined", self.e.quote(list)),
+        }
+    }
+
     pub(super) fn argument(&self, n: usize) -> Result<Option<Value<'a>>, EvalError> {
         self.arguments.get(n).and_then(Option::as_ref).map(|node| self.e.present(node).map(Value::decoded)).transpose()
     }
@@ -31,19 +82,16 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     pub(super) fn wrong(&self, what: &str) -> EvalError {
-        let name = match &self.node.what {
-            What::Filter(filter, ..) => KNOWN.iter().find(|known| known.1 == *filter).map_or("", |known| known.0),
-            _ => "",
-        };
+        let name = KNOWN.iter().find(|known| known.1 == self.filter).map_or("", |known| known.0);
         EvalError::Type(format!("filter `{name}` {what} in `{}`", self.e.quote(self.node)))
     }
 
     pub(super) fn refuses(&self, input: &Value<'a>) -> EvalError {
-        self.wrong(&format!("cannot take {}", self.e.describe(input, self.input)))
+        self.wrong(&format!("cannot take {}", self.describe(input)))
     }
 
     pub(super) fn default(&self) -> Evaluated<'a> {
-        let value = self.e.value(self.input)?;
+        let value = self.value()?;
         let falsy_too = match self.argument(1)? {
             Some(boolean) => boolean.is_true(),
             None => false,
@@ -58,7 +106,7 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     pub(super) fn length(&self) -> Evaluated<'a> {
-        let value = self.e.value(self.input)?.decoded();
+        let value = self.value()?.decoded();
         let length = match &value {
             Value::Text(text) => Some(text.chars().count()),
             Value::List(items) => Some(items.len()),
@@ -72,21 +120,19 @@ impl<'a> Call<'_, '_, 'a> {
         };
         match length.and_then(|n| i128::try_from(n).ok()) {
             Some(n) => Ok(Value::Int(n)),
-            None => {
-                Err(self.wrong(&format!("wants text, a list or a map, not {}", self.e.describe(&value, self.input))))
-            }
+            None => Err(self.wrong(&format!("wants text, a list or a map, not {}", self.describe(&value)))),
         }
     }
 
     /// The input of a conversion, or the default where it is undefined or null.
     fn convertible(&self) -> Result<Result<Value<'a>, Value<'a>>, EvalError> {
-        let value = self.e.value(self.input)?.decoded();
+        let value = self.value()?.decoded();
         if !matches!(value, Value::Undefined | Value::Null) {
             return Ok(Ok(value));
         }
         match self.argument(0)? {
             Some(default) => Ok(Err(default)),
-            None if matches!(value, Value::Undefined) => Err(EvalError::Missing(self.e.missing(self.input))),
+            None if matches!(value, Value::Undefined) => Err(EvalError::Missing(self.missing())),
             None => Err(self.refuses(&value)),
         }
     }
@@ -129,15 +175,35 @@ impl<'a> Call<'_, '_, 'a> {
     fn unconvertible(&self, value: &Value<'a>, into: &str) -> Evaluated<'a> {
         match (self.argument(0)?, value) {
             (Some(default), _) => Ok(default),
-            (None, Value::Text(_)) => {
-                Err(self.wrong(&format!("finds that {} is not {into}", self.e.describe(value, self.input))))
-            }
+            (None, Value::Text(_)) => Err(self.wrong(&format!("finds that {} is not {into}", self.describe(value)))),
             _ => Err(self.refuses(value)),
         }
     }
 
+    pub(super) fn string(&self) -> Evaluated<'a> {
+        match self.present()? {
+            text @ Value::Text(_) => Ok(text),
+            other => {
+                let text = other.text();
+                self.e.produce(text.len())?;
+                Ok(Value::Text(text))
+            }
+        }
+    }
+
+    pub(super) fn truth(&self) -> Evaluated<'a> {
+        Ok(Value::Bool(self.value()?.is_true()))
+    }
+
+    /// `attr("name")`: the member of that name; undefined where there is none.
+    pub(super) fn attribute(&self) -> Evaluated<'a> {
+        let name = self.text_argument(0)?.unwrap_or_default();
+        let step = Step::Member(name.as_ref().into());
+        Ok(step_into(self.present()?, &step).unwrap_or(Value::Undefined))
+    }
+
     pub(super) fn abs(&self) -> Evaluated<'a> {
-        match self.e.present(self.input)?.decoded() {
+        match self.present()?.decoded() {
             Value::Int(n) => Ok(Value::Int(n.checked_abs().unwrap_or(n))),
             Value::Float(n) => Ok(Value::Float(n.abs())),
             other => Err(self.refuses(&other)),
@@ -146,7 +212,7 @@ impl<'a> Call<'_, '_, 'a> {
 
     /// As Python rounds: the decimal text nearest to the exact binary value, halves to even.
     pub(super) fn round(&self) -> Evaluated<'a> {
-        let value = self.e.present(self.input)?.decoded();
+        let value = self.present()?.decoded();
         let precision = match self.argument(0)? {
             None => 0,
             Some(Value::Int(n)) if n < 0 => {
@@ -164,7 +230,7 @@ impl<'a> Call<'_, '_, 'a> {
 
     /// Text, or a number or truth value as text.
     pub(super) fn scalar(&self) -> Result<Cow<'a, str>, EvalError> {
-        let value = self.e.present(self.input)?;
+        let value = self.present()?;
         match value.type_name() {
             "text" | "a number" | "a truth value" => {
                 let text = value.text();
@@ -220,14 +286,14 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     pub(super) fn list(&self) -> Result<Vec<Value<'a>>, EvalError> {
-        let value = self.e.present(self.input)?;
+        let value = self.present()?;
         let items = value.items().ok_or_else(|| self.refuses(&value))?;
         self.e.spend(items.len())?;
         Ok(items)
     }
 
     pub(super) fn join(&self) -> Evaluated<'a> {
-        let items = self.list()?;
+        let items = self.attributed(1)?;
         let separator = self.text_argument(0)?.unwrap_or_default();
         let mut out = String::new();
         for (n, item) in items.iter().enumerate() {
@@ -242,7 +308,7 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     pub(super) fn end(&self, first: bool) -> Evaluated<'a> {
-        let value = self.e.present(self.input)?;
+        let value = self.present()?;
         if let Value::Text(text) = value.clone().decoded() {
             let c = if first { text.chars().next() } else { text.chars().next_back() };
             return Ok(c.map_or(Value::Undefined, |c| Value::Text(Cow::Owned(c.to_string()))));
@@ -254,8 +320,8 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     pub(super) fn sum(&self) -> Evaluated<'a> {
-        let mut total = Value::Int(0);
-        for item in self.list()? {
+        let mut total = self.argument(1)?.unwrap_or(Value::Int(0));
+        for item in self.attributed(0)? {
             let item = item.decoded();
             total = match number::math(Math::Add, &total, &item) {
                 Some(Ok(sum)) => sum,

@@ -1,6 +1,8 @@
 //! The filters of expressions, `x | name(…)`: minijinja's names and arguments, strict about types.
 
 mod apply;
+mod format;
+mod lists;
 mod more;
 
 use super::ast::Node;
@@ -9,6 +11,8 @@ use super::parse::Argument;
 use super::value::Value;
 use crate::value::issue::{EvalError, Issue};
 use crate::value::template::names;
+pub(super) use apply::Input;
+
 use apply::Call;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -17,11 +21,18 @@ use std::ops::Range;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filter {
     Abs,
+    Attribute,
+    Batch,
     Bool,
     Capitalize,
+    Chain,
     Default,
+    DictSort,
     First,
     Float,
+    Format,
+    GroupBy,
+    Indent,
     Int,
     Items,
     Join,
@@ -36,6 +47,7 @@ pub(super) enum Filter {
     Replace,
     Reverse,
     Round,
+    Slice,
     Sort,
     Split,
     Str,
@@ -46,26 +58,35 @@ pub(super) enum Filter {
     Unique,
     Upper,
     UrlEncode,
+    Zip,
 }
 
-/// Name, filter, parameters, how many of them are required.
+/// Name, filter, parameters (`…` before the last one: any number of them), how many of them are required.
 const KNOWN: &[(&str, Filter, &[&str], usize)] = &[
     ("abs", Filter::Abs, &[], 0),
+    ("attr", Filter::Attribute, &["key"], 1),
+    ("batch", Filter::Batch, &["count", "fill_with"], 1),
+    ("chain", Filter::Chain, &["…others"], 0),
     ("default", Filter::Default, &["default_value", "boolean"], 0),
     ("d", Filter::Default, &["default_value", "boolean"], 0),
+    ("dictsort", Filter::DictSort, &["case_sensitive", "by", "reverse"], 0),
     ("first", Filter::First, &[], 0),
     ("float", Filter::Float, &["default"], 0),
+    ("format", Filter::Format, &["…values"], 0),
+    ("groupby", Filter::GroupBy, &["attribute", "default", "case_sensitive"], 1),
+    ("indent", Filter::Indent, &["width", "first", "blank"], 0),
     ("int", Filter::Int, &["default"], 0),
-    ("join", Filter::Join, &["d"], 0),
+    ("join", Filter::Join, &["d", "attribute"], 0),
     ("last", Filter::Last, &[], 0),
     ("length", Filter::Length, &[], 0),
     ("count", Filter::Length, &[], 0),
     ("lower", Filter::Lower, &[], 0),
     ("replace", Filter::Replace, &["old", "new"], 2),
     ("round", Filter::Round, &["precision"], 0),
+    ("slice", Filter::Slice, &["count", "fill_with"], 1),
     ("split", Filter::Split, &["sep"], 0),
     ("string", Filter::Str, &[], 0),
-    ("sum", Filter::Sum, &[], 0),
+    ("sum", Filter::Sum, &["attribute", "start"], 0),
     ("trim", Filter::Trim, &["chars"], 0),
     ("upper", Filter::Upper, &[], 0),
     ("bool", Filter::Bool, &[], 0),
@@ -74,34 +95,22 @@ const KNOWN: &[(&str, Filter, &[&str], usize)] = &[
     ("lines", Filter::Lines, &[], 0),
     ("list", Filter::List, &[], 0),
     ("map", Filter::Map, &["attribute", "default"], 1),
-    ("max", Filter::Max, &[], 0),
-    ("min", Filter::Min, &[], 0),
+    ("max", Filter::Max, &["case_sensitive", "attribute"], 0),
+    ("min", Filter::Min, &["case_sensitive", "attribute"], 0),
     ("reverse", Filter::Reverse, &[], 0),
     ("sort", Filter::Sort, &["reverse", "case_sensitive", "attribute"], 0),
     ("title", Filter::Title, &[], 0),
     ("tojson", Filter::ToJson, &[], 0),
     ("unique", Filter::Unique, &["case_sensitive", "attribute"], 0),
     ("urlencode", Filter::UrlEncode, &[], 0),
+    ("zip", Filter::Zip, &["…others"], 0),
 ];
 
-/// Filters of the engine people know that are not built here.
-const LATER: &[&str] = &[
-    "batch",
-    "chain",
-    "dictsort",
-    "escape",
-    "format",
-    "groupby",
-    "indent",
-    "pprint",
-    "reject",
-    "rejectattr",
-    "safe",
-    "select",
-    "selectattr",
-    "slice",
-    "zip",
-];
+/// Filters that take the name of a test.
+const TESTING: &[&str] = &["select", "reject", "selectattr", "rejectattr"];
+
+/// Filters of the engine people know that have no place here: what is written is never HTML.
+const LATER: &[&str] = &["escape", "pprint", "safe"];
 
 /// Most decimals `round` takes.
 const MAX_PRECISION: i128 = 300;
@@ -117,7 +126,7 @@ impl Filter {
         arguments: Vec<Argument>,
     ) -> Result<(Self, Vec<Option<Node>>), Issue> {
         let Some((_, filter, parameters, required)) = KNOWN.iter().find(|known| known.0 == name) else {
-            let known = KNOWN.iter().map(|known| known.0);
+            let known = KNOWN.iter().map(|known| known.0).chain(TESTING.iter().copied());
             if LATER.contains(&name) {
                 return Err(Issue::new(at, format!("filter `{name}` is not supported yet")));
             }
@@ -133,10 +142,10 @@ impl Filter {
         self,
         e: &Evaluation<'_, 'a>,
         node: &'a Node,
-        input: &'a Node,
+        input: Input<'a>,
         arguments: &'a [Option<Node>],
     ) -> Evaluated<'a> {
-        let call = Call { e, node, input, arguments };
+        let call = Call { e, filter: self, node, input, arguments };
         match self {
             Self::Default => call.default(),
             Self::Length => call.length(),
@@ -144,14 +153,7 @@ impl Filter {
             Self::Int => call.int(),
             Self::Abs => call.abs(),
             Self::Round => call.round(),
-            Self::Str => match e.present(input)? {
-                text @ Value::Text(_) => Ok(text),
-                other => {
-                    let text = other.text();
-                    e.produce(text.len())?;
-                    Ok(Value::Text(text))
-                }
-            },
+            Self::Str => call.string(),
             Self::Lower => call.recased(str::to_lowercase),
             Self::Upper => call.recased(str::to_uppercase),
             Self::Trim => call.trim(),
@@ -161,7 +163,16 @@ impl Filter {
             Self::First => call.end(true),
             Self::Last => call.end(false),
             Self::Sum => call.sum(),
-            Self::Bool => Ok(Value::Bool(e.value(input)?.is_true())),
+            Self::Bool => call.truth(),
+            Self::Attribute => call.attribute(),
+            Self::Batch => call.batch(),
+            Self::Chain => call.chain(),
+            Self::DictSort => call.dictsort(),
+            Self::Format => call.format(),
+            Self::GroupBy => call.groupby(),
+            Self::Indent => call.indent(),
+            Self::Slice => call.slice(),
+            Self::Zip => call.zip(),
             Self::Capitalize => call.recased(more::capitalize),
             Self::Items => call.items(),
             Self::Lines => call.lines(),
@@ -187,19 +198,21 @@ fn bind(
     parameters: &[&str],
     required: usize,
 ) -> Result<Vec<Option<Node>>, Issue> {
-    let mut slots: Vec<Option<Node>> = parameters.iter().map(|_| None).collect();
+    let many = parameters.last().is_some_and(|last| last.starts_with('…'));
+    let mut slots: Vec<Option<Node>> = parameters.iter().filter(|p| !p.starts_with('…')).map(|_| None).collect();
     for (n, (named, node)) in arguments.into_iter().enumerate() {
         let slot = match named {
             None => n,
             Some((parameter, at)) => parameters.iter().position(|p| *p == parameter).ok_or_else(|| {
                 let issue = Issue::new(at, format!("filter `{name}` has no argument `{parameter}`"));
-                names::did_you_mean(issue, &parameter, parameters.iter().copied())
+                names::did_you_mean(issue, &parameter, parameters.iter().copied().filter(|p| !p.starts_with('…')))
             })?,
         };
         let at = node.at.clone();
         match slots.get_mut(slot) {
             Some(empty @ None) => *empty = Some(node),
             Some(Some(_)) => return Err(Issue::new(at, format!("this argument of filter `{name}` is given twice"))),
+            None if many => slots.push(Some(node)),
             None => {
                 return Err(Issue::new(at, format!("filter `{name}` takes at most {} arguments", parameters.len())));
             }

@@ -16,7 +16,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-')
 
 impl<'a> Call<'_, '_, 'a> {
     pub(super) fn list_of(&self) -> Evaluated<'a> {
-        let value = self.e.present(self.input)?.decoded();
+        let value = self.present()?.decoded();
         match &value {
             Value::Text(text) => {
                 self.e.spend(text.len())?;
@@ -29,8 +29,8 @@ impl<'a> Call<'_, '_, 'a> {
         }
     }
 
-    fn members(&self) -> Result<Vec<(Cow<'a, str>, Value<'a>)>, EvalError> {
-        let members = match self.e.present(self.input)? {
+    pub(super) fn members(&self) -> Result<Vec<(Cow<'a, str>, Value<'a>)>, EvalError> {
+        let members = match self.present()? {
             Value::Map(members) => members,
             Value::Json(json) if json.members().next().is_some() || json.text().starts_with('{') => {
                 json.members().map(|(key, value)| (key, Value::Json(value))).collect()
@@ -53,7 +53,7 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     pub(super) fn reverse(&self) -> Evaluated<'a> {
-        let value = self.e.present(self.input)?.decoded();
+        let value = self.present()?.decoded();
         if let Value::Text(text) = &value {
             self.e.produce(text.len())?;
             return Ok(Value::Text(Cow::Owned(text.chars().rev().collect())));
@@ -64,7 +64,7 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     /// The key an item is ordered and told apart by.
-    fn key(item: &Value<'a>, attribute: Option<&str>, exact: bool) -> Value<'a> {
+    pub(super) fn key(item: &Value<'a>, attribute: Option<&str>, exact: bool) -> Value<'a> {
         let names = attribute.into_iter().flat_map(|path| path.split('.'));
         let mut steps = names.map(|name| match name.parse() {
             Ok(n) => Step::Either(name.into(), n),
@@ -77,7 +77,28 @@ impl<'a> Call<'_, '_, 'a> {
         }
     }
 
-    fn keyed(&self, attribute: usize, exact: Option<usize>) -> Result<Vec<(Value<'a>, Value<'a>)>, EvalError> {
+    /// The items, or of each what stands at the attribute that this argument names.
+    pub(super) fn attributed(&self, attribute: usize) -> Result<Vec<Value<'a>>, EvalError> {
+        let Some(path) = self.text_argument(attribute)? else { return self.list() };
+        let mut found = Vec::new();
+        for item in self.list()? {
+            match Self::key(&item, Some(&path), true) {
+                Value::Undefined => return Err(self.without_attribute()),
+                value => found.push(value),
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn without_attribute(&self) -> EvalError {
+        EvalError::Missing(self.wrong("finds an item without that attribute").to_string())
+    }
+
+    pub(super) fn keyed(
+        &self,
+        attribute: usize,
+        exact: Option<usize>,
+    ) -> Result<Vec<(Value<'a>, Value<'a>)>, EvalError> {
         let attribute = self.text_argument(attribute)?;
         let exact = match exact {
             Some(n) => self.argument(n)?.is_some_and(|value| value.is_true()),
@@ -90,19 +111,23 @@ impl<'a> Call<'_, '_, 'a> {
 
     pub(super) fn sort(&self) -> Evaluated<'a> {
         let mut keyed = self.keyed(2, Some(1))?;
-        let mut unlike = None;
         let reverse = self.argument(0)?.is_some_and(|value| value.is_true());
+        self.arrange(&mut keyed, reverse)?;
+        Ok(Value::List(keyed.into_iter().map(|(_, item)| item).collect()))
+    }
+
+    /// Sorts by the keys; those of one rank keep their order.
+    pub(super) fn arrange<T>(&self, keyed: &mut [(Value<'a>, T)], reverse: bool) -> Result<(), EvalError> {
+        self.e.spend(keyed.len() * 4)?;
+        let mut failed = None;
         keyed.sort_by(|(a, _), (b, _)| {
-            let order = if reverse { Evaluation::order(b, a) } else { Evaluation::order(a, b) };
-            order.unwrap_or_else(|| {
-                unlike = Some((a.type_name(), b.type_name()));
+            let order = if reverse { self.ordered(b, a) } else { self.ordered(a, b) };
+            order.unwrap_or_else(|error| {
+                failed = Some(error);
                 Ordering::Equal
             })
         });
-        if let Some((a, b)) = unlike {
-            return Err(self.wrong(&format!("finds no order between {a} and {b}")));
-        }
-        Ok(Value::List(keyed.into_iter().map(|(_, item)| item).collect()))
+        failed.map_or(Ok(()), Err)
     }
 
     pub(super) fn unique(&self) -> Evaluated<'a> {
@@ -122,20 +147,23 @@ impl<'a> Call<'_, '_, 'a> {
     }
 
     pub(super) fn extreme(&self, wanted: Ordering) -> Evaluated<'a> {
-        let mut best: Option<Value<'a>> = None;
-        for item in self.list()? {
+        let mut best: Option<(Value<'a>, Value<'a>)> = None;
+        for (key, item) in self.keyed(1, Some(0))? {
             let better = match &best {
                 None => true,
-                Some(best) => {
-                    let unlike = || format!("finds no order between {} and {}", item.type_name(), best.type_name());
-                    Evaluation::order(&item, best).ok_or_else(|| self.wrong(&unlike()))? == wanted
-                }
+                Some((best, _)) => self.ordered(&key, best)? == wanted,
             };
             if better {
-                best = Some(item);
+                best = Some((key, item));
             }
         }
-        Ok(best.unwrap_or(Value::Undefined))
+        Ok(best.map_or(Value::Undefined, |(_, item)| item))
+    }
+
+    /// The order of two keys.
+    pub(super) fn ordered(&self, a: &Value<'a>, b: &Value<'a>) -> Result<Ordering, EvalError> {
+        let unlike = || self.wrong(&format!("finds no order between {} and {}", a.type_name(), b.type_name()));
+        Evaluation::order(a, b).ok_or_else(unlike)
     }
 
     /// `map(attribute="a.b")`: of each item what stands there; the default where nothing does.
@@ -149,9 +177,7 @@ impl<'a> Call<'_, '_, 'a> {
             match Self::key(&item, Some(&attribute), true) {
                 Value::Undefined => match &default {
                     Some(default) => found.push(default.clone()),
-                    None => {
-                        return Err(EvalError::Missing(self.wrong("finds an item without that attribute").to_string()));
-                    }
+                    None => return Err(self.without_attribute()),
                 },
                 value => found.push(value),
             }
@@ -167,7 +193,7 @@ impl<'a> Call<'_, '_, 'a> {
 
     pub(super) fn tojson(&self) -> Evaluated<'a> {
         let mut out = Vec::new();
-        self.e.present(self.input)?.write(&mut out)?;
+        self.present()?.write(&mut out)?;
         self.e.produce(out.len())?;
         Ok(Value::Text(Cow::Owned(String::from_utf8(out).unwrap_or_default())))
     }

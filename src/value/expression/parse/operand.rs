@@ -3,6 +3,7 @@
 use super::{Argument, MAX_STEPS, Parsed, Parser};
 use crate::value::context::Root;
 use crate::value::expression::ast::{Node, Step, What};
+use crate::value::expression::each::Each;
 use crate::value::expression::filters::Filter;
 use crate::value::expression::functions::Bound;
 use crate::value::expression::lex::{Lexed, Token};
@@ -142,13 +143,12 @@ impl Parser<'_> {
     }
 
     fn subscript(&mut self, node: Node) -> Parsed {
-        let open = self.end_of_last() - 1;
-        if matches!(self.peek(), Some(Token::Sign(":"))) {
-            return Err(Issue::new(open..self.here().end, "slices are not supported yet"));
+        if self.sign(":") {
+            return self.slice(node, None);
         }
         let index = self.expression()?;
-        if matches!(self.peek(), Some(Token::Sign(":"))) {
-            return Err(Issue::new(open..self.here().end, "slices are not supported yet"));
+        if self.sign(":") {
+            return self.slice(node, Some(index));
         }
         self.expect("]")?;
         match index.what {
@@ -158,6 +158,17 @@ impl Parser<'_> {
             }
             _ => self.pair(node, index, What::Index),
         }
+    }
+
+    /// After the first colon of `[from:to:step]`.
+    fn slice(&mut self, node: Node, from: Option<Node>) -> Parsed {
+        let to = if matches!(self.peek(), Some(Token::Sign(":" | "]"))) { None } else { Some(self.expression()?) };
+        let more = self.sign(":") && !matches!(self.peek(), Some(Token::Sign("]")));
+        let step = if more { Some(self.expression()?) } else { None };
+        self.expect("]")?;
+        let bounds = [from, to, step];
+        let below = bounds.iter().flatten().map(|node| node.depth).max().unwrap_or(0).max(node.depth);
+        self.node(node.at.start, What::Slice(Box::new(node), Box::new(bounds)), below)
     }
 
     fn step(&self, node: Node, step: Step) -> Parsed {
@@ -182,6 +193,13 @@ impl Parser<'_> {
                 let below = arguments.iter().map(|(_, n)| n.depth).max().unwrap_or(0).max(node.depth);
                 let span = at.start..self.end_of_last();
                 let start = node.at.start;
+                if Each::is(&name, &arguments) {
+                    match Each::bind(&name, at, span, arguments) {
+                        Ok(each) => node = self.node(start, What::Each(Box::new(node), each), below)?,
+                        Err(issue) => self.issues.push(issue),
+                    }
+                    continue;
+                }
                 match Filter::bind(&name, at, span, arguments) {
                     Ok((filter, arguments)) => {
                         node = self.node(start, What::Filter(filter, Box::new(node), arguments), below)?;

@@ -3,6 +3,8 @@
 mod moment;
 mod read;
 
+pub(in crate::value) use read::{in_zone, known_in};
+
 use super::{Call, Function, Outcome};
 use crate::value::context::{Root, Slot};
 use crate::value::issue::EvalError;

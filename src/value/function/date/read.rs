@@ -6,6 +6,11 @@ use chrono_tz::Tz;
 
 /// ISO 8601, with or without a time and an offset (else UTC), or RFC 2822.
 pub(super) fn known(text: &str) -> Result<DateTime<Utc>, String> {
+    known_in(text, Tz::UTC)
+}
+
+/// The same, with the zone of clocks without an offset.
+pub(in crate::value) fn known_in(text: &str, zone: Tz) -> Result<DateTime<Utc>, String> {
     let text = text.trim();
     let unknown = || "this text is no date in ISO 8601; give its tokens as `read`".to_owned();
     if let Ok(at) = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc2822(text)) {
@@ -20,12 +25,12 @@ pub(super) fn known(text: &str) -> Result<DateTime<Utc>, String> {
     for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y%m%dT%H%M%S"]
     {
         if let Ok(at) = NaiveDateTime::parse_from_str(text, format) {
-            return Ok(at.and_utc());
+            return in_zone(at, zone).ok_or_else(unknown);
         }
     }
     for format in ["%Y-%m-%d", "%Y%m%d"] {
         if let Ok(date) = NaiveDate::parse_from_str(text, format) {
-            return Ok(date.and_time(NaiveTime::MIN).and_utc());
+            return in_zone(date.and_time(NaiveTime::MIN), zone).ok_or_else(unknown);
         }
     }
     Err(unknown())

@@ -1,7 +1,7 @@
 //! Calls of helpers, and names that stand alone.
 
 use super::{Builder, Built};
-use crate::value::context::{Reference, Root};
+use crate::value::context::{Reference, Root, TABLES};
 use crate::value::function::{self, Function, Pattern};
 use crate::value::issue::Issue;
 use crate::value::template::ast::{Bound, Operand, What};
@@ -82,6 +82,12 @@ impl Builder {
         if let ("getValue", Some(path)) = (function.name, arguments.first().and_then(constant)) {
             let mut names = path.split(['.', '[', ']']).filter(|name| !name.is_empty()).map(str::to_owned);
             add(names.next().unwrap_or_default(), names.collect());
+        }
+        if let ("lookup", Some(argument)) = (function.name, arguments.first())
+            && let Some(name) = constant(argument)
+        {
+            let (root, members) = (TABLES.to_owned(), vec![name.to_owned()]);
+            self.references.push(Reference { root, members, at: argument.at.clone(), tolerant: false });
         }
     }
 

@@ -123,6 +123,7 @@ impl Builder {
             "if" | "unless" => Block::If,
             "each" => Block::Each,
             "with" => Block::With,
+            "filter" if head.operands.len() > 1 => Block::Filter,
             name if simple && function::by_name(name).is_some_and(|function| function.block) => Block::Test,
             name if head.operands.len() == 1 && head.named.is_empty() && !(simple && names::is_known(name)) => {
                 Block::Section
@@ -130,17 +131,17 @@ impl Builder {
             name => return Err(Self::unknown_block(&head, name)),
         };
         let head_at = head.operands[0].at.clone();
-        let scoped = matches!(kind, Block::Each | Block::With | Block::Section);
-        if inverse && matches!(kind, Block::Each | Block::With) {
+        let scoped = matches!(kind, Block::Each | Block::Filter | Block::With | Block::Section);
+        if inverse && matches!(kind, Block::Each | Block::Filter | Block::With) {
             return Err(Issue::new(head_at, format!("block `{name}` has no inverse form"))
                 .help(format!("write `{{{{#{name} …}}}}{{{{else}}}}…{{{{/{name}}}}}`")));
         }
-        if !matches!(kind, Block::Each | Block::With) && !head.params.is_empty() {
+        if !matches!(kind, Block::Each | Block::Filter | Block::With) && !head.params.is_empty() {
             self.issues.push(Issue::new(head_at, format!("block `{name}` takes no `as |…|`")));
         }
         let level = Level {
             params: head.params.clone(),
-            loops: matches!(kind, Block::Each | Block::Section),
+            loops: matches!(kind, Block::Each | Block::Filter | Block::Section),
             section: kind == Block::Section,
         };
         let (operand, zero) = self.block_operand(head, at, &name, kind)?;
@@ -156,7 +157,7 @@ impl Builder {
         let swapped = inverse ^ (name == "unless");
         let (body, otherwise) = if swapped { (otherwise, body) } else { (body, otherwise) };
         let part = operand.map(|operand| match kind {
-            Block::Each => Part::Each { list: operand, body, otherwise },
+            Block::Each | Block::Filter => Part::Each { list: operand, body, otherwise },
             Block::With => Part::With { value: operand, body, otherwise },
             Block::Section => Part::Section { value: operand, body, otherwise },
             Block::If | Block::Test => Part::If { test: operand, zero, then: body, otherwise },
@@ -172,7 +173,7 @@ impl Builder {
         name: &str,
         kind: Block,
     ) -> Built<(Option<Operand>, bool)> {
-        if kind == Block::Test {
+        if matches!(kind, Block::Test | Block::Filter) {
             head.params.clear();
             let built = self.call(head, at.clone(), true);
             return Ok((self.noted(built), false));
@@ -265,6 +266,8 @@ impl Builder {
 enum Block {
     If,
     Each,
+    /// `{{#filter list value "path"}}`: once for each item that is kept.
+    Filter,
     With,
     /// A helper that answers yes or no.
     Test,
