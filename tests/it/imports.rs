@@ -21,7 +21,7 @@ fn batch(request: &Request) -> Vec<Value> {
 }
 
 /// A source of these records, and a destination that answers as it is told.
-fn api(records: Vec<Value>, mut taken: impl FnMut(&Request) -> Reply + Send + 'static) -> Api {
+fn api(records: &[Value], mut taken: impl FnMut(&Request) -> Reply + Send + 'static) -> Api {
     let page = json!({ "data": records }).to_string();
     Api::start(move |request| match (request.method.as_str(), request.path()) {
         ("GET", "/records") => Reply::json(200, page.clone()),
@@ -78,7 +78,7 @@ fn open(project: &Project) -> Vec<(u64, String, String, String)> {
 
 #[test]
 fn each_record_of_a_batch_is_settled_by_its_own_answer() {
-    let api = api(numbered(10), |request| {
+    let api = api(&numbered(10), |request| {
         let results: Vec<Value> = batch(request)
             .iter()
             .map(|record| match record["id"].as_u64().unwrap() {
@@ -104,7 +104,7 @@ fn each_record_of_a_batch_is_settled_by_its_own_answer() {
 
 #[test]
 fn rules_hold_for_each_record_and_a_longer_list_is_told() {
-    let api = api(numbered(4), |request| {
+    let api = api(&numbered(4), |request| {
         let mut results: Vec<Value> =
             batch(request).iter().map(|r| json!({ "state": if r["id"] == 2 { "no" } else { "ok" } })).collect();
         results.push(json!({ "state": "no" }));
@@ -143,7 +143,7 @@ fn sent(api: &Api) -> BTreeMap<u64, usize> {
 fn what_an_answer_says_nothing_of_is_unknown_and_unknown_outcome_decides() {
     let import = |more: &str| format!("{EACH}batch_size = 4\n{more}");
     // Parked: nothing is sent again by itself.
-    let parking = api(numbered(4), taciturn);
+    let parking = api(&numbered(4), taciturn);
     let parked = project(&parking, &import("unknown_outcome = \"park\""));
     assert_eq!(figures(&copy(&parked, 1)), [1, 0, 3]);
     let errors = open(&parked);
@@ -151,7 +151,7 @@ fn what_an_answer_says_nothing_of_is_unknown_and_unknown_outcome_decides() {
     assert!(errors[0].3.ends_with("it holds 1 for 4"), "{errors:?}");
     assert_eq!(sent(&parking), [(1, 1), (2, 1), (3, 1), (4, 1)].into());
     // Sent again, each in a request of its own, under its own key.
-    let repeating = api(numbered(4), taciturn);
+    let repeating = api(&numbered(4), taciturn);
     let repeated = project(&repeating, &import("idempotency_key = \"{{record.id}}\""));
     assert_eq!(figures(&copy(&repeated, 0)), [4, 0, 0]);
     assert_eq!(sent(&repeating), [(1, 1), (2, 2), (3, 2), (4, 2)].into());
@@ -159,7 +159,7 @@ fn what_an_answer_says_nothing_of_is_unknown_and_unknown_outcome_decides() {
         repeating.requests_to("/taken").iter().map(|r| r.header("idempotency-key").unwrap().to_owned()).collect();
     assert_eq!(keys[1..], ["2", "3", "4"]);
     // Asked about: what is there is not sent again.
-    let asking = api(numbered(4), taciturn);
+    let asking = api(&numbered(4), taciturn);
     let check = "unknown_outcome = \"check\"\n[import.check]\nrelative_uri = \"/taken/{{record.id}}\"\n";
     let asked = project(&asking, &import(check));
     assert_eq!(figures(&copy(&asked, 0)), [4, 0, 0]);
@@ -169,7 +169,7 @@ fn what_an_answer_says_nothing_of_is_unknown_and_unknown_outcome_decides() {
 #[test]
 fn a_destination_that_never_says_anything_is_asked_a_few_times_only() {
     for answer in ["{\"results\":[]}", "{}", "no json", ""] {
-        let api = api(numbered(3), move |_| Reply::json(200, answer));
+        let api = api(&numbered(3), move |_| Reply::json(200, answer));
         let project = project(&api, &format!("{EACH}batch_size = 3\nidempotency_key = \"{{{{record.id}}}}\"\n"));
         assert_eq!(figures(&copy(&project, 1)), [0, 0, 3], "{answer}");
         assert!(open(&project).iter().all(|(_, class, ..)| class == "unknown"), "{answer}");
@@ -190,7 +190,7 @@ fn strict(culprits: &'static [u64]) -> impl FnMut(&Request) -> Reply + Send {
 
 #[test]
 fn a_batch_refused_whole_is_divided_until_the_culprits_stand_alone() {
-    let api = api(numbered(16), strict(&[5, 12]));
+    let api = api(&numbered(16), strict(&[5, 12]));
     let import = "batch_size = 16\non_reject = \"bisect\"\nidempotency_key = \"{{record.id}}\"\nresponse = { error_path = \"error\" }";
     let project = project_at(&api, "concurrency_level = 1", import);
     let ended = copy(&project, 1);
@@ -232,13 +232,13 @@ fn a_batch_refused_whole_is_divided_until_the_culprits_stand_alone() {
 #[test]
 fn only_a_refusal_divides_a_batch() {
     for (status, requests, class) in [(503, 3, "unreachable"), (422, 15, "rejected")] {
-        let api = api(numbered(8), move |_| Reply::json(status, "{\"error\":\"no\"}"));
+        let api = api(&numbered(8), move |_| Reply::json(status, "{\"error\":\"no\"}"));
         let project = project(&api, "batch_size = 8\non_reject = \"bisect\"\nidempotency_key = \"{{record.id}}\"");
         assert_eq!(figures(&copy(&project, 1)), [0, 0, 8]);
         assert_eq!(api.requests_to("/taken").len(), requests, "{status}");
         assert!(open(&project).iter().all(|error| error.1 == class), "{status}");
     }
-    let refused = api(numbered(8), |_| Reply::json(401, "{}"));
+    let refused = api(&numbered(8), |_| Reply::json(401, "{}"));
     let project = project(&refused, "batch_size = 8\non_reject = \"bisect\"");
     run(project.dir(), &["run", "copy"]).expect_code(77);
     assert_eq!(refused.requests_to("/taken").len(), 1);
@@ -271,7 +271,7 @@ fn a_kill_in_the_middle_of_a_divided_batch_loses_nothing_and_doubles_nothing() {
     let culprits: &'static [u64] = &[3, 10];
     for answered in [1, 2, 4, 6, 9] {
         let gates = Gates::default();
-        let api = api(numbered(12), gated(&gates, culprits));
+        let api = api(&numbered(12), gated(&gates, culprits));
         let import = "batch_size = 12\non_reject = \"bisect\"\nidempotency_key = \"{{record.id}}\"";
         let project = project_at(&api, "concurrency_level = 1", import);
         let mut command = flowgate(project.dir());
@@ -294,7 +294,7 @@ fn a_kill_in_the_middle_of_a_divided_batch_loses_nothing_and_doubles_nothing() {
 fn a_kill_before_a_partial_answer_is_known_sends_the_same_batch_again() {
     let gates = Gates::default();
     let held = gates.clone();
-    let api = api(numbered(6), move |request| {
+    let api = api(&numbered(6), move |request| {
         let results: Vec<Value> = batch(request)
             .iter()
             .map(|record| if record["id"] == 2 { json!({ "error": "no" }) } else { json!({ "id": "E" }) })
@@ -323,7 +323,7 @@ fn a_kill_before_a_partial_answer_is_known_sends_the_same_batch_again() {
 #[test]
 fn a_kill_in_a_divided_batch_without_keys_parks_what_was_intended() {
     let gates = Gates::default();
-    let api = api(numbered(4), gated(&gates, &[2]));
+    let api = api(&numbered(4), gated(&gates, &[2]));
     let project = project_at(&api, "concurrency_level = 1", "batch_size = 4\non_reject = \"bisect\"");
     let mut command = flowgate(project.dir());
     command.args(["run", "copy"]);
@@ -341,7 +341,7 @@ fn a_kill_in_a_divided_batch_without_keys_parks_what_was_intended() {
 
 #[test]
 fn what_is_there_is_updated_and_what_is_not_is_created() {
-    let records = vec![
+    let records = [
         json!({ "id": 1 }),
         json!({ "id": 2, "erp": "E-2" }),
         json!({ "id": 3, "erp": null }),
@@ -349,7 +349,7 @@ fn what_is_there_is_updated_and_what_is_not_is_created() {
         json!({ "id": 5, "erp": 0 }),
         json!({ "id": 6, "erp": "../x y" }),
     ];
-    let api = api(records, |_| Reply::json(200, "{}"));
+    let api = api(&records, |_| Reply::json(200, "{}"));
     let import = "headers = { X-From = \"shop\", X-Way = \"create\" }\nquery = { v = \"1\" }\n[import.body]\nno = \"$.id\"\n\
                   [import.upsert]\nexists = \"erp\"\n[import.upsert.update]\nmethod = \"PUT\"\n\
                   relative_uri = \"/taken/{{record.erp}}\"\nheaders = { x-way = \"update\" }\n";
@@ -386,8 +386,8 @@ fn what_is_there_is_updated_and_what_is_not_is_created() {
 #[test]
 fn a_batch_holds_creates_or_updates_in_the_order_of_their_records() {
     let there = [false, false, true, true, true, true, false];
-    let records = there.iter().zip(1..).map(|(there, id)| json!({ "id": id, "there": there })).collect();
-    let api = api(records, |_| Reply::json(200, "{}"));
+    let records: Vec<Value> = there.iter().zip(1..).map(|(there, id)| json!({ "id": id, "there": there })).collect();
+    let api = api(&records, |_| Reply::json(200, "{}"));
     let import = "batch_size = 3\n[import.upsert]\nexists = \"= 'yes' if record.there else none\"\n\
                   [import.upsert.update]\nmethod = \"PATCH\"\nrelative_uri = \"/taken?count={{records.length}}\"\n\
                   body = { id = \"$.id\", new = false }";
@@ -402,7 +402,7 @@ fn a_batch_holds_creates_or_updates_in_the_order_of_their_records() {
 #[test]
 fn an_update_by_put_is_repeated_where_a_create_by_post_is_parked() {
     let mut cut = BTreeSet::new();
-    let api = api(vec![json!({ "id": 1 }), json!({ "id": 2, "erp": 2 })], move |request| {
+    let api = api(&[json!({ "id": 1 }), json!({ "id": 2, "erp": 2 })], move |request| {
         if cut.insert(request.method.clone()) { Reply::hang_up() } else { Reply::json(200, "{}") }
     });
     let project = project(&api, "[import.upsert]\nexists = \"$.erp\"\nupdate = { method = \"PUT\" }");
@@ -506,7 +506,7 @@ fn locks_hold_over_retries_errors_and_batches() {
 #[test]
 fn empty_members_are_left_out_of_bodies() {
     let record = json!({ "id": 1, "a": null, "b": { "c": "", "d": [] }, "l": [{ "x": null }, null], "z": 0 });
-    let api = api(vec![record], |_| Reply::json(200, "{}"));
+    let api = api(&[record], |_| Reply::json(200, "{}"));
     copy(&project(&api, "drop_empty = true"), 0);
     copy(
         &project(&api, "drop_empty = true\nbody = { no = \"$.id\", b = \"$.b\", n = { a = \"$.a\" }, l = \"$.l\" }"),
@@ -520,7 +520,7 @@ fn empty_members_are_left_out_of_bodies() {
 
 #[test]
 fn a_failed_merge_never_sends_again() {
-    let api = api(numbered(3), |request| match batch(request)[0]["id"].as_u64() {
+    let api = api(&numbered(3), |request| match batch(request)[0]["id"].as_u64() {
         Some(1) => Reply::json(201, "{\"id\":\"E-1\"}"),
         Some(2) => Reply::json(201, "{\"other\":2}"),
         // Taken, whatever this is.
@@ -542,7 +542,7 @@ fn when_skips_and_proceed_goes_on_after_an_error() {
     let refusing = |request: &Request| {
         if batch(request)[0]["id"] == 2 { Reply::json(422, "{\"error\":\"no\"}") } else { Reply::json(200, "{}") }
     };
-    let skipping = api(numbered(4), refusing);
+    let skipping = api(&numbered(4), refusing);
     let project = project(&skipping, "name = \"into the erp\"\nwhen = \"record.id != 3\"");
     assert_eq!(figures(&copy(&project, 1)), [2, 1, 1]);
     assert_eq!((open(&project)[0].0, open(&project)[0].2.as_str()), (2, "into the erp"));
@@ -550,7 +550,7 @@ fn when_skips_and_proceed_goes_on_after_an_error() {
     run(project.dir(), &["errors", "retry", "--all"]).expect_code(1);
     assert_eq!(sent(&skipping)[&2], 2);
 
-    let passing = api(numbered(4), refusing);
+    let passing = api(&numbered(4), refusing);
     let project = self::project(&passing, "name = \"erp\"\non_error = \"proceed\"");
     let ended = copy(&project, 0);
     assert_eq!(figures(&ended), [3, 1, 0], "no import took it, and it has no error record");
@@ -575,7 +575,7 @@ fn whatever_a_destination_answers_the_counts_balance() {
         // What becomes of each record: taken, refused, or not spoken of and what is behind it in its list neither.
         let fates: BTreeMap<u64, u64> = (1..=count).map(|id| (id, draw(8))).collect();
         let told = fates.clone();
-        let api = api(numbered(count), move |request| {
+        let api = api(&numbered(count), move |request| {
             if request.method == "GET" {
                 return Reply::json(404, "{}");
             }

@@ -46,5 +46,6 @@ mod stopping;
 mod storm;
 mod support;
 mod tls;
+mod volume;
 mod webhook;
 mod xml;

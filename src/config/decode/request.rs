@@ -55,7 +55,7 @@ pub(super) struct RequestScopes<'s, 'a> {
 impl Table<'_> {
     /// The request keys of this table.
     pub(super) fn request(&self, method: Method, scopes: &RequestScopes<'_, '_>) -> Option<RequestSpec> {
-        self.request_judged(method, scopes, |value, scope| value.response(scope))
+        self.request_judged(method, scopes, response)
     }
 
     /// As `request`, for a caller that reads more in `response`.
@@ -225,6 +225,10 @@ impl Value<'_> {
         }
         Some(BodySpec::Text(template))
     }
+}
+
+fn response(value: &Value<'_>, scope: &Scope<'_>) -> Option<ResponseRules> {
+    value.response(scope)
 }
 
 /// What is wrong with the name of a header that is to be set.

@@ -60,19 +60,16 @@ impl Road<'_> {
 
     /// Each record of a batch by what came back.
     fn judged(&self, batch: &Batch, sent: Result<Answer, Failure>) -> Outcomes {
-        let count = batch.items.len();
-        let answers = self.import.answers_of(batch.way());
-        let outcomes = match sent {
+        let answer = match sent {
+            Ok(answer) => answer,
             Err(failure) => return self.failed(batch, failure),
-            Ok(answer) => match &answers.each {
-                Some(each) => self.each(batch, each, &answer),
-                None => {
-                    let whole = answer.document.filter(|_| self.reads_answers(batch));
-                    self.tell(batch, |_| whole.clone());
-                    return all(count, &Outcome::Taken(whole.as_ref().map(whole_json)));
-                }
-            },
         };
+        let Some(each) = &self.import.answers_of(batch.way()).each else {
+            let whole = answer.document.filter(|_| self.reads_answers(batch));
+            self.tell(batch, |_| whole.clone());
+            return all(batch.items.len(), &Outcome::Taken(whole.as_ref().map(whole_json)));
+        };
+        let outcomes = self.each(batch, each, &answer);
         self.tell(batch, |at| match outcomes.get(at) {
             Some(Outcome::Taken(answer)) => answer.clone().map(Document::from),
             _ => None,

@@ -224,10 +224,18 @@ impl Api {
     /// Waits until `found` is true of the requests so far; looks after each arrival and answer.
     #[track_caller]
     pub fn wait_until(&self, found: impl Fn(&[Request]) -> bool) -> Vec<Request> {
+        self.wait_until_within(1, found)
+    }
+    /// As `wait_until`, for so many times as long.
+    #[track_caller]
+    pub fn wait_until_within(&self, times: u32, found: impl Fn(&[Request]) -> bool) -> Vec<Request> {
         let book = self.shared.book.lock().unwrap();
         let (book, waited) =
-            self.shared.changed.wait_timeout_while(book, PATIENCE, |book| !found(&book.requests)).unwrap();
-        assert!(!waited.timed_out(), "it never came to that; requests: {:#?}", book.requests);
+            self.shared.changed.wait_timeout_while(book, PATIENCE * times, |book| !found(&book.requests)).unwrap();
+        if waited.timed_out() {
+            let (count, last) = (book.requests.len(), book.requests.iter().rev().take(20).collect::<Vec<_>>());
+            panic!("it never came to that; {count} requests, the last ones: {last:#?}");
+        }
         book.requests.clone()
     }
 }

@@ -69,8 +69,8 @@ fn over(table: &Table<'_>, update: Written, create: &RequestSpec) -> Written {
     let request = RequestSpec {
         method: request.method,
         uri: if own("relative_uri") { request.uri } else { create.uri.clone() },
-        headers: joined(&create.headers, request.headers, |one, other| one.eq_ignore_ascii_case(other)),
-        query: joined(&create.query, request.query, |one, other| one == other),
+        headers: joined(&create.headers, &request.headers, str::eq_ignore_ascii_case),
+        query: joined(&create.query, &request.query, |one, other| one == other),
         body: if own("body") { request.body } else { create.body.clone() },
         timeout: request.timeout.or(create.timeout),
         response: if own("response") { request.response } else { create.response.clone() },
@@ -82,7 +82,7 @@ fn over(table: &Table<'_>, update: Written, create: &RequestSpec) -> Written {
 }
 
 /// Those of the import that are not set anew, and the new ones.
-fn joined(create: &[Field], update: Vec<Field>, same: impl Fn(&str, &str) -> bool) -> Vec<Field> {
+fn joined(create: &[Field], update: &[Field], same: impl Fn(&str, &str) -> bool) -> Vec<Field> {
     let kept = create.iter().filter(|old| !update.iter().any(|new| same(&new.name, &old.name)));
     kept.cloned().chain(update.iter().cloned()).collect()
 }
