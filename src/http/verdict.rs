@@ -288,13 +288,14 @@ pub(super) fn may_succeed(rules: &ResponseRules, on: [&[OnRule]; 2], status: u16
 /// What the server says about its refusal: `error_path`'s text, else the body as it is. Raw and long: it still has
 /// to pass the redactor and be cut.
 pub(super) fn complaint(received: &mut Received, rules: &ResponseRules, lens: &Lens<'_>) -> String {
-    if let Some(path) = &rules.error_path {
-        received.look(lens);
-        if let Some(told) = received.document().and_then(|document| told(path, document)) {
-            return told;
-        }
-    }
-    raw_excerpt(received)
+    error_text(received, rules, lens).unwrap_or_else(|| raw_excerpt(received))
+}
+
+/// `error_path`'s text.
+pub(super) fn error_text(received: &mut Received, rules: &ResponseRules, lens: &Lens<'_>) -> Option<String> {
+    let path = rules.error_path.as_ref()?;
+    received.look(lens);
+    received.document().and_then(|document| told(path, document))
 }
 
 /// What a rule says about an answer it decided.

@@ -145,6 +145,33 @@ fn limited_pauses_the_pool_and_refresh_renews_the_token() {
 }
 
 #[test]
+fn a_lookup_finds_nothing_or_ends_the_run() {
+    let answers = |status| {
+        Api::start(move |request| match request.path() {
+            "/records" => page(&[1, 2, 3]),
+            "/names/2" => Reply::json(status, "{}"),
+            "/taken" => Reply::json(201, "{}"),
+            _ => Reply::json(200, r#"[{"name":"Ada"}]"#),
+        })
+    };
+    let lookup = "[[step]]\nname = \"who\"\n[step.lookup]\nconnection = \"api\"\nrelative_uri = \"/names/{{record.id}}\"\n\
+                  merge = { name = { pick = \"$.data[0].name\", default = \"nobody\" } }\n[[step.lookup.on]]\n";
+    let flow = |act: &str| format!("{READ}{lookup}status = [403, 429]\ndo = \"{act}\"\n{TAKE}");
+    for (act, status) in [("skip", 403), ("stop", 403), ("skip", 429)] {
+        let api = answers(status);
+        copy(&api, QUICK, &flow(act), &[]).expect_code(0);
+        let mut names: Vec<_> = api.requests_to("/taken").iter().map(|r| r.json()["name"].to_string()).collect();
+        names.sort();
+        assert_eq!(names, ["\"Ada\"", "\"Ada\"", "\"nobody\""], "{act} {status}");
+    }
+    let api = answers(403);
+    let keys = format!("concurrency_level = 1\n{QUICK}");
+    let ended = copy(&api, &keys, &flow("fail"), &[]).expect_code(1);
+    assert!(ended.stderr.contains("lookup `who`"), "{}", ended.stderr);
+    assert!(!taken(&api).contains(&2));
+}
+
+#[test]
 fn the_step_s_rule_decides_before_the_connection_s() {
     let keys = "[[on]]\nstatus = \"4xx\"\ndo = \"fail\"\n";
     let api = paged(Reply::json(404, "{}"));

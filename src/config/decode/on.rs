@@ -25,13 +25,30 @@ impl Table<'_> {
         value.list().unwrap_or_default().iter().filter_map(|value| value.on_rule(&scope)).collect()
     }
 
+    /// `on` of a request that fetches a credential: it is repeated as renewals are, if at all.
+    pub(in crate::config) fn errand_rules(&self, scope: &Scope<'_>) -> OnRules {
+        let acts = [Act::Skip, Act::Stop, Act::Refresh];
+        let help = "it can be `retry`, `limited`, `fail` or `success`";
+        self.on_without(&acts, "this is what renews, and there is nothing to pass over", help);
+        for table in self.on_tables() {
+            if let Some(value) = table.peek("max_attempts") {
+                let finding = Finding::error("conflicting-keys", "a renewal is tried again as `[retry]` says");
+                value.report_key(finding.help("remove `max_attempts`"));
+            }
+        }
+        self.on_rules(scope)
+    }
+
+    /// The rules of `on` as they stand, none where it is something else.
+    fn on_tables(&self) -> Vec<Table<'_>> {
+        let list = self.peek("on").filter(|value| matches!(value.node(), toml::de::DeValue::Array(_)));
+        let rules = list.and_then(|value| value.list()).unwrap_or_default();
+        rules.iter().filter(|rule| rule.is_table()).filter_map(Value::table).collect()
+    }
+
     /// Refuses what `on` may not do here. Asked before `on` itself is taken.
     pub(in crate::config) fn on_without(&self, acts: &[Act], why: &str, help: &str) {
-        let Some(value) = self.peek("on").filter(|value| matches!(value.node(), toml::de::DeValue::Array(_))) else {
-            return;
-        };
-        for rule in value.list().unwrap_or_default() {
-            let Some(table) = rule.is_table().then(|| rule.table()).flatten() else { continue };
+        for table in self.on_tables() {
             let word = table.peek("do");
             let told = word.as_ref().and_then(Value::raw_str);
             if let (Some(word), Some(act)) = (&word, acts.iter().find(|act| told == Some(act.name()))) {

@@ -5,7 +5,6 @@
 
 use super::errand::Errand;
 use crate::http::transport::WireRequest;
-use crate::http::verdict::ResponseRules;
 use crate::value::rule::StatusRange;
 use crate::value::secret::Secret;
 use chrono::{DateTime, Utc};
@@ -33,8 +32,6 @@ pub struct Login {
     pub errand: Errand,
     /// `success_status`; empty: 2xx, or a redirect that sets a cookie.
     pub success_status: Vec<StatusRange>,
-    /// `response`
-    pub response: ResponseRules,
 }
 
 impl Login {

@@ -3,8 +3,10 @@
 
 use crate::http::media::xml::{self, XmlSettings};
 use crate::http::media::{MediaType, MediaTypes};
+use crate::http::on::OnRules;
 use crate::http::request::{Field, Method};
 use crate::http::transport::WireRequest;
+use crate::http::verdict::ResponseRules;
 use crate::http::{headers, query};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
@@ -87,6 +89,10 @@ pub struct Errand {
     pub xml: XmlSettings,
     /// `timeout`, over the connection's.
     pub timeout: Option<Duration>,
+    /// `response`
+    pub response: ResponseRules,
+    /// `on`
+    pub on: OnRules,
 }
 
 impl Errand {

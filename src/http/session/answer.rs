@@ -68,15 +68,21 @@ impl Answered {
     }
 
     /// The body, or what it is not. Of what it is instead nothing is said: it may hold tokens.
-    fn document(&self, lens: &Lens<'_>) -> Result<Document, &'static str> {
-        let good = matches!(self.status, 200..=299);
+    fn document(&self, lens: &Lens<'_>, good: bool) -> Result<Document, &'static str> {
         let read = lens.read(good, &self.headers, self.body.clone());
         read.map(|(document, _)| document).map_err(|unread| unread.expected)
     }
 
-    /// The tokens in it, or why there are none.
-    pub(super) fn read(&self, paths: &TokenPaths, lens: &Lens<'_>, ctx: &Context<'_>) -> Result<Granted, Denied> {
-        let document = self.document(lens);
+    /// The tokens in it, or why there are none. `ruled`: a rule says that it is good.
+    pub(super) fn read(
+        &self,
+        paths: &TokenPaths,
+        lens: &Lens<'_>,
+        ctx: &Context<'_>,
+        ruled: bool,
+    ) -> Result<Granted, Denied> {
+        let good = ruled || matches!(self.status, 200..=299);
+        let document = self.document(lens, good);
         let body = document.as_ref().ok();
         let json = body.map(Document::view);
         let word = json.and_then(|json| text(json.get("error")?)).unwrap_or_default();
@@ -84,8 +90,8 @@ impl Answered {
             let text = String::from_utf8_lossy(&self.body);
             rule.matches(Judged { status: self.status, body, text: &text }, ctx).unwrap_or(false)
         });
-        let login = rejected || word == "invalid_grant";
-        if login || !matches!(self.status, 200..=299) {
+        let login = !ruled && (rejected || word == "invalid_grant");
+        if login || !good {
             if let Some(denied) = self.redirect() {
                 return Err(denied);
             }

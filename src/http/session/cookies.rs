@@ -7,9 +7,8 @@ use crate::http::auth::{Credential, Jar, Login};
 use crate::http::client::Client;
 use crate::http::retry::is_transient;
 use crate::http::retry_after;
-use crate::http::verdict::{self, AuthFailure, Law, RateLimit, Received, Verdict};
+use crate::http::verdict::{self, Received, Verdict};
 use crate::observe::event;
-use crate::value::context::Context;
 use std::sync::Arc;
 
 impl Client {
@@ -26,17 +25,19 @@ impl Client {
         self.session.hide(jar.secrets());
         let asked = retry_after::asked(&answered.headers, &self.settings.rate_limit, self.clock.utc());
         let failed = |message: String, refused| Failed { denied: Denied { message, refused, login: false }, asked };
-        if is_transient(status) || status == 429 {
+        // Its `on` goes before everything; `response` has its say below.
+        let ruled = !login.errand.on.is_empty() && self.told(&login.errand, &answered)?;
+        if !ruled && (is_transient(status) || status == 429) {
             return Err(failed(format!("{status}"), false));
         }
         let redirect = answered.redirect();
         let mut received = Received::new(status, answered.headers, answered.body);
-        if !login.accepts(status) || !self.is_good_login(login, &mut received) {
+        if !ruled && (!login.accepts(status) || !self.is_good_login(login, &mut received)) {
             let told = redirect.map_or_else(
                 || {
                     format!(
                         "{status}: {}",
-                        verdict::complaint(&mut received, &login.response, &self.lens_of(login.errand.types))
+                        verdict::complaint(&mut received, &login.errand.response, &self.lens_of(login.errand.types))
                     )
                 },
                 |denied| denied.message,
@@ -56,20 +57,8 @@ impl Client {
 
     /// Whether the login's own rules agree.
     fn is_good_login(&self, login: &Login, received: &mut Received) -> bool {
-        let RateLimit { max_pause, .. } = self.settings.rate_limit;
-        let rate_limit =
-            RateLimit { rule: None, retry_after_header: None, max_pause, ..self.settings.rate_limit.clone() };
-        let law = Law {
-            on: [&[], &[]],
-            response: &login.response,
-            rate_limit: &rate_limit,
-            auth_failure: &AuthFailure { rule: None, count_401: false },
-            context: self.context(Context::new()),
-            want_document: false,
-            lens: self.lens_of(login.errand.types),
-        };
-        let verdict = verdict::judge(received, &law);
-        let ruled = login.response.success.is_some();
+        let verdict = self.errand_verdict(&login.errand, received);
+        let ruled = login.errand.response.success.is_some();
         // Without a rule of its own the status has already said that it went well, be it a redirect.
         verdict == Verdict::Success || (!ruled && verdict == Verdict::BadStatus)
     }

@@ -9,6 +9,7 @@ mod cookies;
 mod offline;
 mod refresh;
 mod renew;
+mod told;
 
 pub use offline::OfflineView;
 pub(super) use offline::{Turn, Woke, wait};

@@ -294,8 +294,9 @@ impl Client {
     }
 
     pub(super) fn read(&self, answered: &Answered, errand: &Errand, paths: &TokenPaths) -> Result<Granted, Failed> {
+        let good = self.told(errand, answered)?;
         let ctx = self.context(Context::new());
-        answered.read(paths, &self.lens_of(errand.types), &ctx).map_err(|denied| {
+        answered.read(paths, &self.lens_of(errand.types), &ctx, good).map_err(|denied| {
             let asked = retry_after::asked(&answered.headers, &self.settings.rate_limit, self.clock.utc());
             Failed { denied, asked }
         })

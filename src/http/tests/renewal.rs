@@ -5,14 +5,17 @@ use crate::http::client::{Client, ClientSettings, Means};
 use crate::http::exchange::FailureClass;
 use crate::http::media::MediaTypes;
 use crate::http::media::xml::XmlSettings;
+use crate::http::on::{Act, OnRule, OnRules, Wait};
 use crate::http::request::Method;
 use crate::http::testing::{Bench, Play, answer, request, settings};
 use crate::http::tokens::{
     Kept, MemoryTokens, OfflineMark, TokenRecord, TokenStore, TokenStoreError, Tokens, WhenRefused,
 };
 use crate::http::transport::BoxFuture;
+use crate::http::verdict::ResponseRules;
 use crate::value::document::BodyPath;
 use crate::value::id::ConnectionId;
+use crate::value::rule::{Rule, StatusRange};
 use crate::value::secret::Secret;
 use crate::value::template::{Place, Template};
 use crate::value::uri::UriTemplate;
@@ -35,6 +38,8 @@ fn renewable(at: &str) -> ClientSettings {
         types: MediaTypes::default(),
         xml: XmlSettings::default(),
         timeout: None,
+        response: ResponseRules::default(),
+        on: OnRules::default(),
     };
     let answer = TokenPaths {
         token: path("access_token"),
@@ -294,4 +299,62 @@ async fn a_refusal_of_a_token_that_another_request_has_renewed_already_is_not_th
         [bearer(&bench, 5), bearer(&bench, 8), bearer(&bench, 9)],
         ["Bearer two", "Bearer three", "Bearer three"]
     );
+}
+
+/// A connection whose refresh has these rules.
+fn ruled(on: Vec<OnRule>, response: ResponseRules) -> ClientSettings {
+    let mut settings = renewable("/token");
+    let Auth::Token(token) = &mut settings.auth else { unreachable!() };
+    let refresh = token.refresh.as_mut().unwrap();
+    refresh.errand.on = on.into();
+    refresh.errand.response = response;
+    settings
+}
+
+fn on(status: u16, act: Act, wait: Option<Wait>) -> OnRule {
+    let rule = Rule { status: vec![StatusRange::one(status)], ..Rule::default() };
+    let message = Template::compile("{{response.status}} by rule", Place::Plain).ok();
+    OnRule { rule, act, max_attempts: None, wait, message }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_has_rules_of_its_own() {
+    let good = "{\"access_token\":\"t1\"}";
+    let send = |settings: ClientSettings, plays: Vec<Play>| async move {
+        let bench = Bench::new(settings, plays);
+        let sent = bench.client.exchange(bench.permit().await, &request(Method::Get, BASE), None, false).await;
+        (sent, bench)
+    };
+    let none = ResponseRules::default;
+    let (sent, bench) =
+        send(ruled(vec![on(418, Act::Success, None)], none()), vec![answer(418, good), answer(200, "")]).await;
+    assert!(sent.is_ok(), "good whatever the status");
+    assert_eq!(bench.script.count(), 2);
+    let (sent, bench) = send(ruled(vec![on(503, Act::Fail, None)], none()), vec![answer(503, "")]).await;
+    let failure = sent.err().unwrap();
+    assert_eq!((failure.class, bench.script.count()), (FailureClass::Auth, 1), "{failure}");
+    assert!(failure.message.contains("503 by rule"), "{failure}");
+    for act in [Act::Retry, Act::Limited] {
+        let wait = Some(Wait::For(std::time::Duration::from_secs(40)));
+        let rules = ruled(vec![on(400, act, wait)], none());
+        let (sent, bench) =
+            send(rules, vec![answer(400, "{\"error\":\"busy\"}"), answer(200, good), answer(200, "")]).await;
+        assert!(sent.is_ok());
+        assert!(bench.script.gap(0).as_secs() >= 40, "{act:?}");
+    }
+    let rule = |path: &str| Rule { path: Some(BodyPath::compile(path).unwrap()), ..Rule::default() };
+    let failure = ResponseRules {
+        failure: Some(rule("fault")),
+        error_path: Some(BodyPath::compile("fault.text").unwrap()),
+        success: None,
+    };
+    let body = "{\"access_token\":\"t1\",\"fault\":{\"text\":\"locked out\"}}";
+    let (sent, bench) = send(ruled(vec![], failure), vec![answer(200, body)]).await;
+    let failed = sent.err().unwrap();
+    assert_eq!((failed.class, bench.script.count()), (FailureClass::Auth, 1));
+    assert!(failed.message.contains("locked out") && !failed.message.contains("t1"), "{failed}");
+    let success = ResponseRules { success: Some(rule("ok")), ..none() };
+    let (sent, _) = send(ruled(vec![], success), vec![answer(200, good)]).await;
+    let failed = sent.err().unwrap();
+    assert!(failed.message.contains("says no") && !failed.message.contains("access_token"), "{failed}");
 }

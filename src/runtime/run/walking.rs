@@ -120,6 +120,7 @@ impl<'r> Run<'r> {
     pub(super) fn told(&mut self, answer: Answer<'r>, feed: &mut Feed<'r>) {
         let Answer { flight, step, result } = answer;
         let waiters = self.asked.flights.remove(&flight).unwrap_or_default();
+        let ends = result.as_ref().err().and_then(Unanswered::ends_the_run);
         let reply = match result {
             Ok(found) => {
                 let found = Arc::new(found);
@@ -142,6 +143,11 @@ impl<'r> Run<'r> {
         };
         for (id, place) in waiters {
             self.asked.waiting.extend(feed.reply(id, &place, reply.clone(), &mut self.books));
+        }
+        if let Some(text) = ends {
+            self.halt.cancel();
+            let text = self.books.masked(&text);
+            self.failed.get_or_insert(Ending::Stopped(RunError { place: format!("lookup `{}`", step.name), text }));
         }
         self.ask(feed);
         self.look_at_errors();

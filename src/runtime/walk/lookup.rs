@@ -4,6 +4,7 @@ use super::cache::Key;
 use super::found::{Found, MOST_BYTES};
 use super::pass::Trouble;
 use crate::http::exchange::{Failure, FailureClass};
+use crate::http::on::Ruling;
 use crate::model::export::Export;
 use crate::model::step::Lookup;
 use crate::runtime::export::origin::{Beside, Origin};
@@ -26,6 +27,15 @@ pub enum Unanswered {
     Offline(String),
     /// The run is being stopped.
     Cancelled,
+}
+
+impl Unanswered {
+    /// Whether a rule ends the run with this, and what it says.
+    pub fn ends_the_run(&self) -> Option<String> {
+        let Self::Trouble(trouble) = self else { return None };
+        let failure = trouble.failure.as_ref().filter(|failure| failure.ruling == Some(Ruling::Fail))?;
+        Some(failure.to_string())
+    }
 }
 
 impl Beside for Ground {

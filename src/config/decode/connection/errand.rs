@@ -35,7 +35,6 @@ pub(super) fn refresh(value: &Value<'_>, origin: &mut Origin<'_, '_>) -> Option<
     let errand = errand(&table, &scope, uri, &usual);
     let types = errand.as_ref().map(|errand| errand.types).unwrap_or_default();
     let answer = token_paths(&table, &scope.reading_only(types));
-    table.not_yet(&["response", "on"]);
     table.finish();
     Some(Refresh { errand: errand?, refresh_token: refresh_token.ok()?, answer: answer? })
 }
@@ -69,7 +68,11 @@ pub(super) fn errand(table: &Table<'_>, scope: &Scope<'_>, uri: Option<UriTempla
         Some(value) => Some(value.errand_body(media, scope)?),
         None => None,
     };
-    Some(Errand { method, uri: uri?, headers, query, body, media, types, xml: scope.xml(), timeout })
+    let answer = scope.reading_only(types);
+    let response = table.given("response", |value| value.response(&answer)).ok()?.unwrap_or_default();
+    let on = table.errand_rules(&answer);
+    let xml = scope.xml();
+    Some(Errand { method, uri: uri?, headers, query, body, media, types, xml, timeout, response, on })
 }
 
 /// Where the tokens are in the answer.

@@ -67,7 +67,6 @@ fn oauth2(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     let errand = errand(table, &scope, token_uri, &Usual { method: Method::Post, media: Media::Form });
     let types = errand.as_ref().map(|errand| errand.types).unwrap_or_default();
     let answer = token_paths(table, &scope.reading_only(types));
-    table.not_yet(&["response", "on"]);
     table.finish();
     Some(Auth::OAuth2(Box::new(OAuth2 {
         grant: grant?,
@@ -113,10 +112,8 @@ fn login(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Login> {
     let uri = table.need("relative_uri").and_then(|value| value.uri(origin.scope));
     let errand = errand(table, origin.scope, uri, &Usual { method: Method::Post, media: Media::Json });
     let success_status = table.take("success_status").map(|value| value.statuses()).unwrap_or_default();
-    let response = table.take("response").and_then(|value| value.response(origin.scope)).unwrap_or_default();
-    table.not_yet(&["on"]);
     table.finish();
-    Some(Login { errand: errand?, success_status, response })
+    Some(Login { errand: errand?, success_status })
 }
 
 fn custom(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
