@@ -58,6 +58,7 @@ fn flow(steps: Vec<Step>) -> Flow {
         exports: vec![Arc::new(export())],
         steps,
         import: None,
+        tables: Default::default(),
         durability: Durability::Full,
         missing_is_empty: false,
         max_errors: None,
