@@ -4,6 +4,7 @@
 //! - `GET /shop/history?after=&until=`: all orders by the time they were made, which is what a delta export reads.
 //! - `GET /shop/customers/<id>/orders`: the orders of one customer.
 //! - `GET /erp/customers?email=`: the account of whoever ordered with this address.
+//! - `GET /shop/orders.csv?page=`: all orders as a sheet, a hundred a page.
 //! - `GET /erp/orders?ext_id=`: whether the ERP has an order already; it has every second one.
 
 use super::record::Order;
@@ -13,6 +14,10 @@ use super::source::Shelf;
 /// Orders of one year; with the next one the months begin anew.
 const YEAR: u64 = 480_000;
 
+/// The columns of the sheet.
+const COLUMNS: [&str; 11] =
+    ["id", "sku", "first_name", "last_name", "email", "qty", "unit_cents", "status", "city", "country", "note"];
+
 /// What is asked at the desk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
@@ -20,6 +25,8 @@ pub(super) enum Ask {
     History,
     /// Orders of one customer.
     OrdersOf(u64),
+    /// All orders as a sheet.
+    Sheet,
     /// The account behind an address.
     Account,
     /// Whether an order is known.
@@ -31,6 +38,7 @@ impl Ask {
     pub(super) fn of(path: &str) -> Option<Self> {
         match path {
             "/shop/history" => Some(Self::History),
+            "/shop/orders.csv" => Some(Self::Sheet),
             "/erp/customers" => Some(Self::Account),
             "/erp/orders" => Some(Self::Known),
             _ => {
@@ -63,13 +71,22 @@ impl Ask {
                 );
                 row(*customer, settings.customers, count + own)
             }
-            Self::Account | Self::Known => Ok(None),
+            Self::Account | Self::Known | Self::Sheet => Ok(None),
         }
+    }
+
+    /// The type of what has one answer.
+    pub(super) fn content_type(&self) -> &'static str {
+        if *self == Self::Sheet { "text/csv; charset=utf-8" } else { "application/json" }
     }
 
     /// What has one answer.
     pub(super) fn answer(&self, settings: &Settings, query: &str) -> Result<Vec<u8>, String> {
         let found = match self {
+            Self::Sheet => {
+                let number = read(query, "page").map_or(Ok(1), |number| number.parse::<u64>());
+                return Ok(sheet(settings, number.map_err(|why| why.to_string())?).into_bytes());
+            }
             Self::Account => account(settings, &read(query, "email").ok_or("whose account? say `email`")?),
             _ => {
                 let id = read(query, "ext_id").ok_or("which order? say `ext_id`")?;
@@ -79,6 +96,27 @@ impl Ask {
         };
         Ok(format!("{{\"data\":[{}]}}", found.unwrap_or_default()).into_bytes())
     }
+}
+
+/// A page of the sheet: a header row, and the rows there are.
+fn sheet(settings: &Settings, number: u64) -> String {
+    const ROWS: u64 = 100;
+    let first = number.saturating_sub(1).saturating_mul(ROWS) + 1;
+    let last = settings.records.min(first.saturating_add(ROWS - 1));
+    let mut text = COLUMNS.join(";") + "\r\n";
+    for id in first..=last {
+        let mut order = Vec::new();
+        Order::of(id).write(&mut order, 0);
+        let order: serde_json::Value = serde_json::from_slice(&order).unwrap_or_default();
+        let cell = |name: &&str| match order.get(*name).or_else(|| order.get("address")?.get(*name)) {
+            Some(serde_json::Value::String(text)) => format!("\"{}\"", text.replace('"', "\"\"")),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        };
+        text.push_str(&COLUMNS.iter().map(cell).collect::<Vec<_>>().join(";"));
+        text.push_str("\r\n");
+    }
+    text
 }
 
 /// The account of whoever ordered: a few hundred customers share the orders.
@@ -168,6 +206,15 @@ mod tests {
         assert_eq!(answer(Ask::Known, "ext_id=8"), "{\"data\":[{\"id\":\"E-8\"}]}");
         assert_eq!(answer(Ask::Known, "ext_id=7"), "{\"data\":[]}");
         assert!(Ask::Known.answer(&shop(), "ext_id=x").is_err() && Ask::Account.answer(&shop(), "").is_err());
+    }
+
+    #[test]
+    fn the_sheet_has_every_order_once_and_then_only_its_header() {
+        let page =
+            |number: u64| String::from_utf8(Ask::Sheet.answer(&shop(), &format!("page={number}")).unwrap()).unwrap();
+        assert!(page(1).starts_with("id;sku;first_name;") && page(10).contains("\r\n1000;\"ART-"));
+        assert_eq!(page(11), "id;sku;first_name;last_name;email;qty;unit_cents;status;city;country;note\r\n");
+        assert!(Ask::Sheet.answer(&shop(), "page=x").is_err());
     }
 
     #[test]

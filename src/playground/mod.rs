@@ -46,6 +46,7 @@ source        GET /page?page=&per_page=       {data, page, pages, total}
 the shop      GET /shop/orders?page=&per_page=       orders not yet delivered
               GET /shop/customers?cursor=&limit=     customers not yet delivered
               GET /shop/customers/<id>/orders?page=&per_page=      the orders of one customer
+              GET /shop/orders.csv?page=             all orders as a sheet, a hundred a page
               GET /shop/history?after=&until=&page=&per_page=      all orders by the time they were made
 the ERP       GET /erp/customers?email=       the account of whoever ordered with this address
               GET /erp/orders?ext_id=         the order, when the ERP has it: every second one

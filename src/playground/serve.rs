@@ -279,7 +279,11 @@ async fn from_desk(shared: &Shared, head: &hyper::http::request::Parts, ask: Ask
         Err(why) => Err(why),
     };
     let answer = match body {
-        Ok(body) => reply(StatusCode::OK, body),
+        Ok(body) => {
+            let mut answer = reply(StatusCode::OK, body);
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(ask.content_type()));
+            answer
+        }
         Err(why) => refuse(StatusCode::BAD_REQUEST, &why),
     };
     flight.land(settings.source.latency, Answered::Normally, answer).await

@@ -168,3 +168,73 @@ fn the_webhook_takes_what_is_signed_and_delivers_it_once() {
     let seen = playground.stop();
     assert!(seen.verdict().holds(), "{seen}");
 }
+
+/// Runs a flow of an example over the demo's playground, changed by `settings`.
+fn example(name: &str, flow: &str, settings: Settings, code: i32) -> (String, flowgate::playground::Report) {
+    let (state, playground) = (tempfile::tempdir().unwrap(), Playground::start(settings).unwrap());
+    let mut command = sample(&format!("examples/{name}"), state.path(), &playground);
+    command.args(["run", flow]);
+    let ended = finish(command, PATIENCE).expect_code(code);
+    (ended.stderr, playground.stop())
+}
+
+#[test]
+fn the_lookup_example_delivers_what_gold_customers_ordered() {
+    let (_, seen) = example("lookup", "orders", Settings::demo(), 0);
+    let records = seen.destination("orders").records;
+    // Every fifth of 300 customers is one, and each has four of the 1,200 orders.
+    assert_eq!((records.once, records.duplicates, records.wrong_mapping), (240, 0, 0), "{seen}");
+}
+
+#[test]
+fn the_upsert_example_changes_what_is_there_and_creates_the_rest() {
+    let (_, seen) = example("upsert", "orders", Settings { records: 400, ..Settings::demo() }, 0);
+    let (created, changed) = (seen.destination("orders").records, seen.destination("updated").records);
+    assert_eq!((created.once, created.duplicates, created.wrong_mapping), (200, 0, 0), "{seen}");
+    assert_eq!((changed.once, changed.duplicates, changed.wrong_mapping), (200, 0, 0), "{seen}");
+}
+
+#[test]
+fn the_batch_example_settles_each_order_by_its_own_answer() {
+    let (shown, seen) = example("batch", "orders", Settings { reject_every: 7, ..Settings::demo() }, 1);
+    let records = seen.destination("orders").records;
+    assert_eq!((records.once, records.refused, records.duplicates), (1_200 - 171, 171, 0), "{seen}");
+    assert!(shown.contains("order 7 is not wanted"), "{shown}");
+    // Refused as a whole, a batch is halved until whoever is to blame stands alone.
+    let picky = Settings { records: 200, reject_every: 50, reject_whole_batch: true, ..Settings::demo() };
+    let (shown, seen) = example("batch", "orders", picky, 1);
+    let records = seen.destination("orders").records;
+    assert_eq!((records.once, records.duplicates), (196, 0), "{seen}");
+    assert!(shown.contains("order 150 is not wanted"), "{shown}");
+}
+
+#[test]
+fn the_fan_out_example_reads_every_customers_orders() {
+    let (_, seen) = example("fan-out", "orders", Settings { customers: 60, ..Settings::demo() }, 0);
+    let records = seen.destination("orders").records;
+    assert_eq!((records.once, records.duplicates, records.wrong_mapping), (1_200, 0, 0), "{seen}");
+    assert!((2..=4).contains(&seen.sources.most_in_flight), "several at a time, and never more than the level: {seen}");
+}
+
+#[test]
+fn the_branching_example_sends_each_order_its_way() {
+    let (_, seen) = example("branching", "orders", Settings::demo(), 0);
+    let (near, far) = (seen.destination("europe").records, seen.destination("overseas").records);
+    let order = |id: u64| {
+        let mut text = Vec::new();
+        Order::of(id).write(&mut text, 0);
+        let order: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        (["NO", "PL", "HU"].contains(&order["address"]["country"].as_str().unwrap()), Order::of(id).qty() < 3)
+    };
+    let europe = (1..=1_200).filter(|id| order(*id).0).count() as u64;
+    let overseas = (1..=1_200).filter(|id| order(*id) == (false, false)).count() as u64;
+    assert_eq!((near.once, far.once), (europe, overseas), "{seen}");
+    assert_eq!((near.wrong_mapping, far.wrong_mapping), (0, 0), "{seen}");
+}
+
+#[test]
+fn the_csv_example_reads_every_row() {
+    let (_, seen) = example("csv", "orders", Settings::demo(), 0);
+    let records = seen.destination("orders").records;
+    assert_eq!((records.once, records.duplicates, records.wrong_mapping), (1_200, 0, 0), "{seen}");
+}
