@@ -2,6 +2,7 @@
 //! each and turn the result into words and an exit code.
 
 pub mod agent;
+pub mod backfill;
 #[cfg(test)]
 mod crash;
 pub mod errors;

@@ -59,6 +59,10 @@ impl Output for Stdout {
     fn request(&self, shown: &str) -> io::Result<()> {
         self.line(shown)
     }
+
+    fn flush(&self) -> io::Result<()> {
+        self.finish()
+    }
 }
 
 /// Copies checked JSON without the white space between its tokens, so that a pretty-printed record stays one line.

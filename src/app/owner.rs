@@ -2,7 +2,7 @@
 //! writes values. Every write goes through here, so that a state directory has one writer.
 
 use super::errors::{self, Retried};
-use super::run::{Counts, Options, Report};
+use super::run::{Asked, Counts, Options, Report};
 use crate::observe::event;
 use crate::observe::meters::TriggerKind;
 use crate::observe::task;
@@ -100,7 +100,8 @@ impl Desk {
     pub(super) async fn run(&self, ask: RunAsk) -> Result<Value, String> {
         self.takes_writes()?;
         few(ask.flows.len())?;
-        let options = Options { limit: ask.limit, exports: ask.exports, fresh: ask.fresh, ..Options::default() };
+        let asked = Asked { since: ask.since, until: ask.until };
+        let options = Options { limit: ask.limit, exports: ask.exports, fresh: ask.fresh, asked, ..Options::default() };
         let mut runs: Vec<StartedRun> = Vec::new();
         for flow in ask.flows {
             if ask.fresh && !self.is_running(&flow) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 // What commands may know of runs: names from below, so that `cli` stands on `app` alone.
 pub use crate::http::tokens::WhenRefused;
 pub use crate::observe::meters::TriggerKind;
+pub use crate::runtime::export::delta::Asked;
 pub use crate::runtime::run::report::{Ending, Progress, RecordError, Report, RunError};
 pub use crate::runtime::run::state::Counts;
 pub use crate::runtime::scope::Output;

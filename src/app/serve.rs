@@ -170,7 +170,9 @@ impl Process {
             started: snapshot,
         };
         supervisor.follow_hooks();
+        supervisor.follow_ends();
         supervisor.resume_all();
+        supervisor.start_owed().await.map_err(NoState::from)?;
         task::spawn("reload", reloader.follow(stop.clone()));
         task::spawn("schedule", keep_time(supervisor.clone(), marks, stop.clone()));
         face.start_upkeep(&stop);

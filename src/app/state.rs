@@ -5,7 +5,7 @@ use crate::config::files::{self, Source};
 use crate::config::{self};
 use crate::model::flow::Flow;
 use crate::runtime::past::Recall;
-use crate::store::{self, MemoryStore, OpenError, StateDir, StateError, Store, StoreError};
+use crate::store::{self, MemoryStore, OpenError, Space, StateDir, StateError, Store, StoreError, Write};
 use crate::value::id::FlowId;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,6 +58,19 @@ impl State {
     /// Nothing survives.
     pub fn in_memory() -> Self {
         Self { store: MemoryStore::new(), epoch: 1, dir: None }
+    }
+
+    /// Nothing survives; what is remembered of delta exports is known, where there is something.
+    pub async fn with_marks_of(path: &Path) -> Result<Self, NoState> {
+        let state = Self::in_memory();
+        let stored = match store::open_read_only(path) {
+            Err(OpenError::Absent(_)) => return Ok(state),
+            stored => stored?,
+        };
+        let marks = stored.values(Space::Mark).await?;
+        let put = |(key, value)| Write::Put { space: Space::Mark, key, value };
+        state.store.commit(marks.into_iter().map(put).collect()).await?;
+        Ok(state)
     }
 
     /// Takes the state directory where something may have to be kept: a credential that is renewed on the way exists

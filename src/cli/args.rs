@@ -2,6 +2,7 @@
 
 use super::errors::ErrorsCommand;
 use super::exit::Exit;
+use super::run_args::{BackfillArgs, RunArgs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -91,6 +92,8 @@ pub enum Command {
     Auth(AuthCommand),
     /// Runs flows now, side by side; ends when they end
     Run(RunArgs),
+    /// Reads a stretch of the past window by window, each a run; goes on where it was cut off
+    Backfill(BackfillArgs),
     /// Runs flows on their schedules, follows changed files, serves metrics and health
     Serve,
     /// Shows what the running `serve` does
@@ -167,30 +170,6 @@ pub enum AuthCommand {
     Status,
 }
 
-/// Arguments of `run`.
-#[derive(Debug, Clone, Args)]
-pub struct RunArgs {
-    /// Ids of flows: `orders` is flows/orders.toml
-    #[arg(value_name = "FLOW", required = true)]
-    pub flows: Vec<String>,
-    /// Show the requests of imports instead of sending them
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Stop after so many records of each flow
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: Option<u64>,
-    #[arg(long, hide = true, num_args = 0..=1)]
-    since: Option<Vec<OsString>>,
-    #[arg(long, hide = true, num_args = 0..=1)]
-    until: Option<Vec<OsString>>,
-    /// Read only this export; more than one may be named
-    #[arg(long = "export", value_name = "NAME")]
-    pub exports: Vec<String>,
-    /// Give up a run that did not end, and start anew
-    #[arg(long)]
-    pub fresh: bool,
-}
-
 /// Arguments of `agent`.
 #[derive(Debug, Clone, Args)]
 pub struct AgentArgs {
@@ -216,7 +195,6 @@ const LATER: &[&str] = &[
     "runs",
     "explain",
     "preview",
-    "backfill",
     "plan",
     "diff",
     "test",
@@ -233,8 +211,9 @@ const LATER: &[&str] = &[
 ];
 
 /// Commands that are there.
-const NOW: &[&str] =
-    &["demo", "init", "check", "ping", "auth", "run", "serve", "status", "errors", "state", "agent", "help"];
+const NOW: &[&str] = &[
+    "demo", "init", "check", "ping", "auth", "run", "backfill", "serve", "status", "errors", "state", "agent", "help",
+];
 
 /// Why a command line is not carried out.
 #[derive(Debug)]
@@ -273,10 +252,6 @@ fn later(cli: &Cli) -> Option<String> {
     }
     match &cli.command {
         Command::Other(_) if LATER.contains(&name.as_str()) => Some(name),
-        Command::Run(run) => {
-            let flags = [("--since", run.since.is_some()), ("--until", run.until.is_some())];
-            flags.iter().find(|(_, given)| *given).map(|(flag, _)| format!("run {flag}"))
-        }
         _ => None,
     }
 }
@@ -310,6 +285,7 @@ impl Command {
             Self::Ping { .. } => "ping",
             Self::Auth(_) => "auth",
             Self::Run(_) => "run",
+            Self::Backfill(_) => "backfill",
             Self::Serve => "serve",
             Self::Status => "status",
             Self::Agent(_) => "agent",
@@ -355,13 +331,7 @@ mod tests {
                 (Exit::Usage, format!("`flowgate {name}` is not supported yet"))
             );
         }
-        for flag in ["--since", "--until", "--export"] {
-            assert_eq!(
-                refused(&format!("run a {flag}")),
-                (Exit::Usage, format!("`flowgate run {flag}` is not supported yet"))
-            );
-        }
-        assert_eq!(refused("run a --since 2026-01-01").1, "`flowgate run --since` is not supported yet");
+        assert_eq!(refused("run a --export").1, "`flowgate run --export` is not supported yet");
         assert_eq!(refused("check --format sarif").1, "`flowgate check --format sarif` is not supported yet");
     }
 
@@ -386,6 +356,23 @@ mod tests {
         assert!(refused("frobnicate").1.contains("there are: demo, init"));
         assert!(refused("status --format github").1.contains("is for `flowgate check`"));
         assert_eq!(refused("check --json --format text").0, Exit::Usage);
+    }
+
+    #[test]
+    fn a_time_is_typed_as_an_instant_a_date_or_how_long_ago() {
+        use crate::model::delta::from_words;
+        use chrono::DateTime;
+        let now = from_words("2026-03-01T08:00:00Z", DateTime::UNIX_EPOCH).unwrap();
+        let asked = |line: &str| {
+            let Command::Run(run) = read(line).unwrap().command else { panic!("{line}") };
+            run.options(now).map(|options| options.asked)
+        };
+        let both = asked("run a --since -1mo --until 2026-02-28").unwrap();
+        let shown = [both.since, both.until].map(|at| at.unwrap().to_rfc3339());
+        assert_eq!(shown, ["2026-02-01T08:00:00+00:00", "2026-02-28T00:00:00+00:00"]);
+        assert!(asked("run a").unwrap().is_nothing());
+        assert!(asked("run a --since soon").unwrap_err().starts_with("--since: `soon`"));
+        assert!(asked("run a --since 2026-02-01 --until 2026-01-01").unwrap_err().contains("later than"));
     }
 
     #[test]

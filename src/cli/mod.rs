@@ -4,6 +4,7 @@
 mod agent;
 mod args;
 mod auth;
+mod backfill;
 mod check;
 mod demo;
 mod errors;
@@ -14,6 +15,7 @@ mod owner;
 mod ping;
 mod progress;
 mod run;
+mod run_args;
 mod serve;
 mod state;
 mod status;
@@ -25,7 +27,6 @@ pub use exit::Exit;
 pub use globals::Globals;
 
 use crate::app::Host;
-use crate::app::run::Options;
 use crate::config::{Env, ProcessEnv};
 use crate::model::settings::LogFormat;
 use crate::model::snapshot::Snapshot;
@@ -56,15 +57,15 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Check { deny_warnings } => check::check(&globals, &ProcessEnv, deny_warnings),
         Command::Init => init::init(&globals),
         Command::Status => status::status(&globals),
-        Command::Run(args) => {
-            let options = Options {
-                limit: args.limit,
-                exports: args.exports.clone(),
-                dry_run: args.dry_run,
-                fresh: args.fresh,
-                occurrence: None,
-            };
-            with_runtime(&globals, 1, async |host| run::run(&globals, &host, &args.flows, options).await)
+        Command::Run(args) => with_runtime(&globals, 1, async |host| match args.options(host.clock.utc()) {
+            Ok(options) => run::run(&globals, &host, &args.flows, options).await,
+            Err(text) => {
+                globals.complain(&text);
+                Exit::Usage
+            }
+        }),
+        Command::Backfill(args) => {
+            with_runtime(&globals, 1, async |host| backfill::backfill(&globals, &host, &args).await)
         }
         Command::Errors { command } => {
             with_runtime(&globals, 1, async |host| errors::errors(&globals, &host, command).await)
@@ -166,7 +167,7 @@ mod tests {
     fn refusals_end_with_the_code_for_usage() {
         let line = |words: &[&str]| carry_out(["flowgate"].iter().chain(words).map(OsString::from));
         assert_eq!(line(&["explain", "shop"]), Exit::Usage);
-        assert_eq!(line(&["run", "orders", "--since", "2026-01-01"]), Exit::Usage);
+        assert_eq!(line(&["run", "orders", "--since", "soon"]), Exit::Usage);
         assert_eq!(line(&["check", "--log-level", "loud"]), Exit::Usage);
         assert_eq!(line(&["check", "-C", "/nowhere/at/all"]), Exit::Config);
         assert_eq!(line(&["status", "-C", "/nowhere/at/all"]), Exit::Unavailable);

@@ -4,15 +4,19 @@ use super::owner::Owner;
 use super::progress::Bars;
 use super::{Exit, Globals, summary};
 use crate::app::output::Stdout;
-use crate::app::run::{Ending, Finished, Options, Started, Stopped, Supervisor, TriggerKind, WhenRefused, to_the_end};
+use crate::app::run::{
+    Asked, Ending, Finished, Options, Started, Stopped, Supervisor, TriggerKind, WhenRefused, to_the_end,
+};
 use crate::app::state::NoState;
 use crate::app::{Host, Signal, State, agent};
+use crate::model::flow::Flow;
 use crate::model::snapshot::Snapshot;
-use crate::store::socket::RunAsk;
-use crate::store::{StateError, StoreError};
+use crate::store::socket::{Ask, RunAsk, ValueAsk};
+use crate::store::{Space, StateError, StoreError};
 use crate::value::id::FlowId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Runs the flows named on the command line.
@@ -24,8 +28,9 @@ pub async fn run(globals: &Globals, host: &Host, flows: &[String], options: Opti
     if let Err(exit) = super::install_logs(globals, &snapshot, host, true) {
         return exit;
     }
-    match named(&snapshot, flows).and_then(|ids| has_exports(&snapshot, ids, &options.exports)) {
-        Ok(ids) => match state(globals, host, &snapshot, &ids, options.clone()) {
+    let named = named(&snapshot, flows).and_then(|ids| has_exports(&snapshot, ids, &options.exports));
+    match named.and_then(|ids| has_deltas(&snapshot, ids, &options)) {
+        Ok(ids) => match state(globals, host, &snapshot, &ids, options.clone()).await {
             Ok(state) => carry(globals, host, snapshot, &ids, options, state).await,
             Err(NoState::Directory(owned @ StateError::Owned { .. })) => {
                 beside(globals, host, snapshot, &ids, options, owned).await
@@ -68,8 +73,8 @@ async fn beside(
     let lasts = |id: &&FlowId| snapshot.flows.get(*id).is_some_and(|flow| flow.import.is_some());
     let (there, passing): (Vec<&FlowId>, Vec<&FlowId>) = ids.iter().partition(lasts);
     let flows = there.into_iter().cloned().collect();
-    let Options { limit, exports, fresh, .. } = options.clone();
-    let ask = RunAsk { flows, limit, exports, fresh };
+    let Options { limit, exports, fresh, asked: Asked { since, until }, .. } = options.clone();
+    let ask = RunAsk { flows, limit, exports, since, until, fresh };
     let mut owner = match Owner::of(globals, owned) {
         Ok(owner) => owner,
         Err(exit) => return exit,
@@ -81,18 +86,28 @@ async fn beside(
     let bars = Bars::start(globals, host.clock.clone());
     let passing: Vec<FlowId> = passing.into_iter().cloned().collect();
     let nothing_here = passing.is_empty();
+    let here_state = match State::with_marks_of(&path(globals, &snapshot)).await {
+        Ok(state) => state,
+        Err(error) => return no_state(globals, &error),
+    };
     let (ours, theirs) = tokio::join!(
         async {
             if nothing_here {
                 return Ok(Ran::default());
             }
-            here(globals, host, snapshot, &passing, options.clone(), State::in_memory(), &bars).await
+            here(globals, host, snapshot, &passing, options.clone(), here_state, &bars).await
         },
         owner.follow(globals, host, begun, &bars)
     );
     match ours {
         Ok(mut ran) => {
             ran.finished.add(theirs);
+            for (key, value) in std::mem::take(&mut ran.marks) {
+                let set = ValueAsk { space: Space::Mark.name().to_owned(), key, value: Some(value) };
+                if let Err(exit) = owner.ask::<serde_json::Value>(globals, Ask::Set(set)) {
+                    return exit;
+                }
+            }
             ran.tell(globals, &bars, options)
         }
         Err(exit) => exit,
@@ -104,6 +119,8 @@ async fn beside(
 struct Ran {
     finished: Finished,
     output: Option<Arc<Stdout>>,
+    /// Marks of delta exports that moved while another process owns the state.
+    marks: Vec<(String, String)>,
 }
 
 async fn here(
@@ -127,6 +144,7 @@ async fn here(
         Exit::Unavailable
     })?;
     look_back(globals, &supervisor, ids, options.clone()).await?;
+    let marks_before = marks_of(&state).await;
     let watch = |id: &FlowId, started: &Started| bars.watch(id, started.progress.clone());
     let mut left = Some(ids);
     let ran = RefCell::new(BTreeMap::new());
@@ -145,19 +163,29 @@ async fn here(
     };
     let finished = to_the_end(&supervisor, rounds, timeout, watch, |how| stopped(how).code()).await;
     door.close(host).await;
+    let mut marks = marks_of(&state).await;
+    marks.retain(|mark| !marks_before.contains(mark));
     state.close(host).await;
     let finished = finished.map_err(|error| {
         globals.complain(&format!("signals cannot be handled: {error}"));
         Exit::Temporary
     })?;
     let output = (options.dry_run || exports_only).then_some(output);
-    Ok(Ran { finished, output })
+    Ok(Ran { finished, output, marks })
+}
+
+/// What a passing state knows of delta exports.
+async fn marks_of(state: &State) -> Vec<(String, String)> {
+    match state.dir {
+        None => state.store.values(Space::Mark).await.unwrap_or_default(),
+        Some(_) => Vec::new(),
+    }
 }
 
 impl Ran {
     fn tell(self, globals: &Globals, bars: &Bars, options: Options) -> Exit {
         bars.finish();
-        let Self { finished, output } = self;
+        let Self { finished, output, .. } = self;
         if let Some(now @ Stopped::Now(_)) = finished.stopped {
             return stopped(now);
         }
@@ -173,7 +201,7 @@ impl Ran {
 }
 
 /// The state directory; none is needed for what leaves nothing behind.
-fn state(
+async fn state(
     globals: &Globals,
     host: &Host,
     snapshot: &Snapshot,
@@ -181,16 +209,24 @@ fn state(
     options: Options,
 ) -> Result<State, NoState> {
     let flows = || ids.iter().filter_map(|id| snapshot.flows.get(id));
-    let lasting = !options.dry_run && flows().any(|flow| flow.import.is_some());
+    let marked = flows().any(|flow| has_delta(flow));
+    let lasting = !options.dry_run && (marked || flows().any(|flow| flow.import.is_some()));
     let used = flows().flat_map(|flow| flow.connections());
     // A token that rotates exists once: who renews it keeps it.
     let renewable =
         used.filter_map(|id| snapshot.connections.get(id)).any(|connection| connection.http.auth.is_renewable());
-    if !lasting && !renewable {
-        return Ok(State::in_memory());
+    let path = path(globals, snapshot);
+    match lasting || renewable {
+        true => State::open(host, &path),
+        // What would be asked for now is shown as it would be.
+        false if marked => State::with_marks_of(&path).await,
+        false => Ok(State::in_memory()),
     }
-    let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
-    State::open(host, &path)
+}
+
+/// Where the state is.
+pub fn path(globals: &Globals, snapshot: &Snapshot) -> PathBuf {
+    globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone())
 }
 
 /// The state directory cannot be used.
@@ -237,8 +273,29 @@ fn has_exports(snapshot: &Snapshot, ids: Vec<FlowId>, names: &[String]) -> Resul
     Ok(ids)
 }
 
+/// A time asked for by hand means something to exports with a delta only.
+fn has_deltas(snapshot: &Snapshot, ids: Vec<FlowId>, options: &Options) -> Result<Vec<FlowId>, String> {
+    if options.asked.is_nothing() {
+        return Ok(ids);
+    }
+    let without = ids.iter().filter_map(|id| snapshot.flows.get(id)).find(|flow| !has_delta(flow));
+    match without {
+        Some(flow) => Err(format!(
+            "flow `{}` has no `[export.delta]`: nothing in it says how to ask for a time, so `--since` and `--until` \
+             mean nothing to it",
+            flow.id
+        )),
+        None => Ok(ids),
+    }
+}
+
+/// Whether a flow remembers until when it exported.
+fn has_delta(flow: &Flow) -> bool {
+    flow.exports.iter().any(|export| export.delta.is_some())
+}
+
 /// The ids typed, checked against the snapshot.
-fn named(snapshot: &Snapshot, typed: &[String]) -> Result<Vec<FlowId>, String> {
+pub fn named(snapshot: &Snapshot, typed: &[String]) -> Result<Vec<FlowId>, String> {
     let mut ids: Vec<FlowId> = Vec::new();
     for text in typed {
         let Some(id) = FlowId::parse(text).ok().filter(|id| snapshot.flows.contains_key(id)) else {

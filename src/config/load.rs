@@ -1,14 +1,14 @@
 //! A scanned tree to a snapshot: connections first, then the flows that use them, then what joins them.
 
-use super::decode::connection::{self, Draft, Named};
+use super::decode::connection::{self, Draft};
 use super::decode::file::{File, Finding};
-use super::decode::flow::{self, Connections};
+use super::decode::flow::{self, Connections, Ids};
 use super::decode::scope::Facts;
 use super::decode::source::Sources;
 use super::decode::table::Table;
 use super::decode::{self, settings};
 use super::files::{Source, Tree, Unreadable};
-use super::{Env, Loaded, hash, resolve};
+use super::{Env, Loaded, after, hash, resolve};
 use crate::model::flow::Flow;
 use crate::model::settings::Settings;
 use crate::model::snapshot::Snapshot;
@@ -35,7 +35,7 @@ struct FlowFile<'t> {
     file: File<'t>,
     flow: Option<Flow>,
     id: Option<FlowId>,
-    formerly: Vec<Named<FlowId>>,
+    named: Ids,
 }
 
 /// Everything gathered on the way.
@@ -86,8 +86,10 @@ fn check(connections: &[ConnectionFile<'_>], names: &Connections, flows: &[FlowF
     let claims = drafts.iter().map(|(file, draft)| (*file, &draft.id, draft.formerly.as_slice()));
     resolve::former_ids("connection", claims, &names.keys().collect::<Vec<_>>());
     let ids: Vec<_> = flows.iter().filter_map(|one| one.id.as_ref()).collect();
-    let claims = flows.iter().filter_map(|one| Some((&one.file, one.id.as_ref()?, one.formerly.as_slice())));
+    let claims = flows.iter().filter_map(|one| Some((&one.file, one.id.as_ref()?, one.named.formerly.as_slice())));
     resolve::former_ids("flow", claims, &ids);
+    let waiting = flows.iter().filter_map(|one| Some((&one.file, one.id.as_ref()?, one.named.after.as_slice())));
+    after::check(waiting, &ids);
     resolve::hooks(flows.iter().filter_map(|one| Some((&one.file, one.flow.as_ref()?))), settings);
 }
 
@@ -172,13 +174,13 @@ impl<'a> Load<'a> {
             let (file, source) = open(path, content, flow::KEYS);
             let id = id_of(&file, "flows", FlowId::parse);
             let mut flow = None;
-            let mut formerly = Vec::new();
+            let mut named = Ids::default();
             if let Some(source) = source
                 && let Some(table) = decode::parse(&file, &source.text)
                 && let Some(known) = id.clone().or_else(|| FlowId::parse("unnamed").ok())
             {
                 let sources = self.sources();
-                (flow, formerly) = flow::decode(&Table::root(&file, &table), known, &sources, names);
+                (flow, named) = flow::decode(&Table::root(&file, &table), known, &sources, names);
                 let hash = self.settle(source, sources.named());
                 match &mut flow {
                     Some(flow) => {
@@ -188,7 +190,7 @@ impl<'a> Load<'a> {
                     None => not_silent(&file),
                 }
             }
-            files.push(FlowFile { file, flow: flow.filter(|_| id.is_some()), id, formerly });
+            files.push(FlowFile { file, flow: flow.filter(|_| id.is_some()), id, named });
         }
         files
     }

@@ -1,5 +1,6 @@
 //! Text to `Snapshot`: scan, decode (spanned), resolve, diagnose. Every error of every file at once.
 
+mod after;
 pub mod agent;
 mod command;
 mod decode;

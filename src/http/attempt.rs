@@ -187,7 +187,7 @@ impl Round<'_> {
 
     /// What the method of authentication makes of an answer it had a part in.
     fn heard(&self, answer: &WireAnswer, url: &Url) -> Hearing {
-        if !self.client.may_have_credentials(url) {
+        if self.request.bare || !self.client.may_have_credentials(url) {
             return Hearing::Judge;
         }
         self.with.credential.hear(&Heard {
@@ -211,7 +211,7 @@ impl Round<'_> {
         if wire.body.is_some() && !wire.headers.contains_key(CONTENT_TYPE) {
             wire.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if client.may_have_credentials(url) {
+        if client.may_have_credentials(url) && !request.bare {
             query::extend_absent(&mut wire.url, &request.secret_query);
             query::extend_absent(&mut wire.url, &client.secret_query);
             let moment = Moment { utc: client.clock.utc(), rng: client.rng.as_ref() };

@@ -255,6 +255,7 @@ pub(super) fn request(method: Method, url: &str) -> Prepared {
         timeout: None,
         safe: false,
         keyed: false,
+        bare: false,
         types: MediaTypes::default(),
         on: OnRules::default(),
         alone: false,

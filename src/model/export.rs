@@ -1,5 +1,7 @@
 //! Where records come from.
 
+use super::delta::Delta;
+use super::report::Report;
 use super::step::Transform;
 use crate::http::request::RequestSpec;
 use crate::runtime::export::paging::Paging;
@@ -32,6 +34,12 @@ pub struct Export {
     pub limit: Option<u64>,
     /// `[export.paging]`
     pub paging: Paging,
+    /// `[export.delta]`
+    pub delta: Option<Delta>,
+    /// `[export.job]`: instead of a request per page.
+    pub job: Option<Box<Report>>,
+    /// `[export.once]`: tells the source of each record that was delivered.
+    pub once: Option<RequestSpec>,
     /// `transform`
     pub transform: Option<Transform>,
     /// `keep`

@@ -30,6 +30,8 @@ pub struct Flow {
     pub unresolved: Vec<String>,
     /// `[schedule]`
     pub schedule: Option<Schedule>,
+    /// `run_after`: the end of any of these starts it.
+    pub run_after: Vec<FlowId>,
     /// `[webhook]`: what is exported comes by itself, and nothing is asked for.
     pub webhook: Option<Arc<Webhook>>,
     /// `[export]`, or each `[[export]]`; of a webhook: what of one it has too. At least one.

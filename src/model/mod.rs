@@ -2,9 +2,11 @@
 
 pub mod agent;
 pub mod connection;
+pub mod delta;
 pub mod export;
 pub mod flow;
 pub mod import;
+pub mod report;
 pub mod schedule;
 pub mod settings;
 pub mod snapshot;

@@ -56,7 +56,7 @@ const FLOW: Label = Label { name: "flow", values: &[] };
 const CONNECTION: Label = Label { name: "connection", values: &[] };
 const TRIGGER: Label = Label { name: "trigger", values: TRIGGERS };
 /// Values of `trigger`.
-pub const TRIGGERS: &[&str] = &["manual", "schedule", "retry", "webhook"];
+pub const TRIGGERS: &[&str] = &["manual", "schedule", "retry", "webhook", "run_after"];
 /// Values of `outcome` of a run.
 pub const RUN_OUTCOMES: &[&str] = &["succeeded", "errors", "failed", "cancelled"];
 /// Values of `outcome` of a record.

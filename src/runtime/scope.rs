@@ -1,5 +1,6 @@
 //! What one run pins at its start and uses to its end: the snapshot's flow, its clients, the queue, the clock.
 
+use super::export::delta::{Asked, Marks};
 use super::export::origin::Origin;
 use super::run::Resume;
 use super::run::report::Progress;
@@ -15,6 +16,7 @@ use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
 use crate::value::json::Json;
 use crate::value::time::SharedClock;
+use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -47,6 +49,10 @@ pub trait Output: Send + Sync {
     fn record(&self, record: &Json) -> std::io::Result<()>;
     /// One request that was rendered but not sent, as a JSON object fit to be shown.
     fn request(&self, shown: &str) -> std::io::Result<()>;
+    /// Everything written has arrived.
+    fn flush(&self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a run works on.
@@ -76,6 +82,8 @@ pub struct Scope {
     pub clock: SharedClock,
     /// Identity of the run.
     pub run: String,
+    /// When it began; a run that goes on keeps it.
+    pub started: DateTime<Utc>,
     /// Why it runs.
     pub trigger: TriggerKind,
     /// `run` root: `{"id", "started_at", "trigger"}`.
@@ -84,6 +92,10 @@ pub struct Scope {
     pub limit: Option<u64>,
     /// The names of the exports it reads; none = all.
     pub exports: Vec<String>,
+    /// Of delta exports: from when and until when, where that was asked for by hand.
+    pub asked: Asked,
+    /// Of delta exports: until when each was exported.
+    pub marks: Marks,
     /// Requests are rendered, imports are not sent.
     pub dry_run: bool,
     /// What it works on.

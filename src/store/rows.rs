@@ -58,6 +58,12 @@ pub struct RunRow {
     /// The exports it reads, by name; none = all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<String>,
+    /// Of a delta export: what changed since then was asked for by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// And until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
     /// The process generation that works on it.
     pub epoch: u64,
     /// Unclean exits it has seen.
@@ -318,14 +324,27 @@ pub enum Space {
     Offline,
     /// Webhook calls that were taken: `flow` and a hash of the id joined by a space -> when, RFC 3339.
     Webhook,
+    /// Runs that are owed: a flow that runs after another one -> JSON of which, and which run of it ended.
+    After,
+    /// How far backfills are: flow -> JSON.
+    Backfill,
     /// What the store keeps about itself.
     Meta,
 }
 
 impl Space {
     /// All, for walking.
-    pub const ALL: [Self; 7] =
-        [Self::Schedule, Self::Meaning, Self::Mark, Self::Token, Self::Offline, Self::Webhook, Self::Meta];
+    pub const ALL: [Self; 9] = [
+        Self::Schedule,
+        Self::Meaning,
+        Self::Mark,
+        Self::Token,
+        Self::Offline,
+        Self::Webhook,
+        Self::After,
+        Self::Backfill,
+        Self::Meta,
+    ];
 
     /// By its name on disk.
     pub fn named(name: &str) -> Option<Self> {
@@ -341,6 +360,8 @@ impl Space {
             Self::Token => "token",
             Self::Offline => "offline",
             Self::Webhook => "webhook",
+            Self::After => "after",
+            Self::Backfill => "backfill",
             Self::Meta => "meta",
         }
     }

@@ -55,7 +55,7 @@ fn wrong_usage_is_64_and_says_what_was_meant() {
         (&["run"][..], &["FLOW"][..]),
         (&["run", "coppy"], &["there is no flow `coppy`", "did you mean `copy`"]),
         (&["run", "zzz"], &["there is no flow `zzz`", "there are: copy"]),
-        (&["run", "copy", "--since", "2026-01-01"], &["run --since", "not supported yet"]),
+        (&["run", "copy", "--since", "2026-01-01"], &["`copy` has no `[export.delta]`"]),
         (&["run", "copy", "--limit", "0"], &["--limit"]),
         (&["run", "copy", "--log-level", "loud"], &["--log-level"]),
         (&["explain"], &["`flowgate explain` is not supported yet"]),

@@ -60,6 +60,8 @@ async fn with_errors(flows: &[(&str, u64)]) -> Arc<dyn Store> {
             meaning: String::new(),
             limit: None,
             exports: Vec::new(),
+            since: None,
+            until: None,
             epoch: 1,
             crashes: 0,
             tally: Tally::default(),

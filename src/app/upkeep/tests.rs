@@ -97,6 +97,8 @@ fn run() -> RunRow {
         meaning: String::new(),
         limit: None,
         exports: Vec::new(),
+        since: None,
+        until: None,
         epoch: 1,
         crashes: 0,
         tally: Tally { exported: 1, failed: 1, ..Tally::default() },

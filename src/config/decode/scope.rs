@@ -116,9 +116,6 @@ pub(in crate::config) struct Scope<'a> {
     pub(super) place: Place,
 }
 
-/// Roots whose tables are not built yet.
-const NOT_YET: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window];
-
 impl<'a> Scope<'a> {
     /// Texts of a connection file: `connection` and `flow.id`.
     pub(in crate::config) fn of_connection(connection: &'a Facts) -> Self {
@@ -276,9 +273,6 @@ impl<'a> Scope<'a> {
             return Some(finding.help_if(suggest::help(&reference.root, &names)));
         };
         if !self.roots.contains(&root) {
-            if NOT_YET.contains(&root) {
-                return Some(Finding::error("not-supported-yet", format!("`{}` is not supported yet", root.name())));
-            }
             let finding = Finding::error("unknown-variable", format!("`{}` is not available here", root.name()));
             return Some(finding.help_if(self.instead_of(root).or_else(|| suggest::one_of(&names))));
         }
@@ -330,6 +324,9 @@ impl<'a> Scope<'a> {
                 "it holds answers of lookups without `merge`, from their step on: add a `[step.lookup]` before this"
                     .to_owned(),
             ),
+            Root::LastExport | Root::ThisExport | Root::Window => {
+                Some("it is for the requests of an export that has `[export.delta]`".to_owned())
+            }
             Root::Parent => Some("it exists inside `each` and in steps with `many` only".to_owned()),
             Root::Item | Root::Index => Some("it exists inside `each` only".to_owned()),
             _ => None,
@@ -349,9 +346,10 @@ impl<'a> Scope<'a> {
             Root::Flow => &["id", "vars"],
             Root::Run => &["id", "started_at", "trigger"],
             Root::Export => &["name"],
+            Root::Window => &["start", "end"],
             Root::Auth => &["token", "refresh_token", "client_id", "assertion"],
             Root::Page => &["number", "offset", "token", "size"],
-            Root::Previous => &["body", "records", "last_record", "headers", "links", "status", "number"],
+            Root::Previous => &["body", "records", "last_record", "headers", "links", "status", "number", "created"],
             _ => return None,
         };
         let Some(first) = members.first() else {

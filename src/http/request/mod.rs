@@ -156,6 +156,7 @@ impl RequestSpec {
             timeout: self.timeout,
             safe: false,
             keyed: false,
+            bare: false,
             repeat: None,
         })
     }

@@ -46,6 +46,8 @@ pub struct Prepared {
     pub(in crate::http) alone: bool,
     /// What good answers are packed in.
     pub(in crate::http) decode: Option<Arc<Decode>>,
+    /// It goes without credentials, wherever it goes.
+    pub bare: bool,
     /// What the import says of repetition (`unknown_outcome`), over what method and key say.
     pub repeat: Option<bool>,
 }

@@ -27,8 +27,9 @@ pub use process::{
     accept_failed, drain_finished, drain_started, listening, second_signal, serving, socket_failed, stopped,
 };
 pub use run::{
-    RecordFailure, RunSummary, answers_left_over, page_quarantined, page_read, page_resumed, record_failed,
-    record_taken, run_dismissed, run_finished, run_resumed, run_started, step_passed,
+    RecordFailure, RunSummary, answers_left_over, delta_from_the_beginning, page_quarantined, page_read, page_resumed,
+    record_failed, record_taken, run_after_kept, run_after_skipped, run_after_started, run_dismissed, run_finished,
+    run_resumed, run_started, step_passed,
 };
 pub use schedule::{next_run, schedule_due, schedule_kept, schedule_mark_ignored, schedule_passed, schedule_skipped};
 pub use store::{

@@ -58,6 +58,26 @@ impl<'a> RunSummary<'a> {
     }
 }
 
+/// A delta export has neither a mark nor a `start`.
+pub fn delta_from_the_beginning(flow: &FlowId, export: &str) {
+    tracing::info!(%flow, export, "delta from the beginning");
+}
+
+/// A flow was started because another one, which it runs after, ended without open errors.
+pub fn run_after_started(flow: &FlowId, of: &FlowId, run: &str) {
+    tracing::info!(%flow, %of, run, "runs after");
+}
+
+/// One more run follows the one that is under way, because another flow ended.
+pub fn run_after_kept(flow: &FlowId, of: &FlowId) {
+    tracing::info!(%flow, %of, "run after kept");
+}
+
+/// The end of another flow started no run.
+pub fn run_after_skipped(flow: &FlowId, of: &FlowId, reason: &str) {
+    tracing::warn!(%flow, %of, reason, "run after skipped");
+}
+
 /// A run began.
 pub fn run_started(meters: &FlowMeters, flow: &FlowId, run: &str, trigger: TriggerKind) {
     meters.run_started();

@@ -61,6 +61,8 @@ pub enum TriggerKind {
     Retry,
     /// Payloads came to the flow's webhook.
     Webhook,
+    /// A flow it runs after ended without open errors.
+    RunAfter,
 }
 
 impl TriggerKind {

@@ -4,6 +4,7 @@
 use super::origin::{Kin, Origin};
 use super::page::Page;
 use super::paging::Place;
+use super::{delta, job};
 use crate::runtime::run::state::Counts;
 use crate::store::PageRow;
 use crate::value::document::{Document, Kind};
@@ -15,7 +16,7 @@ use url::Url;
 /// Version of the stored form.
 const FORMAT: u32 = 1;
 /// Largest body kept with a cursor whose next request reads `previous`.
-const MOST_PREVIOUS: usize = 256 << 10;
+pub const MOST_KEPT: usize = 256 << 10;
 
 /// The place before a page is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,12 @@ pub struct Cursor {
     /// The page before, when the next request reads it and it is stored nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Box<Kept>>,
+    /// Of a delta export: the time it covers, and what it has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<delta::Place>,
+    /// Of a report: how far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Box<job::Place>>,
 }
 
 /// A page kept with a cursor.
@@ -79,7 +86,7 @@ pub struct Head {
 impl Cursor {
     /// A place.
     pub fn at(next: Option<Place>, taken: u64, left: Option<u64>) -> Self {
-        Self { format: FORMAT, next, stuck: None, taken, left, previous: None }
+        Self { format: FORMAT, next, stuck: None, taken, left, previous: None, delta: None, job: None }
     }
 
     /// Whether nothing follows.
@@ -105,14 +112,19 @@ impl Cursor {
     /// Takes a page along for the next request. One that is too large is left out: the request then misses it and
     /// says so.
     pub fn carry(&mut self, page: &Page, headers: Headers) {
-        if page.bytes <= MOST_PREVIOUS {
-            let body = page.body.as_ref().map(|body| body.text().to_owned());
-            self.previous = Some(Box::new(Kept { number: page.place, head: Head::of(page, headers), body }));
+        if page.bytes <= MOST_KEPT {
+            self.previous = Some(Box::new(Kept::of(page, headers)));
         }
     }
 }
 
 impl Kept {
+    /// Of a page.
+    pub fn of(page: &Page, headers: Headers) -> Self {
+        let body = page.body.as_ref().map(|body| body.text().to_owned());
+        Self { number: page.place, head: Head::of(page, headers), body }
+    }
+
     /// The page, as `reopen` reads it.
     pub fn page(self, origin: Arc<Origin>, reopen: &Reopen<'_>) -> Result<Page, String> {
         restore((self.number, self.number), origin, None, self.head, self.body.map(String::into_bytes), reopen)

@@ -1,7 +1,9 @@
 //! Reading: pages of records, one request at a time, each through the connection's queue.
 
 pub mod cursor;
+pub mod delta;
 pub mod fan;
+mod job;
 pub mod origin;
 pub mod page;
 pub mod paging;
@@ -22,6 +24,7 @@ use crate::value::document::{Document, Kind};
 use crate::value::issue::EvalError;
 use crate::value::record::Record;
 use cursor::{Cursor, Head, Headers, lasting_hash};
+use delta::{Judged, Watch};
 use origin::{Beside, Origin};
 use page::Page;
 use paging::{Ask, In, Landed, Next, Pager, PagingError, Received};
@@ -71,6 +74,8 @@ pub struct Arrived {
     pub cursor: Cursor,
     /// Its answer, and the cursor before it.
     pub head: Head,
+    /// What a delta says of its records.
+    pub judged: Judged,
 }
 
 /// What is read, and on whose behalf.
@@ -133,6 +138,10 @@ pub struct Reader<'r> {
     course: Course<'r>,
     pager: Pager<'r>,
     previous: Option<Page>,
+    /// Of a report: how far it is.
+    job: Option<job::Place>,
+    /// Of a delta export, once that has begun.
+    watch: Option<Watch<'r>>,
     taken: u64,
     /// Why no page can follow the last one.
     stuck: Option<String>,
@@ -146,7 +155,7 @@ impl<'r> Reader<'r> {
     pub fn new(course: Course<'r>) -> Self {
         let ended = course.quota.is_spent();
         let pager = Pager::new(&course.export.paging);
-        Self { pager, course, previous: None, taken: 0, stuck: None, ended, ended_at: None }
+        Self { pager, course, previous: None, job: None, watch: None, taken: 0, stuck: None, ended, ended_at: None }
     }
 
     /// The next request, as it leaves.
@@ -171,8 +180,10 @@ impl<'r> Reader<'r> {
             })?,
             None => Pager::new(paging),
         };
-        let Cursor { stuck, taken, .. } = cursor;
-        Ok(Self { course, pager, previous, taken, stuck, ended, ended_at: None })
+        let Cursor { stuck, taken, delta, job, .. } = cursor;
+        let watch = course.export.delta.as_ref().zip(delta).map(|(delta, place)| Watch::resume(delta, place));
+        let job = job.map(|job| *job);
+        Ok(Self { course, pager, previous, job, watch, taken, stuck, ended, ended_at: None })
     }
 
     /// Where it is: what leads to the next page.
@@ -180,6 +191,8 @@ impl<'r> Reader<'r> {
         let next = (!self.ended && self.stuck.is_none()).then(|| self.pager.place());
         let mut cursor = Cursor::at(next, self.taken, self.course.quota.left());
         cursor.stuck.clone_from(&self.stuck);
+        cursor.job = self.job.clone().map(Box::new);
+        cursor.delta = self.watch.as_ref().map(|watch| watch.place().clone());
         if self.course.export.reads_previous
             && let Some(previous) = &self.previous
         {
@@ -191,9 +204,10 @@ impl<'r> Reader<'r> {
     /// The headers of a page as they are stored: none unless a request reads them, and a server that echoes a credential
     /// does not get it written down.
     fn lasting_headers(&self, page: &Page) -> Headers {
-        if !self.course.export.reads_previous {
-            return Headers::new();
-        }
+        if self.course.export.reads_previous { self.masked_headers(page) } else { Headers::new() }
+    }
+
+    fn masked_headers(&self, page: &Page) -> Headers {
         let masked =
             |(name, value): &(String, String)| (name.clone(), self.course.lane.client.redact(value).into_owned());
         page.headers.iter().map(masked).collect()
@@ -211,12 +225,30 @@ impl<'r> Reader<'r> {
 
     /// The next page; none when the export ended by itself.
     pub async fn next(&mut self) -> Result<Option<Arrived>, ReadError> {
-        if self.ended {
-            return Ok(None);
+        self.begin().await?;
+        loop {
+            if self.ended {
+                self.over();
+                return Ok(None);
+            }
+            if let Some(error) = self.stuck.take() {
+                return Err(ReadError::Stuck(error));
+            }
+            let read = match self.course.export.job.as_deref() {
+                Some(job) => self.read_report(job).await?,
+                None => self.read().await?,
+            };
+            if self.ended {
+                self.over();
+            }
+            if let Some(arrived) = read {
+                return Ok(Some(arrived));
+            }
         }
-        if let Some(error) = self.stuck.take() {
-            return Err(ReadError::Stuck(error));
-        }
+    }
+
+    /// Asks for one page; none when the answer was that none follows.
+    async fn read(&mut self) -> Result<Option<Arrived>, ReadError> {
         let mut before = self.cursor();
         let ask = self.pager.ask();
         let prepared = self.prepare(&ask)?;
@@ -229,13 +261,13 @@ impl<'r> Reader<'r> {
         let rules = export.request_of(ask.page).response.as_ref();
         let answer = match lane.client.exchange(permit, &prepared, rules, true).await {
             Ok(answer) if self.pager.ends_at(answer.status) => {
-                self.ended = true;
+                self.ended = !self.next_window();
                 self.ended_at = Some(answer.status);
                 return Ok(None);
             }
             Ok(answer) => answer,
             Err(failure) if failure.is_nothing() || failure.status.is_some_and(|status| self.pager.ends_at(status)) => {
-                self.ended = true;
+                self.ended = !self.next_window();
                 self.ended_at = failure.status;
                 return Ok(None);
             }
@@ -243,14 +275,14 @@ impl<'r> Reader<'r> {
         };
         // Others may have drawn on it meanwhile.
         before.left = self.course.quota.left();
-        let page = self.take(&ask, answer)?;
+        let (page, judged) = self.take(&ask, answer)?;
         let hash = (flow.durability == Durability::Checkpoint)
             .then(|| lasting_hash(page.body.as_ref().map_or(&[][..], |body| body.text().as_bytes())));
         let head = Head::with(&page, self.lasting_headers(&page), before, hash);
-        Ok(Some(Arrived { page, cursor: self.cursor(), head }))
+        Ok(Some(Arrived { page, cursor: self.cursor(), head, judged }))
     }
 
-    fn take(&mut self, ask: &Ask, answer: Answer) -> Result<Page, ReadError> {
+    fn take(&mut self, ask: &Ask, answer: Answer) -> Result<(Page, Judged), ReadError> {
         let bytes = answer.document.as_ref().map_or(0, |document| document.text().len());
         if let Some(document) = &answer.document {
             self.pager.landed(document.text().as_bytes())?;
@@ -270,8 +302,10 @@ impl<'r> Reader<'r> {
             url: answer.url,
             bytes,
         };
+        let (judged, rest_is_old) = self.watch.as_mut().map(|watch| watch.look(&page.records)).unwrap_or_default();
+        let windows = self.watch.as_ref().is_some_and(Watch::has_windows);
         if self.course.is_all
-            && let Some(total) = self.pager.total(page.body.as_ref())
+            && let Some(total) = self.pager.total(page.body.as_ref()).filter(|_| !windows)
         {
             let wanted =
                 self.course.quota.left().map_or(u64::MAX, |left| left + self.taken + page.records.len() as u64);
@@ -280,15 +314,19 @@ impl<'r> Reader<'r> {
         self.taken += page.records.len() as u64;
         // The limit is asked first: what follows its last page is nobody's business.
         self.ended = self.course.quota.is_spent();
-        if !self.ended {
+        if rest_is_old && !self.ended {
+            self.ended = !self.next_window();
+        } else if !self.ended {
             // A page that leads nowhere is a page all the same: what stopped the paging is told after it.
             match self.decide(&page, found) {
-                Ok(next) => self.ended = next == Next::End,
+                Ok(Next::End) => self.ended = !self.next_window(),
+                Ok(Next::Page) => {}
                 Err(error) => self.stuck = Some(error.to_string()),
             }
         }
-        self.previous = (!self.ended).then(|| page.clone());
-        Ok(page)
+        // A new window begins anew.
+        self.previous = (!self.ended && self.pager.ask().page > 1).then(|| page.clone());
+        Ok((page, judged))
     }
 
     fn decide(&mut self, page: &Page, found: u64) -> Result<Next, PagingError> {
@@ -296,7 +334,11 @@ impl<'r> Reader<'r> {
         let (course, pager) = (&self.course, &mut self.pager);
         let now = course.scope.now();
         let ctx = course.context(&now);
-        let next = page.as_previous(ctx, |ctx| pager.received(&got, ctx))?;
+        let mut received = |ctx: &Context<'_>| page.as_previous(*ctx, |ctx| pager.received(&got, ctx));
+        let next = match self.watch.as_ref().map(Watch::roots) {
+            Some(roots) => roots.offer(ctx, received),
+            None => received(&ctx),
+        }?;
         let settings = self.course.lane.client.settings();
         self.pager.fix_link(|link| paging::resolve(link, &page.url, &settings.base_uri, &settings.allowed_origins))?;
         Ok(next)
@@ -312,10 +354,11 @@ impl<'r> Reader<'r> {
             ("size", Slot::Number(size)),
         ];
         let ctx = self.course.context(&now).with(Root::Page, Slot::Map(&parts));
-        match &self.previous {
-            Some(previous) => previous.as_previous(ctx, |ctx| self.render(ask, ctx)),
-            None => self.render(ask, &ctx),
-        }
+        let render = |ctx: &Context<'_>| match &self.previous {
+            Some(previous) => previous.as_previous(*ctx, |ctx| self.render(ask, ctx)),
+            None => self.render(ask, ctx),
+        };
+        self.timed(&ctx, render)
     }
 
     fn render(&self, ask: &Ask, ctx: &Context<'_>) -> Result<Prepared, ReadError> {

@@ -13,7 +13,7 @@ use url::Url;
 pub struct Page {
     /// In its run, from 1.
     pub number: u64,
-    /// In what it was read by, from 1.
+    /// In what it was read by, from 1; of a delta with windows, in its window.
     pub place: u64,
     /// Where it comes from.
     pub origin: Arc<Origin>,
@@ -34,6 +34,24 @@ pub struct Page {
 impl Page {
     /// Offers this page as `previous` while `then` runs.
     pub fn as_previous<T>(&self, ctx: Context<'_>, then: impl FnOnce(&Context<'_>) -> T) -> T {
+        self.as_previous_of(None, ctx, then)
+    }
+
+    /// The same, with the answer to the order of a report as `previous.created`.
+    pub fn as_previous_of<T>(
+        &self,
+        created: Option<&Self>,
+        ctx: Context<'_>,
+        then: impl FnOnce(&Context<'_>) -> T,
+    ) -> T {
+        let mut beside = Vec::new();
+        if let Some(created) = created {
+            beside.extend([
+                ("headers", Slot::Headers(&created.headers)),
+                ("status", Slot::Number(created.status.into())),
+            ]);
+            beside.extend(created.body.as_ref().map(|body| ("body", Slot::Json(body.view()))));
+        }
         let found = links(self.headers.iter().filter(|(name, _)| name == "link").map(|(_, value)| value.as_str()));
         let link_parts: Vec<_> = found.iter().map(|(rel, target)| (rel.as_str(), Slot::Text(target))).collect();
         let mut parts = vec![
@@ -45,6 +63,9 @@ impl Page {
         ];
         if let Some(body) = &self.body {
             parts.push(("body", Slot::Json(body.view())));
+        }
+        if created.is_some() {
+            parts.push(("created", Slot::Map(&beside)));
         }
         if let Some(last) = self.records.last() {
             parts.push(("last_record", Slot::Record(last)));

@@ -3,9 +3,11 @@
 //! A flow with one export that is read once stores that one's [`Cursor`] alone: format 1. Everything else is format 2.
 
 use super::cursor::Cursor;
+use super::delta::Mark;
 use super::origin::Kin;
 use crate::model::flow::Flow;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Version of the stored form.
 const FORMAT: u32 = 2;
@@ -21,6 +23,9 @@ pub struct Places {
     pub left: Option<u64>,
     /// One for each export.
     pub exports: Vec<TrackPlace>,
+    /// Marks of delta exports that are over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<String, Mark>,
 }
 
 /// Where one export is.
@@ -108,7 +113,7 @@ pub fn rest<'e>(entries: impl Iterator<Item = &'e Entry> + Clone, next: Option<&
 impl Places {
     /// Of these exports.
     pub fn of(exports: Vec<TrackPlace>, left: Option<u64>) -> Self {
-        Self { format: FORMAT, left, exports }
+        Self { format: FORMAT, left, exports, marks: BTreeMap::new() }
     }
 
     /// What is stored.

@@ -87,6 +87,8 @@ pub struct Item {
     pub record: Record,
     /// What was looked up for it and not merged.
     pub lookups: Lookups,
+    /// As it was exported, where the source is to be told of it.
+    pub exported: Option<Record>,
     /// Idempotency key: rendered once, or the one it had before.
     pub key: Option<Box<str>>,
     /// `lock_key`, rendered once; none where nothing is locked.
@@ -117,6 +119,7 @@ impl Item {
             page,
             origin: origin.clone(),
             position,
+            exported: origin.export.once.as_ref().map(|_| record.clone()),
             record,
             lookups: Lookups::default(),
             key: None,

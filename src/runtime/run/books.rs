@@ -10,7 +10,7 @@ use crate::observe::event::{self, RecordFailure};
 use crate::runtime::import::Item;
 use crate::runtime::scope::{Scope, Work};
 use crate::store::{ErrorState, Tally, Write};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 /// Kept by the run's own loop.
 pub(super) struct Books<'r> {
@@ -27,6 +27,8 @@ pub(super) struct Books<'r> {
     overtaken: Vec<String>,
     /// How many errors each step went on after.
     passed: BTreeMap<String, u64>,
+    /// Delivered, and the source is not told yet.
+    pub(super) telling: VecDeque<Item>,
     pub(super) pages: u64,
     pub(super) requests: u64,
 }
@@ -42,6 +44,7 @@ impl<'r> Books<'r> {
             open_traces: open_traces.into_iter().collect(),
             overtaken: Vec::new(),
             passed: BTreeMap::new(),
+            telling: VecDeque::new(),
             pages: 0,
             requests: 0,
         }
@@ -49,6 +52,14 @@ impl<'r> Books<'r> {
 
     /// A record went through, or left by a rule.
     pub(super) fn resolve(&mut self, item: &Item, how: Resolution) {
+        if how == Resolution::Delivered && item.origin.export.once.is_some() && !self.scope.dry_run {
+            return self.telling.push_back(item.clone());
+        }
+        self.settle(item, how);
+    }
+
+    /// Nothing is left to do for a record.
+    pub(super) fn settle(&mut self, item: &Item, how: Resolution) {
         if !self.state.resolve(item.page, item.index(), how) {
             return;
         }

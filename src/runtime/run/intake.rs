@@ -3,17 +3,21 @@
 use super::errors::Fault;
 use super::feed::{Known, intents_of};
 use super::journal::Stored;
+use super::once;
 use super::report::{Ending, RunError};
+use super::state::Resolution;
 use super::supply::{Fresh, Supplied};
 use super::{MOST_CRASHES, Run};
 use crate::model::flow::Durability;
 use crate::observe::event;
 use crate::runtime::export::cursor::without;
+use crate::runtime::export::delta::Judged;
 use crate::runtime::export::fan::Trouble;
 use crate::runtime::export::page::Page;
 use crate::runtime::import::Item;
-use crate::store::{PageRow, PageWrite, Write};
+use crate::store::{ErrorRow, Mark, Marks, PageRow, PageWrite, Write};
 use crate::value::document::Document;
+use std::collections::HashMap;
 
 impl Run<'_> {
     /// Something that was asked for is here, or why it is not.
@@ -45,13 +49,26 @@ impl Run<'_> {
             Supplied::Retry(page, errors) => {
                 self.books.state.page_read(page.number, page.bytes, count(&page));
                 self.journal.known(page.number, false);
-                self.held.push_back((page, Known::Errors(errors)));
+                if errors.iter().any(|error| error.step == once::STEP) {
+                    self.tell_again(&page, errors);
+                } else {
+                    self.held.push_back((page, Known::Errors(errors)));
+                }
             }
         }
     }
 
+    /// Records that were delivered, and whose source is to be told: nothing else is done again.
+    fn tell_again(&mut self, page: &Page, errors: Vec<ErrorRow>) {
+        for ((index, record), error) in page.records.iter().enumerate().zip(errors) {
+            let item = Item::new(page.number, &page.origin, index as u64 + 1, record.clone());
+            self.books.state.taken(page.number);
+            self.books.telling.push_back(Item { error: Some(Box::new(error)), ..item });
+        }
+    }
+
     pub(super) fn take_fresh(&mut self, fresh: Fresh) {
-        let Fresh { page, cursor, head } = fresh;
+        let Fresh { page, cursor, head, judged } = fresh;
         let (number, records) = (page.number, count(&page));
         event::page_read(&self.scope.flow.id, &self.scope.run, number, page.records.len(), page.bytes);
         self.books.state.page_read(number, page.bytes, records);
@@ -59,9 +76,33 @@ impl Run<'_> {
         let body = page.body.as_ref().filter(|_| full).map(Document::bytes);
         let run = self.scope.run.clone();
         let write = Write::Page(Box::new(PageWrite { run, number, records, cursor, head, body }));
-        self.held.push_back((page, Known::Nothing));
+        let known = self.judge(&page, judged);
+        self.held.push_back((page, known));
         // The page comes before its marks: a page without records is finished at once.
         self.store_page(number, write);
+    }
+
+    /// What a delta says of records settles them at once: old ones are left out, and one whose time of change cannot be
+    /// read must not be passed without a word.
+    fn judge(&mut self, page: &Page, judged: Judged) -> Known {
+        if judged.is_empty() {
+            return Known::Nothing;
+        }
+        let mut marks = Marks::new(count(page));
+        let item = |index: u32| {
+            let record = page.records.get(index as usize)?.clone();
+            Some(Item::new(page.number, &page.origin, u64::from(index) + 1, record))
+        };
+        for item in judged.old.iter().filter_map(|index| item(*index)) {
+            self.books.resolve(&item, Resolution::Filtered);
+            marks.set(item.index(), Mark::Filtered);
+        }
+        for (index, text) in judged.faults {
+            let Some(item) = item(index) else { continue };
+            self.books.fail(&item, &Fault { step: "delta", class: "record", text, failure: None });
+            marks.set(index, Mark::Failed);
+        }
+        Known::Before(marks, HashMap::new())
     }
 
     pub(super) fn store_page(&mut self, number: u64, write: Write) {

@@ -11,6 +11,7 @@ pub(in crate::runtime) mod identity;
 mod intake;
 mod journal;
 mod lineup;
+mod once;
 mod outlet;
 pub mod report;
 mod settle;
@@ -118,6 +119,8 @@ struct Run<'r> {
     deliveries: FuturesUnordered<Delivery<'r>>,
     /// What records on their way ask.
     asked: Asked<'r>,
+    /// Of records delivered: the source is being told.
+    tellings: FuturesUnordered<once::Told<'r>>,
     /// Pages that wait until they are stored, or, in a careful run, until the one before them is worked off.
     held: VecDeque<(Page, Known)>,
     /// Batches behind others that hold a lock key of theirs.
@@ -162,6 +165,7 @@ impl<'r> Run<'r> {
             journal: Journal::new(scope),
             deliveries: FuturesUnordered::new(),
             asked: Asked::default(),
+            tellings: FuturesUnordered::new(),
             held: VecDeque::new(),
             locks: Locks::default(),
             forming: Vec::new(),
@@ -193,6 +197,7 @@ impl<'r> Run<'r> {
                 more = self.walk(&mut feed) | self.fill(&mut feed, roads);
                 // What the import took made room for more.
                 more |= feed.walks() && feed.has_room(self.walking_width());
+                self.tell();
                 self.books.state.set_width(supply.width());
                 while self.books.state.may_read() && supply.begin() {
                     self.books.state.reading();
@@ -200,6 +205,10 @@ impl<'r> Run<'r> {
                 if supply.is_over() {
                     self.books.state.exhausted();
                 }
+            }
+            let quiet = self.deliveries.is_empty() && self.tellings.is_empty();
+            if stopping && quiet {
+                self.leave_untold();
             }
             if self.journal.is_idle() && self.books.is_dirty() {
                 let overdue = self.gathering.is_some_and(|until| scope.clock.mono() >= until);
@@ -214,7 +223,7 @@ impl<'r> Run<'r> {
             if self.books.state.is_done() && self.journal.is_idle() {
                 return None;
             }
-            if stopping && self.deliveries.is_empty() && self.journal.is_idle() {
+            if stopping && quiet && self.journal.is_idle() {
                 return self.failed.is_none().then_some(Ending::Cancelled);
             }
             tokio::select! {
@@ -231,6 +240,7 @@ impl<'r> Run<'r> {
                     self.settle(&batch, delivered, roads);
                 }
                 Some(answer) = self.asked.next(), if !self.asked.is_empty() => self.told(answer, &mut feed),
+                Some((item, told)) = self.tellings.next(), if !self.tellings.is_empty() => self.source_told(item, told),
                 Some(landed) = supply.next(), if supply.is_flying() => self.take_landed(landed),
                 // Only wakes: answers that come without a pause leave it no turn.
                 () = &mut alarm, if self.gathering.is_some() && self.journal.is_idle() => {}
@@ -244,7 +254,7 @@ impl<'r> Run<'r> {
 
     /// Whether no answer will bring more to be written.
     fn is_waiting_for_nobody(&self) -> bool {
-        self.deliveries.is_empty() && self.asked.is_empty()
+        self.deliveries.is_empty() && self.asked.is_empty() && self.tellings.is_empty()
     }
 
     /// Gives the store what it lacks, and with it what `stored` stands for.
@@ -298,6 +308,7 @@ impl<'r> Run<'r> {
     async fn last_words(&mut self) {
         let clock = &self.scope.clock;
         let until = clock.mono().plus(journal::LAST_WORDS);
+        self.leave_untold();
         self.store(Stored::default(), Vec::new());
         while !self.journal.is_idle() {
             tokio::select! {

@@ -1,8 +1,10 @@
 //! Where a run's pages come from: first those read before a restart, in order, then its exports side by side; or the
 //! open error records that are tried again. Pages get their numbers in the order they arrive in.
 
+use super::once::STEP as TELLS;
 use super::state::Counts;
-use crate::runtime::export::cursor::{Head, lasting_hash, stored};
+use crate::runtime::export::cursor::{Cursor, Head, lasting_hash, stored};
+use crate::runtime::export::delta::Judged;
 use crate::runtime::export::fan::Trouble;
 use crate::runtime::export::origin::{Kin, Origin};
 use crate::runtime::export::page::Page;
@@ -31,6 +33,8 @@ pub(super) struct Fresh {
     pub(super) cursor: String,
     /// Its answer, and the cursor before it.
     pub(super) head: String,
+    /// What a delta says of its records.
+    pub(super) judged: Judged,
 }
 
 /// What came of something that was asked for.
@@ -112,6 +116,9 @@ impl<'r> Supply<'r> {
     fn set_out(&mut self, last: Option<&PageRow>) -> Result<(), ReadError> {
         let scope = self.scope;
         let places = last.map(|row| Places::read(&row.cursor, &scope.flow)).transpose().map_err(ReadError::Stored)?;
+        if let Some(places) = &places {
+            scope.marks.recall(&places.marks);
+        }
         let (mut places, left) = places.map_or((Vec::new(), None), |places| (places.exports, places.left));
         if last.is_some() && left.is_some() {
             self.run = Allowance::of(left);
@@ -124,6 +131,13 @@ impl<'r> Supply<'r> {
             let quota = Quota { export: Allowance::of(left), run: self.run.clone() };
             let Some(course) = Course::of(scope, export) else { continue };
             let course = Course { quota, is_all: alone, ..course };
+            if let Some(row) = last.filter(|_| alone) {
+                // One that was over before the restart has its mark still to move.
+                let cursor = Cursor::read(&row.cursor).map_err(ReadError::Stored)?;
+                if cursor.is_over() {
+                    Reader::resume(course.clone(), cursor)?.over();
+                }
+            }
             let shared = shelf.clone();
             self.tracks.push(match place {
                 Some(place) => Track::resume(course, place, shared, alone)?,
@@ -206,20 +220,22 @@ impl<'r> Supply<'r> {
 
     fn fresh(&mut self, arrived: Arrived) -> Fresh {
         self.pages += 1;
-        let Arrived { page, cursor, head } = arrived;
+        let Arrived { page, cursor, head, judged } = arrived;
         let cursor = if is_plain(&self.scope.flow) {
             cursor.text()
         } else {
-            Places::of(self.tracks.iter().map(Track::place).collect(), self.run.left()).text()
+            let mut places = Places::of(self.tracks.iter().map(Track::place).collect(), self.run.left());
+            places.marks = self.scope.marks.moved();
+            places.text()
         };
-        numbered(self.scope, page, head, self.pages, cursor)
+        numbered(self.scope, page, head, self.pages, cursor, judged)
     }
 
     fn retry(&mut self) -> Option<Supplied> {
-        // Those of one place at a time: a page is of one.
+        // Those of one place at a time: a page is of one; and those that only want their source to be told by themselves.
         let first = self.errors.front()?;
-        let (name, each) = (first.export.clone(), first.each.clone());
-        let alike = |error: &&ErrorRow| error.export == name && error.each == each;
+        let (name, each, tells) = (first.export.clone(), first.each.clone(), first.step == TELLS);
+        let alike = |error: &&ErrorRow| error.export == name && error.each == each && (error.step == TELLS) == tells;
         let alike = self.errors.iter().take(RETRIED_AT_ONCE).take_while(alike).count();
         let chunk: Vec<ErrorRow> = self.errors.drain(..alike).collect();
         let export = self.scope.flow.export(&name)?;
@@ -245,12 +261,12 @@ impl<'r> Supply<'r> {
 }
 
 /// A page under its number in the run, with what is stored of it.
-fn numbered(scope: &Scope, page: Page, head: Head, number: u64, cursor: String) -> Fresh {
+fn numbered(scope: &Scope, page: Page, head: Head, number: u64, cursor: String, judged: Judged) -> Fresh {
     let origin = &page.origin;
     let export = (scope.flow.exports.len() > 1).then(|| origin.export.name.clone());
     let place = (page.place != number).then_some(page.place);
     let head = Head { export, kin: origin.of_each(), page: place, ..head }.text();
-    Fresh { page: Page { number, ..page }, cursor, head }
+    Fresh { page: Page { number, ..page }, cursor, head, judged }
 }
 
 /// A page from before a restart. One whose body is not stored, or damaged, is asked for again.
@@ -306,7 +322,7 @@ async fn again(course: Course<'_>, head: Head, row: PageRow, cause: String) -> R
     let count = arrived.page.records.len();
     // Where several places are stored with a page, they are what was gone on from.
     let cursor = if is_plain(&scope.flow) { arrived.cursor.text() } else { row.cursor.clone() };
-    let fresh = numbered(scope, arrived.page, arrived.head, row.number, cursor);
+    let fresh = numbered(scope, arrived.page, arrived.head, row.number, cursor, arrived.judged);
     Ok(if same && u32::try_from(count).is_ok_and(|count| count == row.marks.len()) {
         Supplied::Known(fresh.page, Box::new(row))
     } else {

@@ -1,5 +1,6 @@
 //! How a run is asked for, and what the answer can be.
 
+use crate::runtime::export::delta::Asked;
 use crate::runtime::run::report::{Progress, Report};
 use crate::runtime::schedule::Mark;
 use crate::value::id::FlowId;
@@ -15,6 +16,8 @@ pub struct Options {
     pub exports: Vec<String>,
     /// Render, do not send imports.
     pub dry_run: bool,
+    /// Of delta exports: from when and until when.
+    pub asked: Asked,
     /// A run that did not end is given up, not taken up again.
     pub fresh: bool,
     /// The scheduled instant this run is for: the mark that becomes durable with its begin.

@@ -88,6 +88,7 @@ pub(super) fn trigger_of(row: &RunRow) -> TriggerKind {
         "schedule" => TriggerKind::Schedule,
         "retry" => TriggerKind::Retry,
         "webhook" => TriggerKind::Webhook,
+        "run_after" => TriggerKind::RunAfter,
         _ => TriggerKind::Manual,
     }
 }

@@ -1,12 +1,14 @@
 //! One run from its slot to its account: it begins in the store before anything is sent, and ends there before
 //! anything is told.
 
+use super::after::paid;
 use super::{Options, Supervisor};
 use crate::model::flow::Flow;
 use crate::model::import::Import;
 use crate::observe::event;
 use crate::observe::meters::{RecordOutcome, TriggerKind};
 use crate::runtime::engine::Generation;
+use crate::runtime::export::delta::{Asked, Marks};
 use crate::runtime::run::identity::run_json;
 use crate::runtime::run::report::{Ending, Progress, Report, RunError};
 use crate::runtime::run::state::Counts;
@@ -103,15 +105,19 @@ impl Supervisor {
             Task::Begin | Task::Retry(_) => plan.flow.clone().ok_or_else(|| "the flow is gone".to_owned()),
         };
         let flow = flow.map_err(|text| Ending::ExportFailed(RunError { place: "start".to_owned(), text }))?;
-        let (work, limit, exports) = match &plan.task {
-            Task::Begin => (Work::Export(None), plan.options.limit, plan.options.exports.clone()),
-            Task::Retry(errors) => (Work::Retry(errors.clone()), None, Vec::new()),
+        let (work, limit, exports, asked) = match &plan.task {
+            Task::Begin => {
+                let Options { limit, exports, asked, .. } = plan.options.clone();
+                (Work::Export(None), limit, exports, asked)
+            }
+            Task::Retry(errors) => (Work::Retry(errors.clone()), None, Vec::new(), Asked::default()),
             Task::GoOn(row) => {
                 // First, and not only to count: the store keeps its order, so payloads that joined this run up to now are
                 // in it once that is durable.
                 self.go_on(plan, row).await?;
+                let asked = Asked { since: row.since, until: row.until };
                 let resume = self.resume(plan, row).await.map_err(|error| fault(&error))?;
-                (Work::Export(Some(resume)), row.limit, row.exports.clone())
+                (Work::Export(Some(resume)), row.limit, row.exports.clone(), asked)
             }
         };
         if !matches!(plan.task, Task::GoOn(_)) {
@@ -128,9 +134,12 @@ impl Supervisor {
             clock: self.services.clock.clone(),
             run_json: run_json(&plan.run, plan.started, plan.trigger),
             run: plan.run.clone(),
+            started: plan.started,
             trigger: plan.trigger,
             limit,
             exports,
+            asked,
+            marks: Marks::new(self.services.store.clone()),
             dry_run: plan.options.dry_run,
             work,
             store: plan.store.clone(),
@@ -196,6 +205,8 @@ impl Supervisor {
             meaning: flow.hash.clone(),
             limit: plan.options.limit,
             exports: plan.options.exports.clone(),
+            since: plan.options.asked.since,
+            until: plan.options.asked.until,
             epoch: self.services.epoch,
             crashes: 0,
             tally: Tally::default(),
@@ -208,6 +219,9 @@ impl Supervisor {
         let mut writes = vec![meaning, Write::Begin(Box::new(row))];
         if let Some(mark) = plan.options.occurrence {
             writes.push(save_mark(&plan.id, mark));
+        }
+        if kind == RunKind::Export {
+            writes.extend(paid(flow));
         }
         self.durable(plan, writes).await.map(drop)
     }
@@ -239,8 +253,17 @@ impl Supervisor {
         if phase == Phase::Held && known && asks {
             writes.push(Write::Withdraw { run: run.clone() });
         }
+        let marks = self.marks(plan, scope, report).await;
         writes.push(Write::Phase { run, phase, outcome, cause, at });
-        let done = plan.store.commit(writes);
+        let done = if Arc::ptr_eq(&plan.store, &self.services.store) {
+            // With the end of the run, or not at all.
+            writes.extend(marks);
+            writes.extend(self.owed(plan, report));
+            plan.store.commit(writes)
+        } else {
+            drop(plan.store.commit(writes));
+            self.services.store.commit(marks)
+        };
         let clock = &self.services.clock;
         let patience = async {
             scope.stop.abort.cancelled().await;
@@ -255,6 +278,19 @@ impl Supervisor {
         {
             self.lock().hold(row);
         }
+    }
+
+    /// The marks that move with the end of a run: only one that came to its end by itself moves any, and one that writes
+    /// to standard output only when that took everything.
+    async fn marks(&self, plan: &Plan, scope: &Scope, report: &Report) -> Vec<Write> {
+        let whole = matches!(report.ending, Ending::Succeeded | Ending::WithErrors);
+        if !whole || plan.options.dry_run || matches!(plan.task, Task::Retry(_)) {
+            return Vec::new();
+        }
+        if scope.flow.import.is_none() && scope.output.flush().is_err() {
+            return Vec::new();
+        }
+        scope.marks.writes().await
     }
 
     /// Gives an unfinished run up: its records in flight count as dismissed.

@@ -2,6 +2,7 @@
 //! new ones. Running ones finish on the snapshot they began with, also over restarts.
 // size: one lock, and all that has to happen under it at once.
 
+mod after;
 mod asked;
 mod before;
 mod carry;
@@ -66,6 +67,8 @@ struct Inner {
     history: Histories,
     hooks: Hooks,
     draining: bool,
+    /// Whether ends of runs start other flows.
+    follows_ends: bool,
     next_run: u64,
 }
 
@@ -93,6 +96,7 @@ impl Supervisor {
             history: Histories::default(),
             hooks: Hooks::default(),
             draining: false,
+            follows_ends: false,
             next_run: 0,
         };
         Self {
@@ -138,10 +142,21 @@ impl Supervisor {
 
     /// Starts a run now, or says why not. A run of the flow that did not end goes on instead.
     pub fn start(&self, flow: &FlowId, trigger: TriggerKind, options: Options) -> Result<Started, Refused> {
-        let mut inner = self.lock();
+        self.start_within(&mut self.lock(), flow, trigger, options)
+    }
+
+    fn start_within(
+        &self,
+        inner: &mut Inner,
+        flow: &FlowId,
+        trigger: TriggerKind,
+        options: Options,
+    ) -> Result<Started, Refused> {
         let (generation, flow) = inner.may_start(flow)?;
         if let Some(active) = inner.running(&flow, &generation.snapshot) {
-            let overlap = flow.schedule.as_ref().map_or(Overlap::Skip, |schedule| schedule.overlap);
+            // The next occurrence of a schedule is certain, the next end of another flow is not.
+            let alone = if trigger == TriggerKind::RunAfter { Overlap::Queue } else { Overlap::Skip };
+            let overlap = flow.schedule.as_ref().map_or(alone, |schedule| schedule.overlap);
             return Err(if overlap == Overlap::Skip {
                 Refused::Running(flow.id.clone())
             } else if active.queued.replace((trigger, options)).is_some() {
@@ -155,7 +170,7 @@ impl Supervisor {
         if flow.webhook.is_some() && nothing {
             return Err(Refused::NothingWaits(flow.id.clone()));
         }
-        Ok(self.begin_or_go_on(&mut inner, generation, flow, trigger, options))
+        Ok(self.begin_or_go_on(inner, generation, flow, trigger, options))
     }
 
     fn begin_or_go_on(
@@ -323,6 +338,7 @@ impl Supervisor {
         } else if let Some(flow) = generation.snapshot.flow_now(&report.flow) {
             self.follow_up(&mut inner, &generation, &flow.id, &report.run);
         }
+        self.start_followers(&mut inner, plan, report);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -99,6 +99,8 @@ pub(super) fn run(id: &str, of: &str) -> RunRow {
         meaning: "m1".to_owned(),
         limit: None,
         exports: Vec::new(),
+        since: None,
+        until: None,
         epoch: 1,
         crashes: 0,
         tally: Tally::default(),

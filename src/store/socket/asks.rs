@@ -61,6 +61,12 @@ pub struct RunAsk {
     /// The exports to be read, by name; none = all.
     #[serde(default)]
     pub exports: Vec<String>,
+    /// Of delta exports: what changed since then.
+    #[serde(default)]
+    pub since: Option<DateTime<Utc>>,
+    /// And until then.
+    #[serde(default)]
+    pub until: Option<DateTime<Utc>>,
     /// A run that did not end is given up, not taken up again.
     #[serde(default)]
     pub fresh: bool,

@@ -171,7 +171,14 @@ mod tests {
         let flow = crate::value::id::FlowId::parse("eu/orders").unwrap();
         for ask in [
             Ask::Status,
-            Ask::Run(RunAsk { flows: vec![flow], limit: Some(3), exports: vec!["x".to_owned()], fresh: true }),
+            Ask::Run(RunAsk {
+                flows: vec![flow],
+                limit: Some(3),
+                exports: vec!["x".to_owned()],
+                since: None,
+                until: None,
+                fresh: true,
+            }),
             Ask::Runs(vec!["r".to_owned()]),
             Ask::Errors(ErrorAsk::Purge { filter, open: true }),
             Ask::Set(ValueAsk { space: "mark".to_owned(), key: "k".to_owned(), value: None }),

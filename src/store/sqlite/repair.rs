@@ -120,6 +120,8 @@ fn stand_in(tables: &mut Transaction<'_>, at: DateTime<Utc>) -> Result<Vec<Strin
             meaning: String::new(),
             limit: None,
             exports: Vec::new(),
+            since: None,
+            until: None,
             epoch: 0,
             crashes: 0,
             tally: Tally::default(),

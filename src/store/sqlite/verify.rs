@@ -204,7 +204,11 @@ fn damaged(table: &Table, row: &Row<'_>, id: i64) -> Finding {
         name if name == RUNS.name => FlowId::parse(&cell(2)).ok(),
         name if name == ERRORS.name => FlowId::parse(&cell(1)).ok(),
         name if name == FIGURES.name => FlowId::parse(&cell(0)).ok(),
-        name if name == VALUES.name && [Space::Schedule.name(), Space::Mark.name()].contains(&cell(0).as_str()) => {
+        name if name == VALUES.name
+            && [Space::Schedule, Space::Mark, Space::After, Space::Backfill]
+                .map(Space::name)
+                .contains(&cell(0).as_str()) =>
+        {
             FlowId::parse(cell(1).split(' ').next().unwrap_or_default()).ok()
         }
         _ => None,

@@ -100,7 +100,7 @@ fn block(
         }
         None => parent(table, facts, connections, connection),
     };
-    table.not_yet(&["delta"]);
+    table.not_yet(&["delta", "once"]);
     table.finish();
     let read = notes.lock().unwrap_or_else(PoisonError::into_inner);
     let reads = |name: &String| [Root::Each, Root::Parent].iter().any(|root| read.contains(&(*root, name.clone())));

@@ -1,19 +1,23 @@
 //! `[export]`: a request per page, and what becomes of its records before the steps.
 
-use super::{Connections, each, paging, step};
+use super::{Connections, delta, each, paging, report, step};
 use crate::config::decode::request::RequestScopes;
 use crate::config::decode::scope::{Facts, Kin, Scope};
-use crate::config::decode::table::Table;
+use crate::config::decode::table::{Reported, Table};
+use crate::config::decode::value::Value;
 use crate::http::request::{Method, RequestSpec};
+use crate::model::delta::Delta;
 use crate::model::export::Export;
+use crate::model::report::Report;
 use crate::runtime::export::paging::Paging;
 use crate::value::context::{Reference, Root};
+use crate::value::expression::Expression;
 use crate::value::id::ConnectionId;
 use crate::value::template::Place;
 
 /// The name of an export that is the only one and has none.
 pub(super) const DEFAULT_NAME: &str = "export";
-const NOT_YET: &[&str] = &["delta", "once", "job", "group_by"];
+const NOT_YET: &[&str] = &["group_by"];
 
 pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections) -> Option<Export> {
     let connection = match table.need("connection") {
@@ -45,12 +49,13 @@ pub(super) fn asked(
     // What a lookup found is `record` in its own shape and rules; the record it was asked for is then `parent`.
     let records = scope.with(&[Root::Record]);
     let records = if outer.is_some() { records.with(&[Root::Parent]) } else { records };
-    let pages = if paging::has_method(table) { scope.with(&[Root::Page, Root::Previous]) } else { scope.clone() };
+    let timed = if outer.is_none() && table.has("delta") { scope.with(delta::ROOTS) } else { scope.clone() };
+    let pages = if paging::has_method(table) { timed.with(&[Root::Page, Root::Previous]) } else { timed.clone() };
     let request = table.request(Method::Get, &RequestScopes { head: &pages, body: &pages });
     let decode = table.decode_chain().or_else(|| scope.decode());
     let request = request.map(|request| RequestSpec { decode, ..request });
     let types = request.as_ref().map(|request| request.types).unwrap_or_default();
-    let answers = scope.reading(types);
+    let answers = timed.reading(types);
     let path = table.given("records", |value| value.body_path(&answers));
     let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
     let limit = table.given("limit", |value| value.number(1..=u64::MAX, &scope));
@@ -62,7 +67,23 @@ pub(super) fn asked(
     let (trace_key, link) = (text("trace_key", Place::Plain), text("link", Place::Uri));
     let transform = table.given("transform", |value| step::transform(value, &records));
     let paging = paging::decode(table, &answers, request.as_ref());
+    // A lookup asks for one record's sake, and remembers nothing.
+    let Own { delta, job, once } = match outer {
+        None => own(table, &scope, &timed, &records),
+        Some(_) => Own { delta: Ok(None), job: Ok(None), once: Ok(None) },
+    };
     let later = paging.as_ref().zip(request.as_ref()).and_then(|(paging, request)| later(paging, request));
+    if let (Some(request), Some(value), Ok(Some(delta))) = (&request, table.peek("delta"), &delta) {
+        let requests = || {
+            let job = job.iter().flatten().flat_map(|job: &Report| [&job.create, &job.poll]);
+            std::iter::once(request).chain(later.as_deref()).chain(job)
+        };
+        let stop = paging.iter().filter_map(|paging| paging.stop_when.as_ref()).flat_map(Expression::references);
+        let stop: Vec<&Reference> = stop.collect();
+        delta::report_unused(&value, delta, |hit| {
+            requests().any(|request| reads(request, hit)) || stop.iter().any(|read| hit(read))
+        });
+    }
     Some(Export {
         name: DEFAULT_NAME.to_owned(),
         connection: connection?,
@@ -74,11 +95,46 @@ pub(super) fn asked(
         each: Vec::new(),
         limit: limit.ok()?,
         paging: paging?,
+        delta: delta.ok()?,
+        once: once.ok()?,
+        job: job.ok()?.map(Box::new),
         transform: transform.ok()?,
         keep: keep.ok()?,
         trace_key: trace_key.ok()?,
         link: link.ok()?,
     })
+}
+
+/// What only exports have.
+struct Own {
+    delta: Result<Option<Delta>, Reported>,
+    job: Result<Option<Report>, Reported>,
+    once: Result<Option<RequestSpec>, Reported>,
+}
+
+fn own(table: &Table<'_>, scope: &Scope<'_>, timed: &Scope<'_>, records: &Scope<'_>) -> Own {
+    if table.has("job") {
+        report::report_idle(table);
+    }
+    Own {
+        delta: table.given("delta", |value| delta::decode(value, scope)),
+        job: table.given("job", |value| report::decode(value, timed)),
+        once: table.given("once", |value| once(value, records)),
+    }
+}
+
+/// The request that tells the source of a record: it sees the record as it was exported.
+fn once(value: &Value<'_>, records: &Scope<'_>) -> Option<RequestSpec> {
+    let table = value.table()?;
+    if !table.has("relative_uri") {
+        table.missing(
+            "relative_uri",
+            Some("say where the source is told, as in \"/orders/{{record.id}}/exported\"".to_owned()),
+        );
+    }
+    let request = table.request(Method::Get, &RequestScopes { head: records, body: records });
+    table.finish();
+    request
 }
 
 /// The request from page 2 on, where that is another.

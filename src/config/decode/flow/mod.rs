@@ -1,10 +1,12 @@
 //! `flows/<id>.toml`: a whole flow, given the names of the connections it may use.
 
+mod delta;
 mod each;
 mod export;
 mod import;
 mod modify;
 mod paging;
+mod report;
 mod schedule;
 mod step;
 mod tables;
@@ -48,7 +50,6 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "tables",
     "import",
 ];
-const NOT_YET: &[&str] = &["run_after"];
 /// Whether what is missing is empty.
 const MISSING: &[(&str, bool)] = &[("error", false), ("empty", true)];
 const DURABILITIES: &[(&str, Durability)] = &[("full", Durability::Full), ("checkpoint", Durability::Checkpoint)];
@@ -56,17 +57,26 @@ const DURABILITIES: &[(&str, Durability)] = &[("full", Durability::Full), ("chec
 /// The connections of the project by id, with the names each offers.
 pub(in crate::config) type Connections = BTreeMap<ConnectionId, Facts>;
 
+/// Ids of flows that one names, for checks across files.
+#[derive(Default)]
+pub(in crate::config) struct Ids {
+    /// `formerly`
+    pub(in crate::config) formerly: Vec<Named<FlowId>>,
+    /// `run_after`
+    pub(in crate::config) after: Vec<Named<FlowId>>,
+}
+
 /// Decodes a flow; none when something it needs is wrong. The former ids are for checks across files.
 pub(in crate::config) fn decode(
     root: &Table<'_>,
     id: FlowId,
     sources: &Sources<'_>,
     connections: &Connections,
-) -> (Option<Flow>, Vec<Named<FlowId>>) {
+) -> (Option<Flow>, Ids) {
     let title = root.take("title").and_then(|value| value.string().map(str::to_owned));
     let enabled = root.take("enabled").and_then(|value| value.boolean()).unwrap_or(true);
     let formerly = root.take("formerly").map(|value| value.ids(FlowId::parse)).unwrap_or_default();
-    not_yet(root);
+    let after = root.take("run_after").map(|value| value.ids(FlowId::parse)).unwrap_or_default();
     let (mut facts, unresolved) = facts(root, sources);
     let read = Notes::default();
     facts.kin = each::all(root, &read);
@@ -90,14 +100,11 @@ pub(in crate::config) fn decode(
         value.report(Finding::error("duplicate-name", format!("a step is named `{}` already", import.name)));
     }
     root.finish();
-    if let (Some(value), false, true) = (root.peek("schedule"), root.has("import"), root.has("export")) {
-        let finding =
-            Finding::warning("schedule-without-import", "a flow without `[import]` is never run by its schedule");
-        value.report_key(
-            finding.help("it writes its records to standard output: start it with `run`, or add `[import]`"),
-        );
+    if !root.has("import") && root.has("export") {
+        report_idle_triggers(root, &after);
     }
     let context = serde_json::json!({"id": id.as_str(), "vars": facts.values.as_ref().to_value()});
+    let run_after = after.iter().map(|named| named.value.clone()).collect();
     let former = formerly.iter().map(|named| named.value.clone()).collect();
     let whole = move || {
         let ((webhook, exports), steps, mut import) = (origin?, steps?, import.ok()?);
@@ -113,6 +120,7 @@ pub(in crate::config) fn decode(
             context: Json::from_value(&context),
             unresolved,
             schedule: schedule.ok()?,
+            run_after,
             webhook,
             exports: exports.into_iter().map(|export| Arc::new(each::noted(export, &read))).collect(),
             steps,
@@ -125,7 +133,22 @@ pub(in crate::config) fn decode(
             hash: String::new(),
         })
     };
-    (whole(), formerly)
+    (whole(), Ids { formerly, after })
+}
+
+/// What starts flows by themselves starts none whose records nobody takes.
+fn report_idle_triggers(root: &Table<'_>, after: &[Named<FlowId>]) {
+    let tell = |name: &str, code: &'static str, what: &str| {
+        let Some(value) = root.peek(name) else { return };
+        let finding = Finding::warning(code, format!("a flow without `[import]` is never run by {what}"));
+        value.report_key(
+            finding.help("it writes its records to standard output: start it with `run`, or add `[import]`"),
+        );
+    };
+    tell("schedule", "schedule-without-import", "its schedule");
+    if !after.is_empty() {
+        tell("run_after", "run-after-without-import", "the end of another");
+    }
 }
 
 /// Whether the same exported record always takes the same shape.
@@ -145,20 +168,6 @@ fn shapes_last(export: &Export, steps: &[Step]) -> bool {
         });
     }
     lasting
-}
-
-/// Keys that are not built yet; those set to what holds anyway say nothing new and are accepted.
-fn not_yet(root: &Table<'_>) {
-    for name in NOT_YET {
-        let Some(value) = root.take(name) else { continue };
-        let said = match *name {
-            "run_after" => value.items().is_some_and(|items| items.is_empty()),
-            _ => false,
-        };
-        if !said {
-            value.not_yet();
-        }
-    }
 }
 
 /// The names of the flow, and what of its variables did not resolve.
@@ -212,6 +221,11 @@ fn beside_a_webhook(root: &Table<'_>) {
         root.peek("schedule"),
         "a flow with `[webhook]` has no schedule: it runs when something comes",
         "remove `schedule`",
+    );
+    clash(
+        root.peek("run_after").filter(|value| value.items().is_some_and(|items| !items.is_empty())),
+        "a flow with `[webhook]` runs when something comes, and after no other flow",
+        "remove `run_after`",
     );
     clash(
         root.peek("durability").filter(|value| value.raw_str() == Some("checkpoint")),

@@ -75,6 +75,8 @@ fn waiting_run(id: String, flow: &Flow, started: DateTime<Utc>, epoch: u64) -> R
         meaning: flow.hash.clone(),
         limit: None,
         exports: Vec::new(),
+        since: None,
+        until: None,
         epoch,
         crashes: 0,
         tally: Tally::default(),
