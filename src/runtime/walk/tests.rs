@@ -57,6 +57,7 @@ fn flow(steps: Vec<Step>) -> Flow {
         webhook: None,
         exports: vec![Arc::new(export())],
         steps,
+        tables: std::collections::BTreeMap::new(),
         import: None,
         tables: Default::default(),
         durability: Durability::Full,
