@@ -41,6 +41,9 @@ pub(in crate::runtime) fn export() -> Export {
         link: None,
         reads_previous: false,
         each: Vec::new(),
+        delta: None,
+        job: None,
+        once: None,
     }
 }
 
@@ -59,7 +62,6 @@ fn flow(steps: Vec<Step>) -> Flow {
         steps,
         tables: std::collections::BTreeMap::new(),
         import: None,
-        tables: Default::default(),
         durability: Durability::Full,
         missing_is_empty: false,
         max_errors: None,
