@@ -57,6 +57,7 @@ fn flow(steps: Vec<Step>) -> Flow {
         context: Json::parse("{}").unwrap(),
         unresolved: Vec::new(),
         schedule: None,
+        run_after: Vec::new(),
         webhook: None,
         exports: vec![Arc::new(export())],
         steps,
