@@ -238,3 +238,23 @@ fn the_csv_example_reads_every_row() {
     let records = seen.destination("orders").records;
     assert_eq!((records.once, records.duplicates, records.wrong_mapping), (1_200, 0, 0), "{seen}");
 }
+
+#[test]
+fn the_delta_example_reads_only_what_is_new() {
+    let (state, playground) = (tempfile::tempdir().unwrap(), Playground::start(Settings::demo()).unwrap());
+    let once = |args: &[&str]| {
+        let mut command = sample("examples/delta", state.path(), &playground);
+        command.args(["run", "orders"]).args(args);
+        finish(command, PATIENCE).expect_code(0);
+        playground.ledger().destination("orders").records
+    };
+    assert_eq!(once(&[]).once, 1_200);
+    playground.behave(Settings { records: 1_250, ..Settings::demo() });
+    let records = once(&[]);
+    // Fifty more than the ledger was told of; and none of the old ones a second time.
+    assert_eq!((records.once, records.foreign, records.duplicates, records.wrong_mapping), (1_200, 50, 0, 0));
+    let records = once(&[]);
+    assert_eq!((records.foreign, records.duplicates), (50, 0));
+    let read_again = once(&["--since", "2026-01-01"]);
+    assert!(read_again.duplicates > 0, "asked for by hand");
+}
