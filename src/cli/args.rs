@@ -331,7 +331,6 @@ mod tests {
                 (Exit::Usage, format!("`flowgate {name}` is not supported yet"))
             );
         }
-        assert_eq!(refused("run a --export").1, "`flowgate run --export` is not supported yet");
         assert_eq!(refused("check --format sarif").1, "`flowgate check --format sarif` is not supported yet");
     }
 

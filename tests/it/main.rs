@@ -43,6 +43,7 @@ mod sample_projects;
 mod schedule;
 mod serve;
 mod shaping;
+mod simulator;
 mod state;
 mod steps;
 mod stopping;

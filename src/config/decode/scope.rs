@@ -2,6 +2,7 @@
 
 use super::file::Finding;
 use super::flow::Tables;
+use super::flow::defaults::Defaults;
 use super::value::Value;
 use crate::config::suggest;
 use crate::http::media::unpack::Decode;
@@ -30,6 +31,8 @@ pub(in crate::config) struct Facts {
     pub(in crate::config) decode: Option<Arc<Decode>>,
     /// `[xml]`
     pub(in crate::config) xml: XmlSettings,
+    /// `[export_defaults]` of a connection.
+    pub(in crate::config) defaults: Defaults,
     /// The names of a flow's `each`.
     pub(in crate::config) kin: Kin,
     /// `[tables]` of a flow.
@@ -47,6 +50,7 @@ impl Facts {
             types: MediaTypes::default(),
             decode: None,
             xml: XmlSettings::default(),
+            defaults: Defaults::default(),
             kin: Kin::default(),
             tables: Tables::new(),
             complete: false,

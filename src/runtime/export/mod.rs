@@ -285,7 +285,7 @@ impl<'r> Reader<'r> {
     fn take(&mut self, ask: &Ask, answer: Answer) -> Result<(Page, Judged), ReadError> {
         let bytes = answer.document.as_ref().map_or(0, |document| document.text().len());
         if let Some(document) = &answer.document {
-            self.pager.landed(document.text().as_bytes())?;
+            self.pager.landed(document.text().as_bytes(), document.kind())?;
         }
         let mut records = self.course.split(ask.page, answer.document.as_ref())?;
         let found = records.len() as u64;

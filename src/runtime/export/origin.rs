@@ -45,6 +45,12 @@ impl Origin {
         Some(Kin { each: each.text().to_owned(), parent: parent.as_ref().map(|parent| parent.text().to_owned()) })
     }
 
+    /// Bytes of what is carried for which of the `each` it is.
+    pub fn weight(&self) -> usize {
+        let text = |json: &Json| json.text().len();
+        self.kin.as_ref().map_or(0, |(each, parent)| text(each) + parent.as_ref().map_or(0, text))
+    }
+
     /// The keys, as a JSON object.
     pub fn keys(&self) -> Option<&str> {
         self.kin.as_ref().map(|(each, _)| each.text())

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// Most that is read at once of one export: the place of each is stored with every page.
 const MOST_OPEN: usize = 32;
+/// Bytes of parents carried for what is open above which nothing more is opened: they are stored with every page too.
+const MOST_CARRIED: usize = 256 << 10;
 /// Most characters of keys that are shown.
 const MOST_SHOWN: usize = 80;
 
@@ -113,7 +115,8 @@ impl<'r> Track<'r> {
         if let Some(at) = self.open.iter().position(|open| !open.awaited) {
             return Some(self.ask(at));
         }
-        if self.open.len() >= self.width() {
+        let carried: usize = self.open.iter().map(|open| open.origin.weight()).sum();
+        if self.open.len() >= self.width() || carried >= MOST_CARRIED {
             return None;
         }
         match self.fan.step() {

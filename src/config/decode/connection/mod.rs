@@ -15,6 +15,7 @@ mod tls;
 
 use super::file::Finding;
 use super::flow::Tables;
+use super::flow::defaults::{self, Defaults};
 use super::scope::{Facts, Kin, Scope};
 use super::source::Sources;
 use super::table::{Reported, Table};
@@ -67,7 +68,6 @@ pub(in crate::config) const KEYS: &[&str] = &[
     "form",
     "export_defaults",
 ];
-const NOT_YET: &[&str] = &["export_defaults"];
 
 /// A name with its place, for checks across files.
 #[derive(Debug, Clone)]
@@ -113,13 +113,13 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let title = root.take("title").and_then(|value| value.string().map(str::to_owned));
     root.take("description").map(|value| value.string());
     let formerly = root.take("formerly").map(|value| value.ids(ConnectionId::parse)).unwrap_or_default();
-    root.not_yet(NOT_YET);
     let (values, mut unresolved) = vars(root, sources);
     let mut secrets = secrets(root, sources);
     let types = root.media_types();
-    let facts = Facts {
+    let mut facts = Facts {
         kin: Kin::default(),
         tables: Tables::new(),
+        defaults: Defaults::default(),
         types,
         decode: root.decode_chain(),
         xml: media::xml(root),
@@ -128,6 +128,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
         values: Json::from_value(&serde_json::Value::Object(values)),
         complete: true,
     };
+    facts.defaults = defaults::decode(root, &facts);
     let scope = Scope::of_connection(&facts);
     let auth = auth::decode(root, &scope, sources, &mut secrets);
     let limits = limits::decode(root, &scope);

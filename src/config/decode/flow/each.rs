@@ -125,6 +125,12 @@ fn parent(table: &Table<'_>, facts: &Facts, connections: &Connections, connectio
         Some(value) => value.connection(connections),
         None => connection.clone(),
     };
+    for name in ["trace_key", "link", "once", "job"] {
+        if let Some(value) = table.peek(name) {
+            let finding = Finding::error("unknown-key", format!("a parent has no `{name}`"));
+            value.report_key(finding.help("its records are not delivered: set it on the export"));
+        }
+    }
     let key = table.given("key", |value| value.path());
     let parent = export::asked(table, facts, connected, None);
     let (parent, key) = (Box::new(parent?), key.ok()?);

@@ -26,8 +26,7 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     };
     let name = table.given("name", |value| value.string().map(str::to_owned));
     let own = each::names(table);
-    let others = facts.kin.names.iter().filter(|name| !own.contains(name)).cloned().collect();
-    let kin = Kin { names: own, others, ..facts.kin.clone() };
+    let kin = Kin { names: own, ..facts.kin.clone() };
     let facts = &Facts { kin, ..facts.clone() };
     let each = each::decode(table, facts, connections, &connection);
     let export = asked(table, facts, connection, None);
@@ -50,14 +49,17 @@ pub(super) fn asked(
     let records = scope.with(&[Root::Record]);
     let records = if outer.is_some() { records.with(&[Root::Parent]) } else { records };
     let timed = if outer.is_none() && table.has("delta") { scope.with(delta::ROOTS) } else { scope.clone() };
-    let pages = if paging::has_method(table) { timed.with(&[Root::Page, Root::Previous]) } else { timed.clone() };
+    let defaults = names.map(|facts| facts.defaults.clone()).unwrap_or_default();
+    let paged = if table.has("paging") { paging::has_method(table) } else { defaults.turn_pages() };
+    let pages = if paged { timed.with(&[Root::Page, Root::Previous]) } else { timed.clone() };
     let request = table.request(Method::Get, &RequestScopes { head: &pages, body: &pages });
     let decode = table.decode_chain().or_else(|| scope.decode());
     let request = request.map(|request| RequestSpec { decode, ..request });
     let types = request.as_ref().map(|request| request.types).unwrap_or_default();
     let answers = timed.reading(types);
     let path = table.given("records", |value| value.body_path(&answers));
-    let records_optional = table.take("records_optional").and_then(|value| value.boolean()).unwrap_or(false);
+    let records_optional = table.take("records_optional").and_then(|value| value.boolean());
+    let records_optional = records_optional.or(defaults.records_optional).unwrap_or(false);
     let limit = table.given("limit", |value| value.number(1..=u64::MAX, &scope));
     let keep = table.given("keep", |value| value.condition(&records));
     let text = |name, place| match outer {
@@ -66,7 +68,11 @@ pub(super) fn asked(
     };
     let (trace_key, link) = (text("trace_key", Place::Plain), text("link", Place::Uri));
     let transform = table.given("transform", |value| step::transform(value, &records));
-    let paging = paging::decode(table, &answers, request.as_ref());
+    let paging = match defaults.paging {
+        Some(paging) if !table.has("paging") => Some(paging),
+        _ => paging::decode(table, &answers, request.as_ref()),
+    };
+    table.take("paging");
     // A lookup asks for one record's sake, and remembers nothing.
     let Own { delta, job, once } = match outer {
         None => own(table, &scope, &timed, &records),
@@ -90,7 +96,7 @@ pub(super) fn asked(
         reads_previous: request.iter().chain(later.as_deref()).any(reads_previous),
         request: request?,
         later,
-        records: path.ok()?,
+        records: path.ok()?.or(defaults.records),
         records_optional,
         each: Vec::new(),
         limit: limit.ok()?,
@@ -99,7 +105,7 @@ pub(super) fn asked(
         once: once.ok()?,
         job: job.ok()?.map(Box::new),
         transform: transform.ok()?,
-        keep: keep.ok()?,
+        keep: keep.ok()?.or(defaults.keep),
         trace_key: trace_key.ok()?,
         link: link.ok()?,
     })

@@ -1,5 +1,6 @@
 //! `flows/<id>.toml`: a whole flow, given the names of the connections it may use.
 
+pub(in crate::config) mod defaults;
 mod delta;
 mod each;
 mod export;

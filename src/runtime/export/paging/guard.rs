@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
+use xxhash_rust::xxh3::Xxh3;
 
 /// Fingerprints of what was asked and answered so far. Sixteen bytes a page, bounded by `max_pages`.
 #[derive(Debug, Default)]
@@ -23,6 +24,30 @@ impl Guard {
         let print = self.hasher.hash_one(body);
         self.bodies.insert(print, page)
     }
+
+    /// Notes a page of JSON, whose white space between values says nothing.
+    pub(super) fn json(&mut self, page: u64, body: &[u8]) -> Option<u64> {
+        // However it is cut: only the bytes count.
+        let mut print = Xxh3::with_seed(self.hasher.hash_one(0));
+        significant(body).for_each(|run| print.update(run));
+        self.bodies.insert(print.digest(), page)
+    }
+}
+
+/// JSON without the white space between its values, in pieces.
+fn significant(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut inside, mut escaped) = (false, false);
+    body.split(move |byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            b' ' | b'\n' | b'\r' | b'\t' if !inside => return true,
+            _ => {}
+        }
+        false
+    })
+    .filter(|run| !run.is_empty())
 }
 
 #[cfg(test)]
@@ -36,6 +61,18 @@ mod tests {
             assert_eq!(guard.ask(page as u64 + 1, url), None);
         }
         assert_eq!(guard.ask(4, &"a"), Some(1));
+    }
+
+    #[test]
+    fn white_space_between_values_does_not_tell_pages_apart_and_within_texts_it_does() {
+        let joined = |body: &str| significant(body.as_bytes()).collect::<Vec<_>>().concat();
+        assert_eq!(joined("{ \"a b\" :\n[1 , 2]\t}"), b"{\"a b\":[1,2]}");
+        assert_eq!(joined("[\"\\\" x\", 1]"), b"[\"\\\" x\",1]");
+        // However it is cut into pieces.
+        let mut guard = Guard::default();
+        assert_eq!(guard.json(1, b"[1,2]"), None);
+        assert_eq!(guard.json(2, b"[1,3]"), None);
+        assert_eq!(guard.json(3, b" [ 1,\n2 ]"), Some(1));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::found::{number_at, scalar, text_at};
 use super::guard::Guard;
 use super::{Counted, In, Method, Paging, Params, Token, TokenSource};
 use crate::value::context::Context;
-use crate::value::document::Document;
+use crate::value::document::{Document, Kind};
 use crate::value::expression;
 use crate::value::issue::EvalError;
 use crate::value::json::JsonRef;
@@ -187,11 +187,12 @@ impl<'p> Pager<'p> {
     }
 
     /// Notes the body of the page just received, before its records are used.
-    pub fn landed(&mut self, body: &[u8]) -> Result<(), PagingError> {
+    pub fn landed(&mut self, body: &[u8], kind: Kind) -> Result<(), PagingError> {
         if matches!(self.paging.method, Method::None) {
             return Ok(());
         }
-        match self.guard.body(self.page, body) {
+        let (page, guard) = (self.page, &mut self.guard);
+        match if kind.is_json() { guard.json(page, body) } else { guard.body(page, body) } {
             Some(earlier) => Err(PagingError::SameBody { page: self.page, earlier }),
             None => Ok(()),
         }
@@ -234,7 +235,8 @@ impl<'p> Pager<'p> {
             return Ok(true);
         }
         if let Some(path) = &self.paging.total_path
-            && number_at(path, got.body)?.is_some_and(|total| self.received >= total)
+            // A total of nothing beside records is no total.
+            && number_at(path, got.body)?.is_some_and(|total| total > 0 && self.received >= total)
         {
             return Ok(true);
         }
@@ -511,10 +513,10 @@ mod tests {
         let mut pager = Pager::new(&tokens);
         let landed = |url| Landed { url, body: &[], headers: &[] };
         assert_eq!(pager.sending(&landed("http://a.test/1")), Ok(()));
-        assert_eq!(pager.landed(b"[1]"), Ok(()));
+        assert_eq!(pager.landed(b"[1]", Kind::default()), Ok(()));
         assert_eq!(receive(&mut pager, r#"{"next":"a"}"#, 1), Ok(Next::Page));
         assert_eq!(pager.sending(&landed("http://a.test/2")), Ok(()));
-        assert_eq!(pager.landed(b"[1]"), Err(PagingError::SameBody { page: 2, earlier: 1 }));
+        assert_eq!(pager.landed(b"[1]", Kind::default()), Err(PagingError::SameBody { page: 2, earlier: 1 }));
         assert_eq!(pager.sending(&landed("http://a.test/1")), Err(PagingError::SameRequest { page: 2, earlier: 1 }));
     }
 
