@@ -21,7 +21,7 @@ mod fanout;
 mod hostile;
 mod imports;
 mod isolation;
-mod job;
+
 mod level;
 mod login;
 mod media;
@@ -37,6 +37,7 @@ mod proxy;
 mod readme;
 mod reload;
 mod renewal;
+mod reports;
 mod rotation;
 mod rules;
 mod sample_projects;
