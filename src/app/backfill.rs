@@ -118,15 +118,6 @@ impl Backfill {
 mod tests {
     use super::*;
 
-    fn step_of(text: &str) -> Step {
-        Step::parse(text).unwrap()
-    }
-
-    #[test]
-    fn the_usual_step_is_one() {
-        assert_eq!(step_of(USUAL_STEP), step_of("1mo"));
-    }
-
     #[test]
     fn what_is_stored_is_read_again() {
         let typed = Typed { since: "2024-01-01".to_owned(), until: None, step: Some("1w".to_owned()) };

@@ -157,11 +157,11 @@ fn waiting_for_a_report_holds_no_permit_and_a_download_may_go_without_credential
         _ => Reply::json(200, "id;qty\n1;2\n3;4\n").header("content-type", "text/csv"),
     });
     let keys = format!(
-        "concurrency_level = 1\n{QUICK}[auth.basic]\nusername = \"u\"\npassword = {{ file = \"p\" }}\n[csv]\ndelimiter = \";\"\n"
+        "concurrency_level = 1\n{QUICK}[auth.basic]\nusername = \"u\"\npassword = {{ command = [\"echo\", \"secret\"] }}\n[csv]\ndelimiter = \";\"\n"
     );
     let download = format!("{FILES}\nauth = \"none\"\nsuccess_media_type = \"csv\"");
     let project = project(&api, &keys, &flow(&download, "").replace("records = \"$.rows[*]\"\n", ""));
-    project.write("p", "secret").write(
+    project.write(
         "flows/other.toml",
         "[export]\nconnection = \"api\"\nrelative_uri = \"/other\"\nrecords = \"$.rows[*]\"\n",
     );

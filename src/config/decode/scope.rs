@@ -1,4 +1,5 @@
 //! What a text may see where it stands (FORMAT section 3, Context), and the check of every name it reads.
+// size: every root, and what is said where it is missing.
 
 use super::file::Finding;
 use super::flow::Tables;

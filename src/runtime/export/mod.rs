@@ -1,4 +1,5 @@
 //! Reading: pages of records, one request at a time, each through the connection's queue.
+// size: one reader, and all that one page takes.
 
 pub mod cursor;
 pub mod delta;
