@@ -30,6 +30,11 @@ pub struct Start {
 }
 
 impl QueueState {
+    /// Whose ticket it is.
+    pub fn flow_of(&self, ticket: Ticket) -> Option<&FlowId> {
+        self.tickets.get(&ticket).map(|entry| &entry.flow)
+    }
+
     /// The pool a line sends under, alone.
     pub fn excerpt(&self, line: LineKey) -> Option<Excerpt> {
         let key = self.lines.get(&line)?.pool;

@@ -276,11 +276,6 @@ impl QueueState {
         }
     }
 
-    /// Whose ticket it is.
-    pub fn flow_of(&self, ticket: Ticket) -> Option<&FlowId> {
-        self.tickets.get(&ticket).map(|entry| &entry.flow)
-    }
-
     /// The line a ticket stands in or was sent from.
     pub fn line_of(&self, ticket: Ticket) -> Option<LineKey> {
         self.tickets.get(&ticket).map(|entry| entry.line)
