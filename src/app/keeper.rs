@@ -166,6 +166,10 @@ impl Keeper {
                 skipped(SkipReason::Draining);
                 false
             }
+            Err(Refused::Paused(..)) => {
+                skipped(SkipReason::Paused);
+                true
+            }
             Err(Refused::Unknown(_) | Refused::Disabled(_) | Refused::NothingWaits(_) | Refused::Damaged(..)) => {
                 skipped(SkipReason::Gone);
                 true

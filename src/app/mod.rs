@@ -6,12 +6,18 @@ pub mod backfill;
 #[cfg(test)]
 mod crash;
 pub mod errors;
+mod face;
+mod git;
 mod keeper;
+pub mod key;
+mod live;
 pub mod login;
+mod notices;
 pub mod output;
 pub mod owner;
 pub mod ping;
 mod reload;
+mod reloads;
 pub mod run;
 pub mod serve;
 mod signals;
@@ -21,6 +27,7 @@ mod systemd;
 mod tallies;
 mod tokens;
 mod upkeep;
+mod views;
 
 use crate::agent::Hub;
 use crate::config::files::{self, Tree};

@@ -7,9 +7,10 @@ use crate::observe::event;
 use crate::observe::meters::TriggerKind;
 use crate::observe::task;
 use crate::runtime::past::ending;
-use crate::runtime::supervisor::{Started, Supervisor};
-use crate::store::socket::{ErrorAsk, MOST_NAMED, RetryBegun, RunAsk, StartedRun, ValueAsk};
-use crate::store::{ErrorFilter, Health, RunKind, RunRow, Space, StoreError, Write};
+use crate::runtime::supervisor::{Started, Supervisor, forget_pause, paused_flows, save_pause};
+use crate::store::socket::{CancelAsk, Denied, ErrorAsk, MOST_NAMED, RetryBegun, RunAsk, StartedRun, ValueAsk};
+use crate::store::{ErrorFilter, Health, RunKind, RunRow, Space, Store, StoreError, Write};
+use chrono::{DateTime, Utc};
 use crate::value::id::FlowId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -186,6 +187,43 @@ impl Desk {
         Ok(json!({ "written": 1 }))
     }
 
+    /// Pauses flows, or lets them go on.
+    pub(super) async fn pause(&self, flows: &[FlowId], pause: bool) -> Result<Value, Denied> {
+        self.takes_writes().map_err(Denied::unavailable)?;
+        few(flows.len()).map_err(Denied::invalid)?;
+        if let Some(unknown) = flows.iter().find(|flow| self.supervisor.standing(flow).is_none()) {
+            return Err(Denied::unknown(format!("there is no flow `{unknown}`")));
+        }
+        let mut changed = Vec::new();
+        for flow in flows {
+            let done = if pause { self.supervisor.pause(flow).await } else { self.supervisor.unpause(flow).await };
+            if done.map_err(|error| Denied::unavailable(error.to_string()))? {
+                changed.push(flow.as_str());
+            }
+        }
+        if !changed.is_empty() {
+            event::written_by_hand(if pause { "flows paused" } else { "flows resumed" }, changed.len() as u64);
+        }
+        Ok(json!({ "paused": pause, "changed": changed }))
+    }
+
+    /// Asks a run to stop.
+    pub(super) fn cancel(&self, ask: CancelAsk) -> Result<Value, Denied> {
+        let (flow, run) = match ask {
+            CancelAsk { run: Some(run), flow: None } => {
+                let flow = self.supervisor.cancel_run(&run).map_err(|error| Denied::conflict(error.to_string()))?;
+                (flow, run)
+            }
+            CancelAsk { run: None, flow: Some(flow) } => {
+                let run = self.supervisor.cancel(&flow).map_err(|error| Denied::conflict(error.to_string()))?;
+                (flow, run)
+            }
+            _ => return Err(Denied::invalid("name either a `run` or a `flow`")),
+        };
+        event::written_by_hand("run cancelled", 1);
+        Ok(json!({ "flow": flow.as_str(), "run": run, "stopping": true }))
+    }
+
     /// A write would wait until the disk takes it, and whoever asked gives up before.
     fn takes_writes(&self) -> Result<(), String> {
         match &*self.supervisor.services().store.health().borrow() {
@@ -239,6 +277,22 @@ impl Desk {
     fn lock(&self) -> MutexGuard<'_, Reports> {
         self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Pauses flows in a store that nobody else owns, or lets them go on. Those that changed.
+pub async fn pause_stored(
+    store: &dyn Store,
+    flows: &[FlowId],
+    pause: bool,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, StoreError> {
+    let before: HashSet<FlowId> = paused_flows(store).await?.into_iter().map(|(flow, _)| flow).collect();
+    let changed: Vec<&FlowId> = flows.iter().filter(|flow| before.contains(flow) != pause).collect();
+    let write = |flow: &&FlowId| if pause { save_pause(flow, now) } else { forget_pause(flow) };
+    if !changed.is_empty() {
+        store.commit(changed.iter().map(write).collect()).await?;
+    }
+    Ok(changed.into_iter().map(ToString::to_string).collect())
 }
 
 /// What the stored row of a run tells, when its report is gone: no single error records.

@@ -2,15 +2,18 @@
 //! nothing and says so in log, metric and `status`.
 
 use super::Host;
+use super::reloads::{Reloads, Report, Verdict};
 use super::status::{Rejected, SharedConfigState};
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::files::Tree;
 use crate::config::watch::{Change, Watch};
 use crate::config::{self, Loaded};
+use crate::model::settings::Settings;
 use crate::model::snapshot::Snapshot;
 use crate::observe::event::Applied;
 use crate::observe::meters::ConfigMeters;
 use crate::observe::{event, logs};
+use crate::runtime::happening::Happening;
 use crate::runtime::supervisor::Supervisor;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +28,8 @@ pub(super) struct Reloader {
     pub(super) watch: Watch,
     pub(super) meters: ConfigMeters,
     pub(super) state: SharedConfigState,
+    /// What becomes of each tree.
+    pub(super) reloads: Reloads,
     pub(super) follow_log_level: bool,
     /// What the process started with: settings read once are those of this snapshot.
     pub(super) started: Arc<Snapshot>,
@@ -39,20 +44,22 @@ impl Reloader {
                 change = self.watch.next_change() => change,
             };
             let requested = change.requested;
-            self.take(change);
+            self.take(change, requested);
             if requested {
                 self.state.judged();
             }
         }
     }
 
-    fn take(&mut self, change: Change) {
+    fn take(&mut self, change: Change, requested: bool) {
         match change.tree {
             Ok(mut tree) => {
                 let loaded = self.load(&mut tree);
-                self.judge(loaded);
+                self.judge(loaded, requested);
             }
-            Err(error) => self.reject(1, vec![format!("the project directory cannot be read: {error}")]),
+            Err(error) => {
+                self.reject(&[], vec![format!("the project directory cannot be read: {error}")]);
+            }
         }
     }
 
@@ -64,25 +71,42 @@ impl Reloader {
         loaded
     }
 
-    fn judge(&self, loaded: Loaded) {
+    fn judge(&self, loaded: Loaded, requested: bool) {
         let Some(snapshot) = loaded.snapshot else {
             let errors: Vec<String> =
                 loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error).map(one_line).collect();
-            return self.reject(errors.len(), errors);
+            return self.reject(&loaded.diagnostics, errors);
         };
         let before = self.supervisor.snapshot();
         if before.as_ref().is_some_and(|before| before.revision == snapshot.revision) {
-            if self.state.get().rejected.is_some() {
+            let reverted = self.state.get().rejected.is_some();
+            if reverted {
                 event::reload_reverted(&self.meters);
                 self.state.update(|state| state.rejected = None);
+            }
+            if reverted || requested {
+                self.unchanged(&snapshot);
             }
             return;
         }
         let snapshot = Arc::new(snapshot);
         match self.supervisor.apply(snapshot.clone()) {
             Ok(()) => self.applied(before.as_deref(), &snapshot),
-            Err(error) => self.reject(1, vec![error.to_string()]),
+            Err(error) => self.reject(&[], vec![error.to_string()]),
         }
+    }
+
+    /// The files are what is in force already.
+    fn unchanged(&self, snapshot: &Snapshot) {
+        let report = Report::new(self.host.clock.utc(), Verdict::Unchanged, &snapshot.revision);
+        self.report(report.with_changes(Some(snapshot), snapshot, &[]));
+    }
+
+    fn report(&self, mut report: Report) {
+        let verdict = report.verdict.word();
+        report.restart_needed = self.state.get().restart_needed;
+        let id = self.reloads.add(&self.host.root, report);
+        self.supervisor.happenings().tell(Happening::Reloaded { report: id, verdict });
     }
 
     fn applied(&self, before: Option<&Snapshot>, snapshot: &Snapshot) {
@@ -102,13 +126,24 @@ impl Reloader {
             state.rejected = None;
             state.restart_needed = restart;
         });
+        let report = Report::new(now, Verdict::Applied, &snapshot.revision);
+        self.report(report.with_changes(before, snapshot, &self.supervisor.active()));
     }
 
-    fn reject(&self, errors: usize, mut first: Vec<String>) {
+    /// `found` is what the files were found to be, and `first` why they are rejected, in words.
+    fn reject(&self, found: &[Diagnostic], mut first: Vec<String>) {
+        let errors = first.len();
         first.truncate(SHOWN);
         event::reload_rejected(&self.meters, errors, first.first().map_or("", String::as_str));
         let at = self.host.clock.utc();
+        let before = self.supervisor.snapshot();
+        let revision = before.as_ref().map_or("", |before| before.revision.as_str());
+        let mut report = Report::new(at, Verdict::Rejected, revision).with_findings(found, before.as_deref());
+        if found.is_empty() {
+            report = report.for_a_reason(first.first().map_or("", String::as_str));
+        }
         self.state.update(|state| state.rejected = Some(Rejected { at, errors, first }));
+        self.report(report);
     }
 }
 
@@ -127,9 +162,18 @@ fn needs_restart(started: &Snapshot, after: &Snapshot) -> bool {
         || old.hosts != new.hosts
         || old.tls != new.tls
         || old.agents != new.agents
+        || !same_notices(old, new)
         || old.log_format != new.log_format
         || old.max_runs != new.max_runs
         || old.shutdown_timeout != new.shutdown_timeout
+}
+
+fn same_notices(old: &Settings, new: &Settings) -> bool {
+    match (&old.notify, &new.notify) {
+        (None, None) => true,
+        (Some(old), Some(new)) => old.says_the_same(new),
+        _ => false,
+    }
 }
 
 /// What a snapshot changes against the one before.

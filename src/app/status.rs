@@ -3,10 +3,11 @@
 use crate::agent::Presence;
 use crate::http::client::OfflineView;
 use crate::model::flow::Flow;
-use crate::queue::PoolView;
+use crate::model::snapshot::Snapshot;
+use crate::queue::{AllowanceView, LineView, PoolView};
 use crate::runtime::run::state::Counts;
 use crate::runtime::supervisor::Supervisor;
-use crate::runtime::view::FlowView;
+use crate::runtime::view::{FlowView, LastRun, RunView};
 use crate::store::{Damage, FlowTally, Health, Phase, RunRow, Store, StoreError, Usage};
 use crate::value::id::FlowId;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -14,9 +15,6 @@ use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
-
-/// Connections whose requests wait, by id.
-type Offline = HashMap<String, OfflineView>;
 
 /// Version of the document.
 pub const FORMAT: u32 = 1;
@@ -101,7 +99,7 @@ impl Stored {
         stored
     }
 
-    fn document(&self) -> Value {
+    pub(super) fn document(&self) -> Value {
         let (since, cause) = match &self.health {
             Health::Good => (None, None),
             Health::Failing { since, cause } => (Some(time(*since)), Some(cause)),
@@ -119,6 +117,31 @@ impl Stored {
     }
 }
 
+/// What every flow and connection is looked at with, read once.
+pub(super) struct Sight {
+    snapshot: Option<Arc<Snapshot>>,
+    now: DateTime<Utc>,
+    unfinished: HashMap<FlowId, RunRow>,
+    /// Connections whose requests wait, by id.
+    pub(super) offline: HashMap<String, OfflineView>,
+    /// Connections with `tls.verify = false`.
+    unverified: HashSet<String>,
+}
+
+impl Sight {
+    pub(super) fn of(supervisor: &Supervisor) -> Self {
+        let snapshot = supervisor.snapshot();
+        let connections = snapshot.iter().flat_map(|snapshot| snapshot.connections.values());
+        Self {
+            unverified: connections.filter(|one| !one.http.tls.verify).map(|one| one.id.to_string()).collect(),
+            offline: supervisor.offline(),
+            unfinished: supervisor.all_unfinished(),
+            now: supervisor.services().clock.utc(),
+            snapshot,
+        }
+    }
+}
+
 /// Builds the document.
 pub fn document(
     supervisor: &Supervisor,
@@ -128,19 +151,11 @@ pub fn document(
     draining: bool,
 ) -> Value {
     let mut views = supervisor.view();
-    // A removed flow is shown as long as something of it is open.
-    for tally in stored.tallies.values().filter(|tally| tally.open + tally.in_flight > 0) {
-        if views.iter().all(|view| view.id != tally.flow) {
-            let id = tally.flow.clone();
-            views.push(FlowView { id, running: None, queued: false, last: None, last_success: None });
-        }
-    }
-    views.sort_by(|a, b| a.id.cmp(&b.id));
-    let offline = supervisor.offline();
-    let flows: Vec<Value> = views.iter().map(|view| flow(view, supervisor, stored)).collect();
-    let unverified = unverified(supervisor);
+    add_removed(&mut views, &stored.tallies);
+    let sight = Sight::of(supervisor);
+    let flows: Vec<Value> = views.iter().map(|view| flow(view, &sight, stored.tallies.get(&view.id))).collect();
     let pools = supervisor.services().queue.view();
-    let pools: Vec<Value> = pools.iter().map(|view| pool(view, &offline, &unverified)).collect();
+    let pools: Vec<Value> = pools.iter().map(|view| pool(view, &sight)).collect();
     json!({
         "format": FORMAT,
         "version": env!("CARGO_PKG_VERSION"),
@@ -155,6 +170,15 @@ pub fn document(
     })
 }
 
+/// A removed flow is shown as long as something of it is open.
+pub(super) fn add_removed(views: &mut Vec<FlowView>, tallies: &HashMap<FlowId, FlowTally>) {
+    let known: HashSet<&FlowId> = views.iter().map(|view| &view.id).collect();
+    let left = tallies.values().filter(|tally| tally.open + tally.in_flight > 0 && !known.contains(&tally.flow));
+    let left: Vec<FlowId> = left.map(|tally| tally.flow.clone()).collect();
+    views.extend(left.into_iter().map(FlowView::unknown));
+    views.sort_by(|a, b| a.id.cmp(&b.id));
+}
+
 /// The part about files and snapshot; also the answer to `reload`.
 pub fn config(config: &ConfigState) -> Value {
     json!({
@@ -167,39 +191,55 @@ pub fn config(config: &ConfigState) -> Value {
     })
 }
 
-fn flow(view: &FlowView, supervisor: &Supervisor, stored: &Stored) -> Value {
-    let snapshot = supervisor.snapshot();
-    let flow = snapshot.as_ref().and_then(|snapshot| snapshot.flows.get(&view.id));
+pub(super) fn flow(view: &FlowView, sight: &Sight, tally: Option<&FlowTally>) -> Value {
+    let flow = sight.snapshot.as_ref().and_then(|snapshot| snapshot.flows.get(&view.id));
     let next = flow
         .filter(|flow| flow.enabled)
         .and_then(|flow| flow.schedule.as_ref())
-        .and_then(|schedule| schedule.next_after(supervisor.services().clock.utc()));
+        .and_then(|schedule| schedule.next_after(sight.now));
     json!({
         "id": view.id.as_str(),
         "title": flow.and_then(|flow| flow.title.clone()),
         "state": match flow { None => "removed", Some(flow) if !flow.enabled => "disabled", Some(_) => "enabled" },
+        "paused": view.paused.map(time),
         "next_run": next.map(time),
         "queued": view.queued,
-        "waits": view.running.as_ref().and(flow).and_then(|flow| waits(flow, &supervisor.offline())),
+        "waits": view.running.as_ref().and(flow).and_then(|flow| waits(flow, &sight.offline)),
         "last_success": view.last_success.map(time),
-        "running": view.running.as_ref().map(|run| json!({
-            "run": run.run, "started": time(run.started), "pages": run.pages, "records": counts(&run.counts),
-        })),
-        "last": view.last.as_ref().map(|last| json!({
-            "run": last.run,
-            "ended": time(last.ended),
-            "outcome": last.ending.outcome().label(),
-            "error": last.ending.error().map(ToString::to_string),
-            "records": counts(&last.counts),
-        })),
-        "unfinished": supervisor.unfinished(&view.id).as_ref().map(unfinished),
-        "errors": stored.tallies.get(&view.id).map(|tally| errors(tally, supervisor.services().clock.utc())),
-        "totals": stored.tallies.get(&view.id).map(totals),
+        "running": view.running.as_ref().map(running),
+        "last": view.last.as_ref().map(last),
+        "unfinished": sight.unfinished.get(&view.id).map(unfinished),
+        "errors": tally.map(|tally| errors(tally, sight.now)),
+        "totals": tally.map(totals),
+    })
+}
+
+/// A run under way.
+pub(super) fn running(run: &RunView) -> Value {
+    json!({
+        "run": run.run,
+        "started": time(run.started),
+        "pages": run.pages,
+        "total": run.total,
+        "begun": run.begun,
+        "stopping": run.stopping,
+        "records": counts(&run.counts),
+    })
+}
+
+/// The last run that ended.
+pub(super) fn last(last: &LastRun) -> Value {
+    json!({
+        "run": last.run,
+        "ended": time(last.ended),
+        "outcome": last.ending.outcome().label(),
+        "error": last.ending.error().map(ToString::to_string),
+        "records": counts(&last.counts),
     })
 }
 
 /// A run that waits to go on, and why it does.
-fn unfinished(row: &RunRow) -> Value {
+pub(super) fn unfinished(row: &RunRow) -> Value {
     json!({
         "run": row.id,
         "started": time(row.started),
@@ -229,13 +269,13 @@ fn totals(tally: &FlowTally) -> Value {
 }
 
 /// Why a run of this flow does not go on, if a connection it uses is offline.
-fn waits(flow: &Flow, offline: &Offline) -> Option<String> {
+fn waits(flow: &Flow, offline: &HashMap<String, OfflineView>) -> Option<String> {
     let import = flow.import.as_ref().map(|import| &import.connection);
     let mut used = flow.exports.iter().map(|export| &export.connection).chain(import);
     used.find_map(|id| Some(format!("connection `{id}` is offline: {}", offline.get(id.as_str())?.reason)))
 }
 
-fn counts(counts: &Counts) -> Value {
+pub(super) fn counts(counts: &Counts) -> Value {
     json!({
         "exported": counts.exported,
         "delivered": counts.delivered,
@@ -245,51 +285,52 @@ fn counts(counts: &Counts) -> Value {
     })
 }
 
-/// Connections with `tls.verify = false`.
-fn unverified(supervisor: &Supervisor) -> HashSet<String> {
-    let snapshot = supervisor.snapshot();
-    let connections = snapshot.iter().flat_map(|snapshot| snapshot.connections.values());
-    connections.filter(|one| !one.http.tls.verify).map(|one| one.id.to_string()).collect()
-}
-
-fn pool(view: &PoolView, offline: &Offline, unverified: &HashSet<String>) -> Value {
-    let lines: Vec<Value> = view
-        .lines
-        .iter()
-        .map(|line| {
-            json!({
-                "connection": line.id.to_string(),
-                "queued": line.depth,
-                "oldest_seconds": line.oldest.map(|age| age.as_secs_f64()),
-                "in_flight": line.in_flight,
-                "paused_seconds": line.paused_for.map(|pause| pause.as_secs_f64()),
-                "closing": line.closing,
-                "tls_verify": !unverified.contains(&line.id.to_string()),
-                "offline": offline.get(line.id.to_string().as_str()).map(|offline| json!({
-                    "reason": offline.reason,
-                    "since": time(offline.since),
-                    "login": offline.login,
-                    "next_try_seconds": offline.next_try.as_secs_f64(),
-                })),
-                "rate_limit": line.allowance.map(|told| json!({
-                    "limit": told.limit,
-                    "remaining": told.remaining,
-                    "resets_in_seconds": told.resets_in.map(|left| left.as_secs_f64()),
-                })),
-            })
+/// A pool with its lines.
+pub(super) fn pool(view: &PoolView, sight: &Sight) -> Value {
+    let line = |line: &LineView| {
+        let id = line.id.to_string();
+        json!({
+            "connection": id,
+            "queued": line.depth,
+            "oldest_seconds": line.oldest.map(|age| age.as_secs_f64()),
+            "in_flight": line.in_flight,
+            "paused_seconds": line.paused_for.map(|pause| pause.as_secs_f64()),
+            "closing": line.closing,
+            "tls_verify": !sight.unverified.contains(&id),
+            "offline": sight.offline.get(&id).map(offline),
+            "rate_limit": line.allowance.map(allowance),
         })
-        .collect();
+    };
     json!({
         "pool": view.id.to_string(),
         "level": view.level,
         "max_level": view.most,
         "in_flight": view.in_flight,
         "paused_seconds": view.paused_for.map(|pause| pause.as_secs_f64()),
-        "lines": lines,
+        "lines": view.lines.iter().map(line).collect::<Vec<_>>(),
     })
 }
 
-fn agents(supervisor: &Supervisor) -> Value {
+/// Why a connection's requests wait.
+pub(super) fn offline(offline: &OfflineView) -> Value {
+    json!({
+        "reason": offline.reason,
+        "since": time(offline.since),
+        "login": offline.login,
+        "next_try_seconds": offline.next_try.as_secs_f64(),
+    })
+}
+
+/// What a server said of its own limit.
+pub(super) fn allowance(told: AllowanceView) -> Value {
+    json!({
+        "limit": told.limit,
+        "remaining": told.remaining,
+        "resets_in_seconds": told.resets_in.map(|left| left.as_secs_f64()),
+    })
+}
+
+pub(super) fn agents(supervisor: &Supervisor) -> Value {
     let agents = supervisor.services().agents.presence();
     let one = |(name, there): (&str, Presence)| json!({ "agent": name, "connected": there.connected, "since": time(there.since) });
     agents.map(one).collect()

@@ -3,6 +3,7 @@
 
 use crate::observe::event;
 use crate::observe::meters::ErrorMeters;
+use crate::runtime::happening::Happening;
 use crate::runtime::supervisor::Supervisor;
 use crate::store::FlowTally;
 use crate::value::id::FlowId;
@@ -37,6 +38,11 @@ impl Tallies {
         flows
     }
 
+    /// As last read.
+    pub(super) fn all(&self) -> HashMap<FlowId, FlowTally> {
+        self.lock().iter().map(|(id, kept)| (id.clone(), kept.tally.clone())).collect()
+    }
+
     /// Sets the gauges: ages grow without anybody doing anything.
     pub(super) fn show(&self, now: DateTime<Utc>) {
         for kept in self.lock().values() {
@@ -44,13 +50,19 @@ impl Tallies {
         }
     }
 
-    /// Takes over what the store says. A flow it says nothing of any more has nothing open.
-    pub(super) fn take(&self, tallies: Vec<FlowTally>, now: DateTime<Utc>) {
+    /// Takes over what the store says. A flow it says nothing of any more has nothing open. Flows that have something open
+    /// and had nothing before, with how many.
+    pub(super) fn take(&self, tallies: Vec<FlowTally>, now: DateTime<Utc>) -> Vec<(FlowId, u64)> {
         let mut kept = self.lock();
         let mut before = std::mem::take(&mut *kept);
+        let mut first = Vec::new();
         for tally in tallies {
             let id = tally.flow.clone();
-            let meters = before.remove(&id).map_or_else(|| ErrorMeters::of(&id), |kept| kept.meters);
+            let known = before.remove(&id);
+            if tally.open > 0 && known.as_ref().is_none_or(|known| known.tally.open == 0) {
+                first.push((id.clone(), tally.open));
+            }
+            let meters = known.map_or_else(|| ErrorMeters::of(&id), |kept| kept.meters);
             kept.insert(id, Kept { tally, meters });
         }
         for gone in before.values() {
@@ -59,6 +71,7 @@ impl Tallies {
         for kept in kept.values() {
             kept.show(now);
         }
+        first
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<FlowId, Kept>> {
@@ -82,12 +95,18 @@ pub(super) async fn keep_tallies(
 ) {
     let clock = supervisor.services().clock.clone();
     let mut running = supervisor.running();
-    let mut failing = false;
+    let (mut failing, mut looked) = (false, false);
     loop {
         match supervisor.services().store.tallies().await {
             Ok(found) => {
                 failing = false;
-                tallies.take(found, clock.utc());
+                let first = tallies.take(found, clock.utc());
+                // What was open before this process began is told by nobody again.
+                if std::mem::replace(&mut looked, true) {
+                    for (flow, open) in first {
+                        supervisor.happenings().tell(Happening::FirstError { flow, open });
+                    }
+                }
             }
             Err(cause) => {
                 if !std::mem::replace(&mut failing, true) {
@@ -130,11 +149,14 @@ mod tests {
     fn only_flows_with_something_open_are_named_and_what_is_gone_is_forgotten() {
         let tallies = Tallies::default();
         let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(90);
-        tallies.take(vec![tally("b", 2), tally("a", 1), tally("c", 0)], now);
+        let first = tallies.take(vec![tally("b", 2), tally("a", 1), tally("c", 0)], now);
+        assert_eq!(first.iter().map(|(_, open)| *open).collect::<Vec<_>>(), [2, 1]);
         let names = |tallies: &Tallies| tallies.open().iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(names(&tallies), ["a", "b"]);
         tallies.show(now);
-        tallies.take(vec![tally("b", 2)], now);
+        assert_eq!(tallies.take(vec![tally("b", 2)], now), []);
         assert_eq!(names(&tallies), ["b"]);
+        assert_eq!(tallies.take(vec![tally("b", 0)], now), []);
+        assert_eq!(tallies.take(vec![tally("b", 7)], now).len(), 1, "the first after none");
     }
 }

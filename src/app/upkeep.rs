@@ -107,7 +107,13 @@ impl Retries {
                 self.waiting.push((flow, started.report));
             }
             // It is running now, was removed, or the process ends: another round will see.
-            Err(Refused::Running(_) | Refused::Unknown(_) | Refused::Disabled(_) | Refused::Draining) => {}
+            Err(
+                Refused::Running(_)
+                | Refused::Unknown(_)
+                | Refused::Disabled(_)
+                | Refused::Paused(..)
+                | Refused::Draining,
+            ) => {}
             Err(refused) => event::upkeep_failed("retrying errors", &refused.to_string()),
         }
         Ok(())

@@ -98,6 +98,24 @@ pub enum Command {
     Serve,
     /// Shows what the running `serve` does
     Status,
+    /// Tells why a run, a flow or a connection waits
+    Explain {
+        /// Id of a run, a flow or a connection
+        #[arg(value_name = "RUN|FLOW|CONNECTION")]
+        id: String,
+    },
+    /// Has flows start nothing more, also after a restart
+    Pause(FlowArgs),
+    /// Lets paused flows start again
+    Resume(FlowArgs),
+    /// Has the running `serve` finish what is in flight, and end
+    Drain,
+    /// Has the running `serve` look at its files
+    Reload {
+        /// Wait for the verdict: 0 in force, 78 rejected
+        #[arg(long)]
+        wait: bool,
+    },
     /// Carries requests of a `serve` elsewhere into the network this runs in
     Agent(AgentArgs),
     /// Looks into the state directory, checks and repairs it
@@ -126,7 +144,7 @@ pub enum StateCommand {
     Repair,
     /// Lists stored values and what the state takes up
     Show {
-        /// schedule, meaning, mark, token, offline, webhook or meta; all without it
+        /// schedule, meaning, mark, token, offline, webhook, pause or meta; all without it
         space: Option<String>,
         /// Renewed credentials too
         #[arg(long)]
@@ -170,6 +188,14 @@ pub enum AuthCommand {
     Status,
 }
 
+/// Arguments of `pause` and `resume`.
+#[derive(Debug, Clone, Args)]
+pub struct FlowArgs {
+    /// Ids of flows: `orders` is flows/orders.toml
+    #[arg(value_name = "FLOW", required = true)]
+    pub flows: Vec<String>,
+}
+
 /// Arguments of `agent`.
 #[derive(Debug, Clone, Args)]
 pub struct AgentArgs {
@@ -193,17 +219,12 @@ pub struct AgentArgs {
 /// Commands of the format that are not built yet.
 const LATER: &[&str] = &[
     "runs",
-    "explain",
     "preview",
     "plan",
     "diff",
     "test",
     "graph",
     "top",
-    "reload",
-    "pause",
-    "resume",
-    "drain",
     "schema",
     "import",
     "completions",
@@ -212,7 +233,8 @@ const LATER: &[&str] = &[
 
 /// Commands that are there.
 const NOW: &[&str] = &[
-    "demo", "init", "check", "ping", "auth", "run", "backfill", "serve", "status", "errors", "state", "agent", "help",
+    "demo", "init", "check", "ping", "auth", "run", "backfill", "serve", "status", "explain", "errors", "pause", "resume",
+    "drain", "reload", "state", "agent", "help",
 ];
 
 /// Why a command line is not carried out.
@@ -288,6 +310,11 @@ impl Command {
             Self::Backfill(_) => "backfill",
             Self::Serve => "serve",
             Self::Status => "status",
+            Self::Explain { .. } => "explain",
+            Self::Pause(_) => "pause",
+            Self::Resume(_) => "resume",
+            Self::Drain => "drain",
+            Self::Reload { .. } => "reload",
             Self::Agent(_) => "agent",
             Self::State { .. } => "state",
             Self::Errors { .. } => "errors",

@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod errors;
 mod exit;
+mod explain;
 mod globals;
 mod init;
 mod owner;
@@ -19,6 +20,7 @@ mod run_args;
 mod serve;
 mod state;
 mod status;
+mod steer;
 mod style;
 mod summary;
 mod table;
@@ -57,6 +59,15 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Check { deny_warnings } => check::check(&globals, &ProcessEnv, deny_warnings),
         Command::Init => init::init(&globals),
         Command::Status => status::status(&globals),
+        Command::Explain { id } => explain::explain(&globals, &id),
+        Command::Drain => steer::drain(&globals),
+        Command::Reload { wait } => steer::reload(&globals, wait),
+        Command::Pause(args) => {
+            with_runtime(&globals, 1, async |host| steer::pause(&globals, &host, &args.flows, true).await)
+        }
+        Command::Resume(args) => {
+            with_runtime(&globals, 1, async |host| steer::pause(&globals, &host, &args.flows, false).await)
+        }
         Command::Run(args) => with_runtime(&globals, 1, async |host| match args.options(host.clock.utc()) {
             Ok(options) => run::run(&globals, &host, &args.flows, options).await,
             Err(text) => {
@@ -166,7 +177,7 @@ mod tests {
     #[test]
     fn refusals_end_with_the_code_for_usage() {
         let line = |words: &[&str]| carry_out(["flowgate"].iter().chain(words).map(OsString::from));
-        assert_eq!(line(&["explain", "shop"]), Exit::Usage);
+        assert_eq!(line(&["plan", "shop"]), Exit::Usage);
         assert_eq!(line(&["run", "orders", "--since", "soon"]), Exit::Usage);
         assert_eq!(line(&["check", "--log-level", "loud"]), Exit::Usage);
         assert_eq!(line(&["check", "-C", "/nowhere/at/all"]), Exit::Config);

@@ -51,7 +51,7 @@ impl Owner {
                 globals.complain(&self.owned.to_string());
                 Exit::Temporary
             }
-            AskError::Refused(text) => {
+            AskError::Refused(text) | AskError::Unknown(text) => {
                 globals.complain(text);
                 Exit::Temporary
             }

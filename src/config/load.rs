@@ -48,8 +48,8 @@ struct Load<'a> {
 pub(super) fn load(tree: &Tree, env: &dyn Env) -> Loaded {
     let mut load = Load { tree, env, named: Outside::new() };
     let mut finished: Vec<File<'_>> = Vec::new();
-    let (settings, readable) = load.settings(&mut finished);
     let (connections, names) = load.connections();
+    let (settings, readable) = load.settings(&mut finished, &names);
     let flows = load.flows(&names);
     check(&connections, &names, &flows, readable.then_some(&settings));
 
@@ -121,7 +121,7 @@ impl<'a> Load<'a> {
     }
 
     /// The settings, and whether they are those of the file: the defaults stand in for one that cannot be read.
-    fn settings(&mut self, finished: &mut Vec<File<'a>>) -> (Settings, bool) {
+    fn settings(&mut self, finished: &mut Vec<File<'a>>, names: &Connections) -> (Settings, bool) {
         let path = Path::new("flowgate.toml");
         let defaults = settings::defaults(&self.tree.root);
         let Some(content) = self.tree.files.get(path) else { return (defaults, true) };
@@ -131,7 +131,7 @@ impl<'a> Load<'a> {
             && let Some(table) = decode::parse(&file, &source.text)
         {
             let sources = self.sources();
-            found = Some(settings::decode(&Table::root(&file, &table), &self.tree.root, &sources));
+            found = Some(settings::decode(&Table::root(&file, &table), &self.tree.root, &sources, names));
             self.settle(source, sources.named());
         }
         finished.push(file);

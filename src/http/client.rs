@@ -220,6 +220,12 @@ impl Client {
         self.meters.retry_budget(self.budget.left(self.clock.mono()));
     }
 
+    /// The renewable credential in use: its generation, and until when it is not renewed. None before it is fetched, and
+    /// where nothing is renewed.
+    pub fn credential(&self) -> Option<(u64, Option<Duration>)> {
+        self.settings.auth.renewal().and_then(|_| self.session.held(self.clock.mono()))
+    }
+
     /// The connection's file has changed and another client is in its place: requests that wait for these credentials
     /// wait in vain.
     pub fn retire(&self) {

@@ -6,6 +6,7 @@ pub mod delta;
 pub mod export;
 pub mod flow;
 pub mod import;
+pub mod notify;
 pub mod report;
 pub mod schedule;
 pub mod settings;

@@ -1,10 +1,12 @@
 //! `flowgate.toml`: where state lives, where the server listens, process-wide limits.
 
 use super::agent::AgentToken;
+use super::notify::Notify;
 use crate::value::secret::Secret;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A valid `flowgate.toml`, defaults filled in.
@@ -24,6 +26,8 @@ pub struct Settings {
     pub tls: Option<ServerTls>,
     /// `[agents.<name>]`
     pub agents: Vec<AgentToken>,
+    /// `[notify]`
+    pub notify: Option<Arc<Notify>>,
     /// `[log] format`
     pub log_format: LogFormat,
     /// `[log] level`

@@ -70,10 +70,12 @@ pub const DIRECTIONS: &[&str] = &["raised", "lowered"];
 /// Values of `outcome` of a reload.
 pub const RELOAD_OUTCOMES: &[&str] = &["applied", "rejected"];
 /// Values of `reason` of a skipped occurrence.
-pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "gone"];
+pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "gone", "paused"];
 
 /// Values of `outcome` of a call to a webhook.
 pub const WEBHOOK_OUTCOMES: &[&str] = &["accepted", "duplicate", "unauthorized", "rejected", "full", "unavailable"];
+/// Values of `outcome` of a notice.
+pub const NOTICE_OUTCOMES: &[&str] = &["sent", "failed", "dropped", "suppressed"];
 /// Values of `kind` of the state's bytes.
 pub const STORE_KINDS: &[&str] = &["database", "pages"];
 
@@ -187,6 +189,10 @@ table! {
         "Calls to the flow's webhook, by what became of them; accepted ones are durable";
     WEBHOOK_WAITING = "flowgate_webhook_waiting", Kind::Gauge, Count, &[FLOW],
         "Payloads that were taken and whose run has not begun or was cut off";
+
+    NOTICES = "flowgate_notices_total", Kind::Counter, Count,
+        &[Label { name: "outcome", values: NOTICE_OUTCOMES }],
+        "Notices of `[notify]`: sent, failed, dropped because too many waited, or suppressed because told not long before";
 
     STORE_COMMITS = "flowgate_store_commits_total", Kind::Counter, Count, &[],
         "Transactions that became durable, each with one flush for all batches in it";

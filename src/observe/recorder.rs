@@ -22,6 +22,9 @@ const UPKEEPS_A_SWEEP: u32 = 24;
 /// Series of what was removed are let go when nothing has touched them for so long.
 const LET_GO_AFTER: Duration = Duration::from_mins(1);
 
+/// Samples of one family that are put in order.
+const MOST_SORTED: usize = 2_000;
+
 static INSTALLED: OnceLock<Recorder> = OnceLock::new();
 
 /// Whose series are shown.
@@ -52,7 +55,10 @@ impl Live {
     }
 
     fn shows(&self, sample: &str) -> bool {
-        let known = |label: &str, ids: &HashSet<String>| label_of(sample, label).is_none_or(|id| ids.contains(id));
+        let known = |label: &str, ids: &HashSet<String>| {
+            // Most samples have one of the two: looking for its name costs less than reading every label.
+            !sample.contains(label) || label_of(sample, label).is_none_or(|id| ids.contains(id))
+        };
         known("flow", &self.flows) && known("connection", &self.connections)
     }
 }
@@ -181,7 +187,8 @@ impl<'a> Family<'a> {
         samples.retain(|line| live.shows(line));
         let mut words = headers.last()?.split(' ').skip(2);
         let (name, kind) = (words.next()?, words.next()?);
-        if kind != "histogram" {
+        // For people: nobody reads longer lists, and order means nothing to programs.
+        if kind != "histogram" && samples.len() <= MOST_SORTED {
             samples.sort_unstable();
         }
         (!samples.is_empty()).then_some(Self { name, headers, samples })

@@ -4,7 +4,7 @@ use super::limits::{LineId, LineSpec};
 use super::permit::{Permit, Waiting};
 use super::shared::Shared;
 use super::state::LineKey;
-use super::view::PoolView;
+use super::view::{FlowShare, PoolDetail, PoolView};
 use crate::value::id::FlowId;
 use crate::value::time::SharedClock;
 use std::num::NonZeroU32;
@@ -43,7 +43,7 @@ impl Queue {
     /// Joins the line (when first polled) and waits. Dropping the future leaves the line.
     pub async fn acquire(&self, line: &LineId, flow: &FlowId, weight: NonZeroU32) -> Result<Permit, QueueClosed> {
         let (ticket, granted) = self.shared.with(|locked, now| {
-            if locked.closed {
+            if locked.sends_away(Some(flow)) {
                 return Err(QueueClosed);
             }
             let ticket = locked.state.join(line, flow, weight, now).ok_or(QueueClosed)?;
@@ -77,11 +77,37 @@ impl Queue {
         });
     }
 
+    /// Sends away what waits of a flow, now and until `admit`. Permits stay good until dropped.
+    pub fn bar(&self, flow: &FlowId) {
+        self.shared.with(|locked, _| locked.bar(flow, true));
+    }
+
+    /// Lets a flow in again.
+    pub fn admit(&self, flow: &FlowId) {
+        self.shared.with(|locked, _| locked.bar(flow, false));
+    }
+
     /// The level a line sends under: what a caller needs to know to keep that many requests ready. 1 for a line that
     /// is not there.
     pub fn level(&self, line: &LineId) -> u32 {
         let locked = self.shared.lock();
         locked.state.key(line).and_then(|line| locked.state.level(line)).unwrap_or(1)
+    }
+
+    /// What each flow has in each line.
+    pub fn shares(&self) -> Vec<FlowShare> {
+        let locked = self.shared.lock();
+        locked.state.shares(self.shared.now())
+    }
+
+    /// The pool a line sends under: who has its permits, and why the first `most` requests of flows that `whom` names
+    /// wait. None for a line that is not there. The lock is held for the copy only.
+    pub fn explain(&self, line: &LineId, whom: impl Fn(&FlowId) -> bool, most: usize) -> Option<PoolDetail> {
+        let locked = self.shared.lock();
+        let now = self.shared.now();
+        let excerpt = locked.state.excerpt(locked.state.key(line)?)?;
+        drop(locked);
+        excerpt.detail(now, whom, most)
     }
 
     /// Every pool, for `status`.

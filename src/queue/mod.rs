@@ -15,4 +15,4 @@ mod view;
 
 pub use handle::{KeepOpen, Queue, QueueClosed};
 pub use permit::Permit;
-pub use view::{LineView, PoolView};
+pub use view::{AllowanceView, Block, FlowShare, HolderView, LineView, PoolDetail, PoolView, TicketView};

@@ -54,7 +54,7 @@ impl Permit {
         let Self { place, .. } = self;
         let Some(ticket) = place.ticket else { return Err(QueueClosed) };
         place.shared.with(|locked, now| {
-            if locked.closed {
+            if locked.sends_ticket_away(ticket) {
                 return Err(QueueClosed);
             }
             locked.state.rejoin(ticket, now.plus(delay), now);
@@ -71,7 +71,7 @@ impl Permit {
         let Some(ticket) = place.ticket else { return Err(QueueClosed) };
         let shared = place.shared.clone();
         shared.with(|locked, now| {
-            if locked.closed {
+            if locked.sends_ticket_away(ticket) {
                 return Err(QueueClosed);
             }
             locked.state.step_aside(ticket, now);
@@ -135,7 +135,7 @@ impl Future for Waiting {
         let Some(ticket) = self.0.ticket else { return Poll::Ready(Err(QueueClosed)) };
         let mut locked = self.0.shared.lock();
         // Looked at first: what was granted before the close and not taken is not in flight.
-        if locked.closed {
+        if locked.sends_ticket_away(ticket) {
             return Poll::Ready(Err(QueueClosed));
         }
         if let Some(waited) = locked.state.waited(ticket) {

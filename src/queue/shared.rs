@@ -6,8 +6,10 @@
 use super::limits::LineId;
 use super::state::{LineKey, Map, QueueState, Ticket};
 use crate::observe::meters::ConnectionMeters;
+use crate::value::id::FlowId;
 use crate::value::time::{Mono, SharedClock};
 use smallvec::SmallVec;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
@@ -30,6 +32,8 @@ pub(super) struct Shared {
 pub(super) struct Locked {
     pub(super) state: QueueState,
     pub(super) closed: bool,
+    /// Flows that wait for nothing more.
+    barred: HashSet<FlowId>,
     /// Tickets somebody awaits.
     pub(super) waiting: Map<Ticket, Waker>,
     meters: Map<LineKey, Arc<ConnectionMeters>>,
@@ -43,6 +47,7 @@ impl Shared {
         let locked = Locked {
             state: QueueState::default(),
             closed: false,
+            barred: HashSet::new(),
             waiting: Map::default(),
             meters: Map::default(),
             woken: Wakers::new(),
@@ -96,6 +101,25 @@ impl Locked {
                 meters.waited(grant.waited);
             }
             self.report(grant.line);
+        }
+    }
+
+    /// Whether nobody waits here for this flow: the queue is closed, or the flow is barred.
+    pub(super) fn sends_away(&self, flow: Option<&FlowId>) -> bool {
+        self.closed || (!self.barred.is_empty() && flow.is_some_and(|flow| self.barred.contains(flow)))
+    }
+
+    /// The same for who has a ticket.
+    pub(super) fn sends_ticket_away(&self, ticket: Ticket) -> bool {
+        self.closed || (!self.barred.is_empty() && self.sends_away(self.state.flow_of(ticket)))
+    }
+
+    /// Bars a flow, or lets it in again.
+    pub(super) fn bar(&mut self, flow: &FlowId, bar: bool) {
+        if !bar {
+            self.barred.remove(flow);
+        } else if self.barred.insert(flow.clone()) {
+            self.wake_all();
         }
     }
 

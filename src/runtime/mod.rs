@@ -3,6 +3,7 @@
 
 pub mod engine;
 pub mod export;
+pub mod happening;
 mod history;
 pub mod import;
 pub mod past;

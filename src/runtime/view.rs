@@ -18,6 +18,10 @@ pub struct RunView {
     pub pages: u64,
     /// How many records are expected, when the source said so.
     pub total: Option<u64>,
+    /// It has its turn among the runs that may work at once.
+    pub begun: bool,
+    /// It was asked to stop.
+    pub stopping: bool,
 }
 
 /// The last run that ended, for `status`.
@@ -46,4 +50,13 @@ pub struct FlowView {
     pub last: Option<LastRun>,
     /// The last success.
     pub last_success: Option<DateTime<Utc>>,
+    /// Since when it starts nothing, because somebody said so.
+    pub paused: Option<DateTime<Utc>>,
+}
+
+impl FlowView {
+    /// Of which only the id is known.
+    pub fn unknown(id: FlowId) -> Self {
+        Self { id, running: None, queued: false, last: None, last_success: None, paused: None }
+    }
 }

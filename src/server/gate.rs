@@ -2,13 +2,13 @@
 //!
 //! The names keep out web pages that point their own name at our address; the token keeps out everybody else.
 
-use super::{Doors, hooks, refuse};
+use super::{Doors, api, hooks, refuse};
 use crate::model::settings::Public;
 use crate::value::secret::Secret;
 use crate::value::time::SharedClock;
 use crate::value::token;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header, uri::Authority};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header, uri::Authority};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +28,7 @@ pub(super) struct PeerAddress(pub(super) SocketAddr);
 
 pub(super) struct Gate {
     token: Option<Secret>,
+    own_token: Option<Secret>,
     public: Vec<Public>,
     hosts: Vec<String>,
     clock: SharedClock,
@@ -37,6 +38,7 @@ impl Gate {
     pub(super) fn new(doors: &Doors, clock: SharedClock) -> Self {
         Self {
             token: doors.token.clone(),
+            own_token: doors.own_token.clone(),
             public: doors.public.clone(),
             hosts: doors.hosts.iter().map(|host| host.trim_end_matches('.').to_ascii_lowercase()).collect(),
             clock,
@@ -53,15 +55,16 @@ impl Gate {
         }
     }
 
-    /// Whether this path is open to everybody the gate knows by name.
-    fn open(&self, path: &str) -> bool {
-        let needed = match path {
+    /// Whether this request is open to everybody the gate knows by name.
+    fn open(&self, request: &Request) -> bool {
+        let needed = match request.uri().path() {
             "/metrics" => Public::Metrics,
             "/healthz" | "/readyz" => Public::Health,
             // Agents bring tokens of their own, which are asked for there.
             crate::agent::PATH => return true,
             path if path.starts_with(hooks::ROOT) => Public::Webhooks,
-            _ => return self.token.is_none(),
+            // Changes and records are open to nobody without a token, wherever this listens.
+            _ => return self.token.is_none() && api::key_of(request) != Some(api::Key::Change),
         };
         self.token.is_none() || self.public.contains(&needed)
     }
@@ -74,16 +77,31 @@ impl Gate {
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim());
-        matches!((bearer, &self.token), (Some(bearer), Some(token)) if token::same(bearer, token))
+        let known = self.token.as_ref().or(self.own_token.as_ref());
+        matches!((bearer, known), (Some(bearer), Some(token)) if token::same(bearer, token))
     }
 }
 
-/// Lets through, or refuses; marks every answer as not to be guessed at or kept.
+/// What every answer says of itself: not to be guessed at, kept, framed, or used by pages of other sites.
+const MARKS: &[(&str, &str)] = &[
+    ("x-content-type-options", "nosniff"),
+    ("cache-control", "no-store"),
+    ("referrer-policy", "no-referrer"),
+    ("x-frame-options", "DENY"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+];
+/// Nothing in an answer is to be run, loaded or framed. An answer that is a page says what it needs itself.
+const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Lets through, or refuses.
 pub(super) async fn keep(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let mut response = judge(&gate, request, next).await;
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in MARKS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     response
 }
 
@@ -93,11 +111,20 @@ async fn judge(gate: &Gate, request: Request, next: Next) -> Response {
         let reason = "this server is not known by that name: add it to `[server] hosts`";
         return refuse(StatusCode::MISDIRECTED_REQUEST, reason);
     }
-    if gate.open(request.uri().path()) || gate.admits(&request) {
+    let key = api::key_of(&request);
+    if let Some(refusal) = key.and_then(|_| api::refuse_foreign(&request)) {
+        return refusal;
+    }
+    if gate.open(&request) || gate.admits(&request) {
         return next.run(request).await;
     }
     gate.clock.sleep_until(gate.clock.mono().plus(WRONG_TOKEN_DELAY)).await;
-    let mut response = refuse(StatusCode::UNAUTHORIZED, "the token of `[server] token` is needed");
+    let reason = if gate.token.is_some() {
+        "the token of `[server] token` is needed"
+    } else {
+        "a token is needed: `[server] token`, or the one in the file `api-token` of the state directory"
+    };
+    let mut response = refuse(StatusCode::UNAUTHORIZED, reason);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }

@@ -68,7 +68,7 @@ fn reserve(room: &Arc<Semaphore>, max: usize, headers: &header::HeaderMap) -> Re
     room.clone().try_acquire_many_owned(size).map_err(none)
 }
 
-async fn read(mut body: Body, max: usize, clock: &SharedClock) -> Result<Vec<u8>, Refusal> {
+pub(super) async fn read(mut body: Body, max: usize, clock: &SharedClock) -> Result<Vec<u8>, Refusal> {
     let deadline = clock.mono().plus(BODY_PATIENCE);
     let mut bytes = Vec::new();
     loop {

@@ -1,10 +1,11 @@
-//! `/metrics`, `/healthz`, `/readyz`: what monitoring asks, reads only; `/agent`: where agents come in; `/hooks/…`: where
-//! payloads do.
+//! `/metrics`, `/healthz`, `/readyz`: what monitoring asks, reads only; `/api/…`: what people and their pages ask; `/agent`:
+//! where agents come in; `/hooks/…`: where payloads do.
 //!
 //! `gate` decides who may ask, `accept` keeps the door, this file says what there is.
 
 mod accept;
 mod agents;
+mod api;
 mod gate;
 mod hooks;
 mod tls;
@@ -16,6 +17,7 @@ use crate::model::agent::AgentToken;
 use crate::model::settings::{Public, ServerTls, Settings};
 use crate::observe::recorder::{self, Live};
 use crate::runtime::supervisor::Supervisor;
+use crate::store::socket::Answers;
 use crate::value::secret::Secret;
 use crate::value::time::SharedClock;
 use axum::Router;
@@ -27,7 +29,7 @@ use gate::Gate;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast};
 
 /// Where the server listens and who may ask what.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub struct Doors {
     pub listen: SocketAddr,
     /// `[server] token`; asked of everybody once it is set, but for `public`.
     pub token: Option<Secret>,
+    /// Opens what always needs a token, where none is configured: this process made it.
+    pub own_token: Option<Secret>,
     /// `[server] public`
     pub public: Vec<Public>,
     /// `[server] hosts`
@@ -55,6 +59,7 @@ impl TryFrom<&Settings> for Doors {
         Ok(Self {
             listen: settings.listen,
             token,
+            own_token: None,
             public: settings.public.clone(),
             hosts: settings.hosts.clone(),
             tls: settings.tls.clone(),
@@ -76,6 +81,18 @@ pub enum Readiness {
     Failing(String),
 }
 
+/// One thing that happened, as it is told to those who follow.
+#[derive(Debug, Clone)]
+pub struct LiveEvent {
+    /// Its kind: one word.
+    pub kind: &'static str,
+    /// JSON on one line.
+    pub data: Arc<str>,
+}
+
+/// Where events come from.
+pub type Feed = broadcast::Receiver<LiveEvent>;
+
 /// What the server asks the running process.
 pub trait StatusSource: Send + Sync + 'static {
     /// For `/readyz`.
@@ -84,6 +101,14 @@ pub trait StatusSource: Send + Sync + 'static {
     fn live(&self) -> Live;
     /// Who takes what comes to webhooks.
     fn supervisor(&self) -> Option<Supervisor> {
+        None
+    }
+    /// Who answers the questions of the API.
+    fn answers(&self) -> Option<&dyn Answers> {
+        None
+    }
+    /// What happens, from now on.
+    fn feed(&self) -> Option<Feed> {
         None
     }
     /// Sets gauges that nobody keeps current by itself, such as ages.
@@ -96,6 +121,8 @@ struct App {
     clock: SharedClock,
     /// Memory for bodies on their way in.
     room: Arc<Semaphore>,
+    /// Places for those who follow events.
+    seats: Arc<Semaphore>,
 }
 
 fn router(doors: &Doors, source: Arc<dyn StatusSource>, hub: Arc<Hub>, clock: SharedClock) -> Router {
@@ -106,9 +133,10 @@ fn router(doors: &Doors, source: Arc<dyn StatusSource>, hub: Arc<Hub>, clock: Sh
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
         .route("/hooks/{*path}", any(hooks::call))
+        .merge(api::router())
         .fallback(nothing)
         .method_not_allowed_fallback(reads_only)
-        .with_state(App { source, clock, room: hooks::room() })
+        .with_state(App { source, clock, room: hooks::room(), seats: api::seats() })
         .merge(agents)
         .layer(axum::middleware::from_fn_with_state(gate, gate::keep))
 }
@@ -141,11 +169,11 @@ async fn ready(State(app): State<App>) -> Response {
 }
 
 async fn nothing() -> Response {
-    refuse(StatusCode::NOT_FOUND, "there is /metrics, /healthz and /readyz")
+    refuse(StatusCode::NOT_FOUND, "there is /metrics, /healthz, /readyz, and what /api/openapi.json lists")
 }
 
 async fn reads_only() -> Response {
-    refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here")
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "this method is not answered here: see the header `allow`")
 }
 
 fn refuse(status: StatusCode, reason: &str) -> Response {

@@ -23,6 +23,7 @@ fn doors() -> Doors {
     Doors {
         listen: "127.0.0.1:0".parse().unwrap(),
         token: None,
+        own_token: None,
         public: Vec::new(),
         hosts: Vec::new(),
         tls: None,

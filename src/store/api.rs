@@ -70,6 +70,8 @@ pub struct RunFilter {
     pub flow: Option<FlowId>,
     /// In one of these phases; empty = any.
     pub phases: Vec<Phase>,
+    /// That began before.
+    pub before: Option<DateTime<Utc>>,
     /// At most so many, the newest first; none = all.
     pub limit: Option<u32>,
 }
@@ -105,6 +107,7 @@ impl RunFilter {
     pub fn matches(&self, row: &RunRow) -> bool {
         self.flow.as_ref().is_none_or(|flow| row.flow == *flow)
             && (self.phases.is_empty() || self.phases.contains(&row.phase))
+            && self.before.is_none_or(|before| row.started < before)
     }
 }
 

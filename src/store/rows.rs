@@ -328,13 +328,15 @@ pub enum Space {
     After,
     /// How far backfills are: flow -> JSON.
     Backfill,
+    /// Flows that start nothing: flow -> JSON of since.
+    Pause,
     /// What the store keeps about itself.
     Meta,
 }
 
 impl Space {
     /// All, for walking.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Schedule,
         Self::Meaning,
         Self::Mark,
@@ -343,6 +345,7 @@ impl Space {
         Self::Webhook,
         Self::After,
         Self::Backfill,
+        Self::Pause,
         Self::Meta,
     ];
 
@@ -362,6 +365,7 @@ impl Space {
             Self::Webhook => "webhook",
             Self::After => "after",
             Self::Backfill => "backfill",
+            Self::Pause => "pause",
             Self::Meta => "meta",
         }
     }

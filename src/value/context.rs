@@ -32,6 +32,7 @@ roots! {
     Page => "page", Previous => "previous", Each => "each", Window => "window",
     LastExport => "last_export", ThisExport => "this_export", Now => "now", Run => "run", Export => "export",
     Connection => "connection", Flow => "flow", Lookup => "lookup", Auth => "auth", Response => "response",
+    Event => "event",
 }
 
 /// Stands for the flow's `[tables]` where a helper or a tree reads one. No text can spell it.

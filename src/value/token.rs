@@ -1,8 +1,18 @@
 //! Comparing tokens without telling how much of a guess was right.
 
 use crate::value::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use sha2::{Digest, Sha256};
 use std::hint::black_box;
+
+/// A token nobody can guess, from the system's own randomness.
+pub fn fresh() -> Option<Secret> {
+    let mut bytes = [0_u8; 32];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
+}
 
 /// Whether the guess is the token.
 pub fn same(guess: &str, token: &Secret) -> bool {

@@ -5,6 +5,7 @@
 
 use crate::support::PATIENCE;
 use crate::support::api::{Api, Reply, Request};
+use crate::support::client;
 use crate::support::command::{Ended, finish, flowgate, run};
 use crate::support::flow::QUICK;
 use crate::support::project::Project;
@@ -313,8 +314,40 @@ fn a_serving_process_shows_no_secret_in_logs_metrics_and_status() {
     for args in [&["status"][..], &["status", "--json"]] {
         searched(&planted, args).expect_code(0);
     }
+    searched_api(&planted, serving.wait_until_listening());
     serving.signal(Signal::TERM);
     let (_, lines) = serving.wait_for_end();
     assert!(lines.len() > planted.ids.len());
     expect_nothing_in(&lines.join("\n"), "log");
+}
+
+/// Every read of the API, with the key that shows records too.
+fn searched_api(planted: &Planted, addr: std::net::SocketAddr) {
+    let token = std::fs::read_to_string(planted.project.path("state/api-token")).unwrap();
+    let headers = format!("authorization: Bearer {}\r\n", token.trim());
+    let read = |target: &str| {
+        let got = client::send(addr, "GET", target, &headers, "");
+        assert_eq!(got.status, 200, "{target}: {}", got.body);
+        expect_nothing_in(&got.body, target);
+        assert!(!got.body.contains(token.trim()), "{target} shows the key");
+        serde_json::from_str::<serde_json::Value>(&got.body).unwrap()
+    };
+    for target in ["snapshot", "reloads", "flows", "runs", "queues", "connections", "errors?open=false", "errors?group=true"] {
+        read(&format!("/api/v1/{target}"));
+    }
+    for id in &planted.ids {
+        for target in ["flows", "connections", "explain/flow", "explain/connection"] {
+            read(&format!("/api/v1/{target}/{id}"));
+        }
+    }
+    let errors = read("/api/v1/errors?limit=500");
+    let (mut shown, mut masked) = (0, 0);
+    for row in errors["errors"].as_array().unwrap().iter().take(60) {
+        let error = read(&format!("/api/v1/errors/{}", row["id"]));
+        shown += 1;
+        masked += usize::from(error["payload"].as_str().unwrap().contains("[secret]"));
+        read(&format!("/api/v1/runs/{}", row["run"].as_str().unwrap()));
+        searched(planted, &["explain", row["run"].as_str().unwrap(), "--json"]).expect_code(0);
+    }
+    assert!(shown > 5 && masked > 0, "{shown} records were shown, {masked} masked");
 }

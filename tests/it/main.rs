@@ -5,6 +5,7 @@
 
 mod adaptive;
 mod agent;
+mod api;
 mod auth;
 mod bad_answers;
 mod bodies;
@@ -27,6 +28,7 @@ mod login;
 mod media;
 mod metrics;
 mod monitoring;
+mod notices;
 mod offline;
 mod once;
 mod pace;
@@ -46,6 +48,7 @@ mod serve;
 mod shaping;
 mod simulator;
 mod state;
+mod steering;
 mod steps;
 mod stopping;
 mod storm;

@@ -6,6 +6,7 @@ use crate::http::client::Client;
 use crate::http::tokens::WhenRefused;
 use crate::model::snapshot::Snapshot;
 use crate::runtime::engine::Generation;
+use crate::runtime::scope::Lanes;
 use crate::store::ErrorRow;
 use std::sync::Arc;
 
@@ -42,6 +43,16 @@ impl Masks {
             masks.clients.push(lane.client.clone());
         }
         Ok(masks)
+    }
+
+    /// Of a running process, as it knows them now.
+    pub fn of_lanes(lanes: &Lanes) -> Self {
+        Self { clients: lanes.values().map(|lane| lane.client.clone()).collect(), gaps: None }
+    }
+
+    /// A text masked.
+    pub fn text(&self, text: &str) -> String {
+        self.clients.iter().fold(text.to_owned(), |text, client| client.redact(&text).into_owned())
     }
 
     /// All texts of an error record masked.

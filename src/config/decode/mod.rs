@@ -6,6 +6,7 @@ mod credential;
 pub(super) mod file;
 pub(super) mod flow;
 mod leaf;
+mod notify;
 mod on;
 mod request;
 mod rule;

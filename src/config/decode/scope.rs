@@ -172,6 +172,11 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// What is told to people over a connection.
+    pub(in crate::config) fn of_notice(connection: &'a Facts) -> Self {
+        Self { roots: vec![Root::Connection, Root::Event, Root::Now], ..Self::of_connection(connection) }
+    }
+
     /// Offers more.
     pub(in crate::config) fn with(&self, roots: &[Root]) -> Self {
         let mut more = self.clone();

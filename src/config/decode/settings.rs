@@ -1,16 +1,18 @@
 //! `flowgate.toml`: settings of the process, every one with a default.
 
-use super::agent;
 use super::file::Finding;
+use super::flow::Connections;
 use super::scope::{Facts, Scope};
 use super::source::Sources;
 use super::table::Table;
+use super::{agent, notify};
 use super::value::Value;
 use crate::model::settings::{LogFormat, Public, ServerTls, Settings};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The top-level keys.
@@ -29,6 +31,7 @@ pub(in crate::config) fn defaults(root: &Path) -> Settings {
         hosts: Vec::new(),
         tls: None,
         agents: Vec::new(),
+        notify: None,
         log_format: LogFormat::Auto,
         log_level: "info".to_owned(),
         burst: NonZeroU32::MIN.saturating_add(255),
@@ -39,7 +42,12 @@ pub(in crate::config) fn defaults(root: &Path) -> Settings {
     }
 }
 
-pub(in crate::config) fn decode(root: &Table<'_>, directory: &Path, sources: &Sources<'_>) -> Settings {
+pub(in crate::config) fn decode(
+    root: &Table<'_>,
+    directory: &Path,
+    sources: &Sources<'_>,
+    connections: &Connections,
+) -> Settings {
     let mut settings = defaults(directory);
     let section = |name| root.take(name).and_then(|value: Value<'_>| value.table());
     if let Some(table) = section("state") {
@@ -68,7 +76,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, directory: &Path, sources: &So
         let finding = Finding::warning("unsafe-listen", "tokens of agents come in here without TLS");
         value.report_key(finding.help("add `[server.tls]`, unless a proxy in front of this address speaks TLS"));
     }
-    root.not_yet(&["notify"]);
+    settings.notify = root.take("notify").and_then(|value| notify::decode(&value, connections)).map(Arc::new);
     root.finish();
     settings
 }

@@ -275,6 +275,13 @@ impl Session {
         self.lock().bearing.as_ref().map_or(0, |bearing| bearing.generation)
     }
 
+    /// Generation and what is left of the time in which it is not renewed; none before there is one.
+    pub(super) fn held(&self, now: Mono) -> Option<(u64, Option<Duration>)> {
+        let state = self.lock();
+        let bearing = state.bearing.as_ref()?;
+        Some((bearing.generation, bearing.good_until.map(|until| until.since(now))))
+    }
+
     /// Hides every text that must not be shown.
     pub(super) fn redactor(&self) -> Redactor {
         self.lock().redactor.clone()

@@ -47,3 +47,18 @@ pub fn second_signal(signal: &str) {
 pub fn stopped(exit_code: u8) {
     tracing::info!(exit_code, "stopped");
 }
+
+/// A notice was taken by its receiver.
+pub fn notice_sent(occasion: &str, subject: &str) {
+    tracing::debug!(occasion, subject, "notice sent");
+}
+
+/// A notice was not taken, or could not be sent. Nobody is told of it in turn.
+pub fn notice_failed(cause: &str) {
+    tracing::warn!(cause, "notice not sent");
+}
+
+/// More happened at once than notices could follow.
+pub fn notices_missed(count: u64) {
+    tracing::warn!(count, "notices missed");
+}

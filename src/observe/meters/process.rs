@@ -66,6 +66,33 @@ impl ConfigMeters {
     }
 }
 
+/// What became of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeOutcome {
+    /// Its receiver took it.
+    Sent,
+    /// It was not taken, or could not be sent.
+    Failed,
+    /// Too many waited.
+    Dropped,
+    /// The same was told not long before.
+    Suppressed,
+}
+
+/// The series of notices.
+pub struct NoticeMeters([Counter; names::NOTICE_OUTCOMES.len()]);
+
+impl NoticeMeters {
+    /// Creates (or finds) the series.
+    pub fn take() -> Self {
+        Self(std::array::from_fn(|i| counter(&names::NOTICES, &[names::NOTICE_OUTCOMES[i]])))
+    }
+    /// Counts one.
+    pub fn count(&self, outcome: NoticeOutcome) {
+        self.0[outcome as usize].increment(1);
+    }
+}
+
 /// Why a due occurrence started no run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {
@@ -77,6 +104,8 @@ pub enum SkipReason {
     Draining,
     /// The flow was removed or disabled while its occurrence was due.
     Gone,
+    /// The flow was paused by hand.
+    Paused,
 }
 
 impl SkipReason {

@@ -14,6 +14,7 @@ const FEWEST: u32 = 5;
 /// Answers are slow when they take more than twice as long as they do at best, and this much more.
 const SLACK: Duration = Duration::from_millis(10);
 
+#[derive(Clone)]
 pub(super) struct Adaptive {
     most: u32,
     level: u32,
@@ -25,7 +26,7 @@ pub(super) struct Adaptive {
 }
 
 /// What the answers since the last decision say.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Round {
     since: Mono,
     answers: u32,

@@ -44,6 +44,7 @@ pub(super) enum Head {
     Empty,
 }
 
+#[derive(Clone)]
 pub(super) struct Line {
     pub(super) id: LineId,
     pub(super) limits: Limits,

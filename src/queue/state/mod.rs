@@ -5,6 +5,7 @@
 //! costs the same whatever the number of tickets, flows and other pools.
 
 mod adaptive;
+mod explain;
 mod line;
 mod pool;
 mod rate;
@@ -52,6 +53,7 @@ pub struct Grant {
 /// Grants in the order of their starts.
 pub type Grants = SmallVec<[Grant; 4]>;
 
+#[derive(Clone)]
 struct Entry {
     line: LineKey,
     flow: FlowId,
@@ -59,7 +61,7 @@ struct Entry {
     /// What one start costs its flow under the fair order.
     stride: u64,
     joined: Mono,
-    /// Since when it stands in line this time.
+    /// Since when it stands in line, or aside, or is in flight.
     since: Mono,
     started_before: bool,
     /// Whom a limited answer to this ticket made wait.
@@ -67,6 +69,7 @@ struct Entry {
     phase: Phase,
 }
 
+#[derive(Clone)]
 enum Phase {
     Ready,
     BackingOff(Mono),
@@ -80,7 +83,7 @@ enum Phase {
 }
 
 /// Who may send next, over all pools.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct QueueState {
     lines: BTreeMap<LineKey, Line>,
     keys: Map<LineId, LineKey>,
@@ -136,8 +139,8 @@ impl QueueState {
         let Some(line) = self.lines.get_mut(&key) else { return false };
         let Phase::InFlight { pools, .. } = &mut entry.phase else { return false };
         let pools = std::mem::take(pools);
+        let started = std::mem::replace(&mut entry.since, now);
         entry.phase = Phase::Ready;
-        entry.since = now;
         line.in_flight = line.in_flight.saturating_sub(1);
         if limited.is_none() && not_before > now {
             entry.phase = Phase::BackingOff(not_before);
@@ -151,7 +154,7 @@ impl QueueState {
         if let Some(scope) = limited {
             self.hold(key, not_before, scope);
         }
-        self.end_request(&pools, now);
+        self.end_request(&pools, started, now);
         true
     }
 
@@ -162,11 +165,11 @@ impl QueueState {
         let Some(line) = self.lines.get_mut(&entry.line) else { return false };
         let Phase::InFlight { pools, .. } = &mut entry.phase else { return false };
         let pools = std::mem::take(pools);
+        let started = std::mem::replace(&mut entry.since, now);
         entry.phase = Phase::Aside;
-        entry.since = now;
         line.in_flight = line.in_flight.saturating_sub(1);
         line.step_aside(entry.place);
-        self.end_request(&pools, now);
+        self.end_request(&pools, started, now);
         true
     }
 
@@ -202,7 +205,7 @@ impl QueueState {
         }
         self.touch_line(entry.line);
         if let Phase::InFlight { pools, .. } = entry.phase {
-            self.end_request(&pools, now);
+            self.end_request(&pools, entry.since, now);
         }
         self.sweep_line(entry.line);
         Some(entry.line)
@@ -304,7 +307,7 @@ impl QueueState {
 
     fn next_start(&mut self, key: PoolKey, now: Mono) -> Next {
         let Some(pool) = self.pools.get_mut(&key) else { return Next::Idle };
-        if pool.in_flight >= pool.level {
+        if pool.is_full() {
             return Next::Idle;
         }
         let (mut first, mut later) = (None, None);
@@ -315,7 +318,7 @@ impl QueueState {
                 _ => {}
             }
         }
-        let opens = pool.opens(now);
+        let opens = pool.gates(now).opens();
         match (first, later) {
             (Some((place, line)), _) if opens <= now => Next::Start(line, place),
             (Some(_), _) => Next::Later(opens),
@@ -331,7 +334,7 @@ impl QueueState {
         let entry = self.tickets.get_mut(&place.ticket)?;
         pool.start(now, (!entry.started_before).then_some(place));
         line.in_flight += 1;
-        let waited = now.since(entry.since);
+        let waited = now.since(std::mem::replace(&mut entry.since, now));
         entry.place = place.sent();
         entry.started_before = true;
         entry.limited = None;
@@ -352,10 +355,10 @@ impl QueueState {
         self.touch_line(key);
     }
 
-    fn end_request(&mut self, counted_in: &[PoolKey], now: Mono) {
+    fn end_request(&mut self, counted_in: &[PoolKey], started: Mono, now: Mono) {
         for key in counted_in {
             if let Some(pool) = self.pools.get_mut(key) {
-                pool.end(now);
+                pool.end(started, now);
                 touch(pool, *key, &mut self.changed);
             }
             self.sweep_pool(*key);

@@ -5,11 +5,32 @@ use super::adaptive::Adaptive;
 use super::line::Place;
 use super::rate::Window;
 use super::shares::Shares;
-use crate::queue::limits::{Level, LevelChange, Limits, LineId, Order, Signal};
+use crate::queue::limits::{Level, LevelChange, Limits, LineId, Order, RateWindow, Signal};
 use crate::value::id::FlowId;
 use crate::value::time::Mono;
 use std::time::Duration;
 
+/// What keeps everything of a pool from starting, whoever is next. `grant` obeys it and `explain` names it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Gates {
+    /// Until when the server wants nothing.
+    pub(super) paused: Mono,
+    /// Until when `wait_time` lasts.
+    pub(super) waits: Mono,
+    /// Until when `rate` lets nothing go.
+    pub(super) rated: Mono,
+    /// The window of `rate` that lasts longest.
+    pub(super) window: Option<RateWindow>,
+}
+
+impl Gates {
+    /// The earliest instant at which anything of the pool may start.
+    pub(super) fn opens(&self) -> Mono {
+        self.paused.max(self.waits).max(self.rated)
+    }
+}
+
+#[derive(Clone)]
 pub(super) struct Pool {
     /// The lender.
     pub(super) id: LineId,
@@ -28,6 +49,8 @@ pub(super) struct Pool {
     last_end: Mono,
     rate: Vec<Window>,
     shares: Shares,
+    /// How long a request of this pool is in flight, as the last ones were.
+    typical: Option<Duration>,
 }
 
 impl Pool {
@@ -47,6 +70,7 @@ impl Pool {
             last_end: now,
             rate: Vec::new(),
             shares: Shares::default(),
+            typical: None,
         }
     }
 
@@ -70,11 +94,22 @@ impl Pool {
         std::mem::replace(&mut self.order, limits.order) != limits.order
     }
 
-    /// The earliest instant at which anything of this pool may start.
-    pub(super) fn opens(&mut self, now: Mono) -> Mono {
-        let waited = if self.level == 1 { self.last_end.plus(self.wait_time) } else { Mono::default() };
-        let rated = self.rate.iter_mut().map(|window| window.opens(now)).max().unwrap_or_default();
-        self.paused_until.max(waited).max(rated)
+    /// Whether every permit is out.
+    pub(super) fn is_full(&self) -> bool {
+        self.in_flight >= self.level
+    }
+
+    /// What holds back whatever would start next.
+    pub(super) fn gates(&mut self, now: Mono) -> Gates {
+        let waits = if self.level == 1 { self.last_end.plus(self.wait_time) } else { Mono::default() };
+        let mut gates = Gates { paused: self.paused_until, waits, ..Gates::default() };
+        for window in &mut self.rate {
+            let opens = window.opens(now);
+            if opens > gates.rated {
+                (gates.rated, gates.window) = (opens, Some(window.limit()));
+            }
+        }
+        gates
     }
 
     /// Counts a start; `first` is the place of a ticket that starts for the first time.
@@ -101,10 +136,29 @@ impl Pool {
         Some(LevelChange { pool: self.id.clone(), from, to: self.level, cause })
     }
 
-    /// Counts the end of a request.
-    pub(super) fn end(&mut self, now: Mono) {
+    /// Counts the end of a request that was sent at `started`.
+    pub(super) fn end(&mut self, started: Mono, now: Mono) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.last_end = self.last_end.max(now);
+        let took = now.since(started);
+        self.typical = Some(self.typical.map_or(took, |typical| typical.saturating_mul(7).saturating_add(took) / 8));
+    }
+
+    /// How long a request is in flight, as the last ones were; none before the first has ended.
+    pub(super) fn typical(&self) -> Option<Duration> {
+        self.typical
+    }
+
+    /// As if there were no `wait_time`.
+    pub(super) fn forget_wait(&mut self) {
+        self.wait_time = Duration::ZERO;
+    }
+
+    /// As if nothing had been sent in the windows of `rate`.
+    pub(super) fn forget_starts(&mut self, now: Mono) {
+        for window in &mut self.rate {
+            *window = Window::after(&[], window.limit(), now);
+        }
     }
 
     /// What a line brings along from the pool it comes from.

@@ -9,12 +9,14 @@ use std::time::Duration;
 const SLOTS: u32 = 4096;
 
 /// Starts counted together, all as if they had happened at the last of them: that can delay a start, never admit one.
+#[derive(Clone)]
 struct Slot {
     first: Mono,
     last: Mono,
     starts: u32,
 }
 
+#[derive(Clone)]
 pub(super) struct Window {
     limit: RateWindow,
     slots: VecDeque<Slot>,

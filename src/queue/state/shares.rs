@@ -15,6 +15,7 @@ pub(super) fn stride(weight: NonZeroU32) -> u64 {
     (TURN / u64::from(weight.get())).max(1)
 }
 
+#[derive(Clone)]
 pub(super) struct Shares {
     /// The highest turn that has started.
     now: u64,

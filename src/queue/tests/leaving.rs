@@ -268,3 +268,25 @@ async fn a_ticket_that_stands_aside_leaves_when_dropped_and_when_the_queue_close
     assert_eq!(soon(aside).await.err(), Some(QueueClosed));
     assert_eq!(bench.depth("a"), (0, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_barred_flow_waits_for_nothing_and_others_go_on() {
+    let mut bench = Bench::new(&[("a", fixed(1))]);
+    let flow = |name: &str| FlowId::parse(name).unwrap();
+    let queue = bench.queue.clone();
+    let acquire = |by: &'static str| {
+        let (queue, by) = (queue.clone(), flow(by));
+        async move { queue.acquire(&line("a"), &by, NonZeroU32::MIN).await }
+    };
+    let held = acquire("barred").await.unwrap();
+    let mut waiting = Box::pin(acquire("barred"));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    bench.send("a", "other", Duration::ZERO).await;
+    bench.queue.bar(&flow("barred"));
+    assert_eq!(soon(waiting).await.err(), Some(QueueClosed), "who waits is sent away");
+    assert_eq!(acquire("barred").await.err(), Some(QueueClosed), "and whoever comes");
+    assert_eq!(soon(held.again(Duration::from_hours(1))).await.err(), Some(QueueClosed), "a retry waits for nothing");
+    assert_eq!(bench.labels(1).await, ["other"]);
+    bench.queue.admit(&flow("barred"));
+    drop(soon(acquire("barred")).await.unwrap());
+}

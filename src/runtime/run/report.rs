@@ -5,7 +5,7 @@ use crate::observe::event::{RecordFailure, RunSummary};
 use crate::observe::meters::{RunOutcome, TriggerKind};
 use crate::value::id::FlowId;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Error records kept with their details; more are only counted.
@@ -161,9 +161,20 @@ pub struct Progress {
     failed: AtomicU64,
     pages: AtomicU64,
     total: AtomicU64,
+    begun: AtomicBool,
 }
 
 impl Progress {
+    /// The run has its turn.
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
     /// Publishes the counts.
     pub fn publish(&self, counts: Counts, pages: u64) {
         self.exported.store(counts.exported, Ordering::Relaxed);

@@ -57,6 +57,9 @@ pub enum Refused {
     /// It takes payloads, and none waits.
     #[error("flow `{0}` works off what comes to its webhook, and nothing waits; `serve` is where payloads come in")]
     NothingWaits(FlowId),
+    /// Somebody paused it.
+    #[error("flow `{0}` is paused since {1}: `flowgate resume {0}` lets it run again")]
+    Paused(FlowId, String),
     /// What is stored of it is damaged.
     #[error("the stored state of flow `{0}` is damaged: {1}; see `flowgate state check` and `flowgate state repair`")]
     Damaged(FlowId, String),

@@ -17,6 +17,7 @@ impl Supervisor {
         let unfinished = Unfinished::find(store.as_ref(), self.services.epoch, now).await?;
         let last = store.runs(RunFilter { limit: Some(LOOKED_BACK), ..RunFilter::default() }).await?;
         self.remember_calls().await?;
+        self.remember_pauses().await?;
         let mut inner = self.lock();
         inner.unfinished = unfinished;
         for damage in store.damage() {
@@ -44,7 +45,7 @@ impl Supervisor {
         let (false, Some(generation)) = (inner.draining, inner.generation.clone()) else { return };
         let flows: Vec<FlowId> = inner.unfinished.flows().cloned().collect();
         for id in flows {
-            if inner.active.contains_key(&id) || inner.damaged.contains_key(&id) {
+            if inner.active.contains_key(&id) || inner.damaged.contains_key(&id) || inner.paused.contains_key(&id) {
                 continue;
             }
             if let Some(row) = inner.unfinished.take(&id) {

@@ -63,6 +63,9 @@ impl Supervisor {
         };
         let clock = self.services.clock.clone();
         let since = clock.mono();
+        if slot.is_some() {
+            plan.progress.begin();
+        }
         let report = match slot {
             None => self.not_begun(&plan, Ending::Cancelled),
             Some(_) => match self.ready(&plan).await {

@@ -5,7 +5,7 @@
 mod gather;
 
 use super::carry::Task;
-use super::{Inner, Launch, Options, Supervisor};
+use super::{Inner, Launch, Options, Refused, Supervisor};
 use crate::http::client::Client;
 use crate::model::flow::Flow;
 use crate::model::webhook::Webhook;
@@ -78,7 +78,11 @@ impl Supervisor {
         if let Health::Failing { cause, .. } = &*self.services.store.health().borrow() {
             return Err(Refusal::Unavailable(format!("the state cannot be written: {cause}")));
         }
-        self.lock().may_start(&hook.flow.id).map(drop).map_err(|why| Refusal::Unavailable(why.to_string()))
+        match self.lock().may_start(&hook.flow.id) {
+            // What comes to a paused flow is kept for when it goes on.
+            Ok(_) | Err(Refused::Paused(..)) => Ok(()),
+            Err(why) => Err(Refusal::Unavailable(why.to_string())),
+        }
     }
 
     /// Judges a call and takes its payload. What it gives is durable.
@@ -158,7 +162,8 @@ impl Supervisor {
     /// Starts what waits of a flow, unless something of it is under way.
     fn take_up(&self, inner: &mut Inner, generation: &Arc<Generation>, id: &FlowId) {
         let Some(flow) = generation.snapshot.flows.get(id).filter(|flow| flow.enabled).cloned() else { return };
-        if inner.draining || inner.damaged.contains_key(id) || inner.running(&flow, &generation.snapshot).is_some() {
+        let barred = inner.draining || inner.damaged.contains_key(id) || inner.paused.contains_key(id);
+        if barred || inner.running(&flow, &generation.snapshot).is_some() {
             return;
         }
         if let Some(row) = inner.unfinished.take(id) {

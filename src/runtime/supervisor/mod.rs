@@ -7,6 +7,7 @@ mod asked;
 mod before;
 mod carry;
 mod hooks;
+mod standing;
 
 pub use asked::{Options, Refused, Started};
 use before::trigger_of;
@@ -14,6 +15,7 @@ pub use carry::save_mark;
 use carry::{Plan, Task};
 pub use hooks::Hook;
 use hooks::Hooks;
+pub use standing::{NoCancel, Standing, forget_pause, paused_flows, save_pause};
 
 use crate::http::client::OfflineView;
 use crate::model::flow::Flow;
@@ -22,6 +24,7 @@ use crate::model::snapshot::Snapshot;
 use crate::observe::meters::TriggerKind;
 use crate::observe::task;
 use crate::runtime::engine::{Generation, NotReady, Services};
+use crate::runtime::happening::{Happening, Happenings};
 use crate::runtime::history::Histories;
 use crate::runtime::past::Unfinished;
 use crate::runtime::run::identity::run_id;
@@ -60,6 +63,8 @@ struct Inner {
     counted: HashSet<String>,
     /// Flows whose stored state is damaged, and how.
     damaged: HashMap<FlowId, String>,
+    /// Flows that start nothing because somebody said so, and since when.
+    paused: HashMap<FlowId, DateTime<Utc>>,
     /// Renames the store was told of.
     renamed: HashSet<(FlowId, FlowId)>,
     generation: Option<Arc<Generation>>,
@@ -81,6 +86,8 @@ pub struct Supervisor {
     inner: Arc<Mutex<Inner>>,
     running: Arc<watch::Sender<usize>>,
     snapshots: Arc<watch::Sender<Option<Arc<Snapshot>>>>,
+    happenings: Happenings,
+    most_runs: u32,
 }
 
 impl Supervisor {
@@ -90,6 +97,7 @@ impl Supervisor {
             unfinished: Unfinished::default(),
             counted: HashSet::new(),
             damaged: HashMap::new(),
+            paused: HashMap::new(),
             renamed: HashSet::new(),
             generation: None,
             active: HashMap::new(),
@@ -106,6 +114,8 @@ impl Supervisor {
             inner: Arc::new(Mutex::new(inner)),
             running: Arc::new(watch::Sender::new(0)),
             snapshots: Arc::new(watch::Sender::new(None)),
+            happenings: Happenings::default(),
+            most_runs: max_runs,
         }
     }
 
@@ -314,6 +324,7 @@ impl Supervisor {
             store,
         };
         self.running.send_modify(|count| *count += 1);
+        self.happenings.tell(Happening::RunStarted { flow: plan.id.clone(), run: run.clone(), trigger, at: now });
         let (tell, report) = oneshot::channel();
         let this = self.clone();
         task::spawn("run", async move { this.carry(plan, tell).await });
@@ -322,7 +333,10 @@ impl Supervisor {
 
     fn finished(&self, plan: &Plan, report: &Report) {
         let now = self.services.clock.utc();
+        let told = Arc::new(Report { errors: Vec::new(), ..report.clone() });
+        self.happenings.tell(Happening::RunEnded { report: told, at: now });
         let mut inner = self.lock();
+        self.services.queue.admit(&plan.id);
         inner.history.note(report, now);
         inner.counted.insert(report.run.clone());
         let queued = inner.active.remove(&plan.id).and_then(|active| active.queued);
@@ -333,6 +347,7 @@ impl Supervisor {
         }
         if let Some((trigger, options)) = queued.filter(|_| !inner.draining)
             && let Some(flow) = generation.snapshot.flow_now(&report.flow).filter(|flow| flow.enabled).cloned()
+            && !inner.paused.contains_key(&flow.id)
         {
             self.begin_or_go_on(&mut inner, generation, flow, trigger, options);
         } else if let Some(flow) = generation.snapshot.flow_now(&report.flow) {
@@ -362,6 +377,9 @@ impl Inner {
         if let Some(text) = self.damaged.get(&flow.id) {
             return Err(Refused::Damaged(flow.id.clone(), text.clone()));
         }
+        if let Some(since) = self.paused.get(&flow.id) {
+            return Err(Refused::Paused(flow.id.clone(), standing::instant(*since)));
+        }
         Ok((generation, flow))
     }
 
@@ -379,13 +397,16 @@ impl Inner {
 
     /// Takes what is known and stored of renamed flows along, once nothing runs under the old name any more.
     fn follow(&mut self, snapshot: &Snapshot, store: &dyn Store) {
-        let Self { history, active, unfinished, renamed, hooks, .. } = self;
+        let Self { history, active, unfinished, renamed, hooks, paused, .. } = self;
         history.follow(snapshot, |flow| active.contains_key(flow));
         for flow in snapshot.flows.values() {
             for old in flow.formerly.iter().filter(|old| !snapshot.flows.contains_key(old) && !active.contains_key(old))
             {
                 unfinished.rename(old, &flow.id);
                 hooks.rename(old, &flow.id);
+                if let Some(since) = paused.remove(old) {
+                    paused.entry(flow.id.clone()).or_insert(since);
+                }
                 if renamed.insert((old.clone(), flow.id.clone())) {
                     // Writes keep their order: whatever is read or written later sees the new name.
                     drop(store.commit(vec![Write::RenameFlow { from: old.clone(), to: flow.id.clone() }]));
@@ -404,10 +425,13 @@ impl Inner {
                 counts: active.progress.counts(),
                 pages: active.progress.pages(),
                 total: active.progress.total(),
+                begun: active.progress.has_begun(),
+                stopping: active.stop.drain.is_cancelled(),
             }),
             queued: active.is_some_and(|active| active.queued.is_some()),
             last: history.and_then(|history| history.last.clone()),
             last_success: history.and_then(|history| history.last_success),
+            paused: self.paused.get(&id).copied(),
             id,
         }
     }

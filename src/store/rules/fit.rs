@@ -36,7 +36,7 @@ pub(in crate::store) fn value(space: Space, key: &str, value: &str) -> Result<()
     }
     let first = key.split(' ').next().unwrap_or_default();
     let named = match space {
-        Space::Schedule | Space::Mark | Space::After | Space::Backfill => FlowId::parse(first).err(),
+        Space::Schedule | Space::Mark | Space::After | Space::Backfill | Space::Pause => FlowId::parse(first).err(),
         Space::Token | Space::Offline => ConnectionId::parse(first).err(),
         Space::Meaning | Space::Webhook | Space::Meta => None,
     };
@@ -47,7 +47,13 @@ pub(in crate::store) fn value(space: Space, key: &str, value: &str) -> Result<()
         Space::Schedule if !is_mark(value) => {
             unfit(format!("the value of schedule `{key}` begins with no instant: write it as `2026-01-31T08:00:00Z`"))
         }
-        Space::Meaning | Space::Mark | Space::Token | Space::Offline | Space::After | Space::Backfill => {
+        Space::Meaning
+        | Space::Mark
+        | Space::Token
+        | Space::Offline
+        | Space::After
+        | Space::Backfill
+        | Space::Pause => {
             match serde_json::from_str::<IgnoredAny>(value) {
                 Ok(_) => Ok(()),
                 Err(error) => unfit(format!("the value of {name} `{key}` is no JSON: {error}")),

@@ -1,6 +1,6 @@
 //! The asking side: blocking, for commands that do nothing else meanwhile.
 
-use super::{Ask, FORMAT, MOST_ANSWER, Request, Response, path_in};
+use super::{Ask, Denial, FORMAT, MOST_ANSWER, Request, Response, path_in};
 use crate::store::StateError;
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -26,6 +26,9 @@ pub enum AskError {
     /// The running process said no.
     #[error("{0}")]
     Refused(String),
+    /// It knows no such thing.
+    #[error("{0}")]
+    Unknown(String),
     /// Neither answer nor error.
     #[error(
         "the running flowgate answered something this version does not understand ({0}): use the same version for both"
@@ -67,6 +70,7 @@ pub fn ask(state: &Path, ask: Ask) -> Result<Value, AskError> {
     received?;
     let response: Response = serde_json::from_slice(&answer).map_err(|error| AskError::Unclear(error.to_string()))?;
     match response {
+        Response { error: Some(error), kind: Some(Denial::Unknown), .. } => Err(AskError::Unknown(error)),
         Response { error: Some(error), .. } => Err(AskError::Refused(error)),
         Response { answer: Some(answer), format: FORMAT, .. } => Ok(answer),
         Response { format, .. } => Err(AskError::Unclear(format!("format {format}"))),

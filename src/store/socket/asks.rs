@@ -1,6 +1,7 @@
 //! What can be asked of the owner. Reads are answered from its store, writes are carried out by it: a state directory
 //! has one writer.
 
+use super::views::{Act, View};
 use crate::store::ErrorFilter;
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
@@ -31,6 +32,10 @@ pub enum Ask {
     Ping(String),
     /// Keep a credential somebody has logged in for.
     Token(TokenAsk),
+    /// Look at something.
+    View(View),
+    /// Change what goes on.
+    Act(Act),
 }
 
 /// A renewed credential. Its record is not shown.

@@ -6,10 +6,12 @@
 mod ask;
 mod asks;
 mod owner;
+mod views;
 
 pub use ask::{AskError, ask};
 pub use asks::{Ask, ErrorAsk, MOST_NAMED, RetryBegun, RunAsk, StartedRun, TokenAsk, ValueAsk};
 pub use owner::{Answers, OwnerSocket};
+pub use views::{Act, CancelAsk, Denial, Denied, ErrorsAsk, FlowsAsk, RunsAsk, Subject, SubjectKind, View};
 
 use super::StateError;
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,9 @@ struct Response {
     answer: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Of the error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<Denial>,
 }
 
 fn path_in(state: &Path) -> Result<PathBuf, StateError> {
@@ -72,14 +77,14 @@ mod tests {
     struct Fixed;
 
     impl Answers for Fixed {
-        fn answer(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Result<Value, String>> + Send + '_>> {
+        fn answer(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Result<Value, Denied>> + Send + '_>> {
             Box::pin(async move {
                 match ask {
                     Ask::Status => Ok(json!({ "flows": ["a\nb"] })),
                     Ask::Errors(ErrorAsk::Edit { payload, .. }) => Ok(json!(payload.len())),
                     Ask::Ping(connection) => Ok(json!(connection)),
                     Ask::Token(token) => Ok(json!(token.record.len())),
-                    other => Err(format!("flows/a.toml:1:1: no ({other:?})")),
+                    other => Err(format!("flows/a.toml:1:1: no ({other:?})").into()),
                 }
             })
         }

@@ -1,6 +1,6 @@
 //! The answering side. Bounded in everything: request size, time to send one, clients at once.
 
-use super::{Ask, FORMAT, MOST_REQUEST, Request, Response, path_in};
+use super::{Ask, Denied, FORMAT, MOST_REQUEST, Request, Response, path_in};
 use crate::observe::{event, task};
 use crate::store::{StateDir, StateError};
 use crate::value::time::SharedClock;
@@ -27,7 +27,7 @@ const BREATH: Duration = Duration::from_millis(200);
 /// What the running process says.
 pub trait Answers: Send + Sync + 'static {
     /// The answer, or why there is none.
-    fn answer(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Result<Value, String>> + Send + '_>>;
+    fn answer(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Result<Value, Denied>> + Send + '_>>;
 }
 
 /// The socket, bound. Removed when dropped or when its task ends.
@@ -114,12 +114,12 @@ async fn client(mut stream: UnixStream, answers: &dyn Answers, clock: &SharedClo
         Ok(ask) => answers.answer(ask).await,
         Err(cause) => {
             event::socket_failed(&cause);
-            Err(cause)
+            Err(Denied::invalid(cause))
         }
     };
     let response = match result {
-        Ok(answer) => Response { format: FORMAT, answer: Some(answer), error: None },
-        Err(error) => Response { format: FORMAT, answer: None, error: Some(error) },
+        Ok(answer) => Response { format: FORMAT, answer: Some(answer), error: None, kind: None },
+        Err(Denied { kind, text }) => Response { format: FORMAT, answer: None, error: Some(text), kind: Some(kind) },
     };
     let Ok(mut text) = serde_json::to_string(&response) else { return };
     text.push('\n');

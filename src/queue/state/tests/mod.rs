@@ -1,6 +1,7 @@
 //! Tests of the pure queue: one per rule, and random sequences against a brute-force model.
 
 mod model;
+mod reasons;
 mod rules;
 mod sequences;
 
