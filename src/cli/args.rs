@@ -126,7 +126,7 @@ pub enum StateCommand {
     Repair,
     /// Lists stored values and what the state takes up
     Show {
-        /// schedule, meaning, mark, token, offline, webhook or meta; all without it
+        /// schedule, meaning, mark, token, offline, webhook, waypoint or meta; all without it
         space: Option<String>,
         /// Renewed credentials too
         #[arg(long)]

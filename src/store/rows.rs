@@ -328,13 +328,21 @@ pub enum Space {
     After,
     /// How far backfills are: flow -> JSON.
     Backfill,
+    /// What imports on the way took of records: run, page and record joined by spaces -> JSON, the run engine's own. Let
+    /// go when the record is resolved; of one that failed, when its error record is.
+    Waypoint,
     /// What the store keeps about itself.
     Meta,
 }
 
+/// The key of a record's waypoint; records count from 1.
+pub fn waypoint_key(run: &str, page: u64, record: u64) -> String {
+    format!("{run} {page} {record}")
+}
+
 impl Space {
     /// All, for walking.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Schedule,
         Self::Meaning,
         Self::Mark,
@@ -343,6 +351,7 @@ impl Space {
         Self::Webhook,
         Self::After,
         Self::Backfill,
+        Self::Waypoint,
         Self::Meta,
     ];
 
@@ -362,6 +371,7 @@ impl Space {
             Self::Webhook => "webhook",
             Self::After => "after",
             Self::Backfill => "backfill",
+            Self::Waypoint => "waypoint",
             Self::Meta => "meta",
         }
     }
