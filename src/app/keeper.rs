@@ -205,7 +205,7 @@ impl Keeper {
         let planned: Vec<Planned<'_>> = snapshot
             .flows
             .values()
-            .filter(|flow| flow.enabled && flow.import.is_some())
+            .filter(|flow| flow.enabled && flow.has_import())
             .filter_map(|flow| {
                 Some(Planned { flow: &flow.id, formerly: &flow.formerly, schedule: flow.schedule.as_ref()? })
             })

@@ -70,7 +70,7 @@ async fn beside(
     options: Options,
     owned: StateError,
 ) -> Exit {
-    let lasts = |id: &&FlowId| snapshot.flows.get(*id).is_some_and(|flow| flow.import.is_some());
+    let lasts = |id: &&FlowId| snapshot.flows.get(*id).is_some_and(|flow| flow.has_import());
     let (there, passing): (Vec<&FlowId>, Vec<&FlowId>) = ids.iter().partition(lasts);
     let flows = there.into_iter().cloned().collect();
     let Options { limit, exports, fresh, asked: Asked { since, until }, .. } = options.clone();
@@ -133,7 +133,7 @@ async fn here(
     bars: &Bars,
 ) -> Result<Ran, Exit> {
     let timeout = snapshot.settings.shutdown_timeout;
-    let exports_only = ids.iter().filter_map(|id| snapshot.flows.get(id)).any(|flow| flow.import.is_none());
+    let exports_only = ids.iter().filter_map(|id| snapshot.flows.get(id)).any(|flow| !flow.has_import());
     let output = Arc::new(Stdout::new());
     let supervisor = host.supervise(snapshot, output.clone(), &state, WhenRefused::GiveUp).map_err(|error| {
         globals.complain(&error.to_string());
@@ -210,7 +210,7 @@ async fn state(
 ) -> Result<State, NoState> {
     let flows = || ids.iter().filter_map(|id| snapshot.flows.get(id));
     let marked = flows().any(|flow| has_delta(flow));
-    let lasting = !options.dry_run && (marked || flows().any(|flow| flow.import.is_some()));
+    let lasting = !options.dry_run && (marked || flows().any(|flow| flow.has_import()));
     let used = flows().flat_map(|flow| flow.connections());
     // A token that rotates exists once: who renews it keeps it.
     let renewable =

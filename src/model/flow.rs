@@ -79,6 +79,16 @@ impl Flow {
         !self.steps.iter().all(Step::is_pure)
     }
 
+    /// Whether records are written before the last import.
+    pub fn writes_on_the_way(&self) -> bool {
+        self.steps.iter().any(|step| !step.imports().is_empty())
+    }
+
+    /// Whether it writes anywhere; else its records go to standard output.
+    pub fn has_import(&self) -> bool {
+        self.import.is_some() || self.writes_on_the_way()
+    }
+
     /// The export of a name; the first where none has it any more.
     pub fn export(&self, name: &str) -> Option<&Arc<Export>> {
         self.exports.iter().find(|export| export.name == name).or_else(|| self.exports.first())

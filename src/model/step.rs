@@ -1,6 +1,7 @@
 //! What happens to a record between export and import: a tree of steps, each of which does one thing.
 
 use super::export::Export;
+use super::import::Import;
 use crate::value::context::Reference;
 use crate::value::expression::Expression;
 use crate::value::id::ConnectionId;
@@ -44,6 +45,8 @@ pub enum Action {
     Keep(Expression),
     /// `[step.lookup]`
     Lookup(Box<Lookup>),
+    /// `[step.import]`
+    Import(Box<Import>),
     /// `route`
     Route(Route),
 }
@@ -111,17 +114,42 @@ impl Step {
     /// Whether it can be gone through at once: it asks nobody.
     pub fn is_pure(&self) -> bool {
         let mut pure = true;
-        self.each(&mut |step| pure &= !matches!(step.action, Action::Lookup(_)));
+        self.each(&mut |step| pure &= !matches!(step.action, Action::Lookup(_) | Action::Import(_)));
         pure
+    }
+
+    /// Whatever its imports' keys read, it may be another after a restart.
+    pub fn keys_do_not_last(&mut self) {
+        match &mut self.action {
+            Action::Import(import) => import.key_is_lasting = false,
+            Action::Route(route) => {
+                route.branches.iter_mut().flat_map(|branch| &mut branch.steps).for_each(Self::keys_do_not_last);
+            }
+            Action::Transform(_) | Action::Keep(_) | Action::Lookup(_) => {}
+        }
+    }
+
+    /// The imports in it.
+    pub fn imports(&self) -> Vec<&Import> {
+        let mut found = Vec::new();
+        self.each(&mut |step| {
+            if let Action::Import(import) = &step.action {
+                found.push(&**import);
+            }
+        });
+        found
     }
 
     /// The connections it uses, those inside included.
     pub fn connections(&self) -> Vec<&ConnectionId> {
         let mut found = Vec::new();
-        self.each(&mut |step| {
-            if let Action::Lookup(lookup) = &step.action {
-                found.push(&lookup.export.connection);
+        self.each(&mut |step| match &step.action {
+            Action::Lookup(lookup) => found.push(&lookup.export.connection),
+            Action::Import(import) => {
+                found.push(&import.connection);
+                found.extend(import.check().map(|check| &check.connection));
             }
+            Action::Transform(_) | Action::Keep(_) | Action::Route(_) => {}
         });
         found
     }

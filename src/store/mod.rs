@@ -19,6 +19,7 @@ pub use batch::{PageWrite, Pruned, Receipt, Refusal, Write};
 pub use memory::MemoryStore;
 pub use rows::{
     ErrorRow, ErrorState, FlowTally, IntentRow, Mark, Marks, PageRow, Phase, RunKind, RunRow, Space, Tally,
+    waypoint_key,
 };
 pub use sqlite::{
     Checked, OpenError, TransferError, check_state, export_state, import_state, open, open_read_only, repair_state,

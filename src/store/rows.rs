@@ -330,13 +330,21 @@ pub enum Space {
     Backfill,
     /// Flows that start nothing: flow -> JSON of since.
     Pause,
+    /// What imports on the way took of records: run, page and record joined by spaces -> JSON, the run engine's own. Let
+    /// go when the record is resolved; of one that failed, when its error record is.
+    Waypoint,
     /// What the store keeps about itself.
     Meta,
 }
 
+/// The key of a record's waypoint; records count from 1.
+pub fn waypoint_key(run: &str, page: u64, record: u64) -> String {
+    format!("{run} {page} {record}")
+}
+
 impl Space {
     /// All, for walking.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Schedule,
         Self::Meaning,
         Self::Mark,
@@ -346,6 +354,7 @@ impl Space {
         Self::After,
         Self::Backfill,
         Self::Pause,
+        Self::Waypoint,
         Self::Meta,
     ];
 
@@ -366,6 +375,7 @@ impl Space {
             Self::After => "after",
             Self::Backfill => "backfill",
             Self::Pause => "pause",
+            Self::Waypoint => "waypoint",
             Self::Meta => "meta",
         }
     }

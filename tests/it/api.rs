@@ -121,7 +121,7 @@ fn every_route_answers_as_its_document_says() {
     project.copy_flow("eu/copy", "title = \"Copies\"\nschedule = \"0 4 * * *\"\n", "");
     project.copy_flow("off", "enabled = false\n", "");
     project.write("flows/lost.toml", "[export]\nconnection = \"lost\"\nrelative_uri = \"/r\"\n[import]\nconnection = \"api\"\nrelative_uri = \"/t\"\n");
-    let mut door = Door::of(project);
+    let door = Door::of(project);
     let started = door.done("run", &json!({ "flows": ["eu/copy", "lost"] }));
     let run = started["runs"][0]["run"].as_str().unwrap().to_owned();
     status_until(&door.project, |status| {

@@ -57,4 +57,5 @@ mod tls;
 mod triggers;
 mod volume;
 mod webhook;
+mod writes;
 mod xml;

@@ -241,7 +241,7 @@ fn data_in_a_lookup_never_leads_it_elsewhere_and_what_cannot_be_asked_names_its_
         assert!(error["message"].as_str().unwrap().contains("record.id"), "{error}");
     }
     // The ninth has no id, the tenth null, the twelfth an empty one.
-    let failed: Vec<u64> = open_errors(&project).iter().map(|error| error["record"].as_u64().unwrap()).collect();
+    let failed: Vec<u64> = open_errors(&project).iter().map(|error| error["position"].as_u64().unwrap()).collect();
     assert!([9, 10, 12].iter().all(|record| failed.contains(record)), "{failed:?}");
     assert_eq!(asked.len() + failed.len(), 14, "{asked:?} {failed:?}");
 }

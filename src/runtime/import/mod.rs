@@ -20,7 +20,7 @@ use crate::runtime::export::origin::Origin;
 use crate::runtime::scope::{Lane, Scope};
 use crate::runtime::step::{Lookups, merge, with_record};
 use crate::store::ErrorRow;
-use crate::value::context::Context;
+use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonRef};
@@ -85,8 +85,12 @@ pub struct Item {
     pub position: u64,
     /// As it reaches the import.
     pub record: Record,
+    /// The record it is a part of, under `many`.
+    pub parent: Option<Record>,
     /// What was looked up for it and not merged.
     pub lookups: Lookups,
+    /// Whether an import on the way took it.
+    pub taken: bool,
     /// As it was exported, where the source is to be told of it.
     pub exported: Option<Record>,
     /// Idempotency key: rendered once, or the one it had before.
@@ -121,7 +125,9 @@ impl Item {
             position,
             exported: origin.export.once.as_ref().map(|_| record.clone()),
             record,
+            parent: None,
             lookups: Lookups::default(),
+            taken: false,
             key: None,
             lock: None,
             way: Way::Create,
@@ -133,7 +139,11 @@ impl Item {
 
     /// Offers what texts see of it.
     pub fn offer<'a>(&'a self, ctx: &Context<'a>) -> Context<'a> {
-        self.lookups.offer(with_record(ctx, &self.record))
+        let ctx = self.lookups.offer(with_record(ctx, &self.record));
+        match &self.parent {
+            Some(parent) => ctx.with(Root::Parent, Slot::Record(parent)),
+            None => ctx,
+        }
     }
 
     /// Its position from 0.

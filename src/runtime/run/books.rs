@@ -4,6 +4,7 @@
 use super::errors::{Errors, Fault};
 use super::report::RecordError;
 use super::state::{Counts, Resolution, RunState};
+use super::waypoints::Waypoints;
 use crate::model::import::Import;
 use crate::model::step::OnError;
 use crate::observe::event::{self, RecordFailure};
@@ -29,12 +30,14 @@ pub(super) struct Books<'r> {
     passed: BTreeMap<String, u64>,
     /// Delivered, and the source is not told yet.
     pub(super) telling: VecDeque<Item>,
+    /// What imports on the way took.
+    pub(super) waypoints: Waypoints,
     pub(super) pages: u64,
     pub(super) requests: u64,
 }
 
 impl<'r> Books<'r> {
-    pub(super) fn new(scope: &'r Scope, state: RunState, open_traces: Vec<String>) -> Self {
+    pub(super) fn new(scope: &'r Scope, state: RunState, open_traces: Vec<String>, waypoints: Waypoints) -> Self {
         Self {
             scope,
             state,
@@ -45,6 +48,7 @@ impl<'r> Books<'r> {
             overtaken: Vec::new(),
             passed: BTreeMap::new(),
             telling: VecDeque::new(),
+            waypoints,
             pages: 0,
             requests: 0,
         }
@@ -52,6 +56,8 @@ impl<'r> Books<'r> {
 
     /// A record went through, or left by a rule.
     pub(super) fn resolve(&mut self, item: &Item, how: Resolution) {
+        // Left by a rule after an import took it.
+        let how = if how == Resolution::Filtered && item.taken { Resolution::Delivered } else { how };
         if how == Resolution::Delivered && item.origin.export.once.is_some() && !self.scope.dry_run {
             return self.telling.push_back(item.clone());
         }
@@ -63,6 +69,7 @@ impl<'r> Books<'r> {
         if !self.state.resolve(item.page, item.index(), how) {
             return;
         }
+        self.waypoints.resolved(self.scope, item, false);
         let delivered = how == Resolution::Delivered;
         if let Some(error) = &item.error {
             let state = if delivered { ErrorState::Redelivered } else { ErrorState::Refiltered };
@@ -81,6 +88,7 @@ impl<'r> Books<'r> {
         if !self.state.resolve(item.page, item.index(), Resolution::Failed) {
             return;
         }
+        self.waypoints.resolved(self.scope, item, true);
         let row = self.errors.add(self.scope, item, fault);
         self.new_errors += usize::from(row.id == 0);
         self.writes.push(Write::Error(Box::new(row)));
@@ -112,7 +120,7 @@ impl<'r> Books<'r> {
 
     /// Whether the store lacks something.
     pub(super) fn is_dirty(&self) -> bool {
-        self.state.is_dirty() || !self.writes.is_empty()
+        self.state.is_dirty() || !self.writes.is_empty() || self.waypoints.is_dirty()
     }
 
     /// Whether it should not wait: error records are told at once.
@@ -124,6 +132,7 @@ impl<'r> Books<'r> {
     pub(super) fn take_writes(&mut self) -> (Vec<Write>, usize) {
         let run = || self.scope.run.clone();
         let mut writes = std::mem::take(&mut self.writes);
+        writes.extend(self.waypoints.take_writes());
         let changes = self.state.take_changes();
         // The pages of a retry are made up: what becomes of its records stands in the error records themselves.
         if matches!(self.scope.work, Work::Export(_)) {

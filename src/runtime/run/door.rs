@@ -76,7 +76,7 @@ impl<'r> Feed<'r> {
         }
         let mut walk = Walk::new(item.record.clone(), None);
         let origin = item.origin.clone();
-        let way = Way { flow: &self.scope.flow, export: &origin.export };
+        let way = Way { flow: &self.scope.flow, export: &origin.export, dry_run: self.scope.dry_run };
         if !matches!(walk.advance(way, outer), Advance::Arrived) {
             return false;
         }

@@ -45,7 +45,7 @@ impl<'a> Fault<'a> {
 
     /// A step failed.
     pub(super) fn step(step: &'a str, trouble: &'a Trouble) -> Self {
-        let Trouble { class, text, failure } = trouble;
+        let Trouble { class, text, failure, .. } = trouble;
         Self { step, class, text: text.clone(), failure: failure.as_deref() }
     }
 

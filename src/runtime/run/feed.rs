@@ -8,7 +8,6 @@ use super::errors::Fault;
 use super::lineup::{Lineup, Ready};
 use super::shown::shown;
 use super::state::Resolution;
-use crate::http::client::Client;
 use crate::model::export::Export;
 use crate::runtime::export::cursor::lasting_hash;
 use crate::runtime::export::origin::Origin;
@@ -74,14 +73,14 @@ pub(super) struct Feed<'r> {
     hashed: bool,
     pages: VecDeque<Pending>,
     /// Records on their way, in flows whose steps ask somebody.
-    lineup: Option<Lineup<'r>>,
+    lineup: Option<Lineup>,
     /// An admitted record that found no room in the batch before.
     held: Option<Item>,
 }
 
 impl<'r> Feed<'r> {
     pub(super) fn new(scope: &'r Scope, import: Option<Road<'r>>) -> Self {
-        let hashed = import.is_some_and(|road| road.import.needs_intents());
+        let hashed = scope.flow.writes_on_the_way() || import.is_some_and(|road| road.import.needs_intents());
         let lineup = scope.flow.asks_on_the_way().then(Lineup::default);
         let batcher = import.map(Batcher::new);
         Self { scope, import, batcher, hashed, pages: VecDeque::new(), lineup, held: None }
@@ -138,6 +137,11 @@ impl<'r> Feed<'r> {
                 }
             };
             let Some(batcher) = &mut self.batcher else {
+                if self.scope.flow.writes_on_the_way() {
+                    // Its imports were on the way; where none took it, all were skipped.
+                    books.resolve(&item, Resolution::Filtered);
+                    continue;
+                }
                 if self.scope.output.record(item.record.json()).is_err() {
                     return Some(Fed::OutputClosed);
                 }
@@ -164,6 +168,7 @@ impl<'r> Feed<'r> {
 
     /// The next record of the page.
     fn next_item(&mut self, books: &mut Books<'r>) -> Option<Next> {
+        let import = self.import;
         let page = self.pages.front_mut()?;
         let at = page.position;
         let record = page.records.get(usize::try_from(at).ok()?)?.clone();
@@ -183,7 +188,9 @@ impl<'r> Feed<'r> {
             }
             Known::Errors(errors) => {
                 let error = usize::try_from(at).ok().and_then(|at| errors.get(at)).cloned();
-                item.key = error.as_ref().and_then(|error| error.key.clone()).map(String::into_boxed_str);
+                // The key of a write on the way is not the key of this one.
+                let own = error.as_ref().filter(|error| import.is_some_and(|road| road.name() == error.step));
+                item.key = own.and_then(|error| error.key.clone()).map(String::into_boxed_str);
                 item.error = error.map(Box::new);
             }
         }
@@ -209,7 +216,8 @@ impl<'r> Feed<'r> {
         }
         let mut walk = Walk::new(item.record.clone(), item.error.as_ref().map(|error| error.step.as_str()));
         let origin = item.origin.clone();
-        let advance = walk.advance(Way { flow: &self.scope.flow, export: &origin.export }, ctx);
+        let advance =
+            walk.advance(Way { flow: &self.scope.flow, export: &origin.export, dry_run: self.scope.dry_run }, ctx);
         Some(ended(item, walk, advance, books).map_or(Ready::Gone, |item| Ready::Item(item, intent)))
     }
 
@@ -254,10 +262,7 @@ impl<'r> Feed<'r> {
         let Some(batcher) = self.batcher.as_mut().filter(|batcher| !batcher.is_empty()) else { return Fed::Progress };
         match batcher.take(base) {
             Ok(batch) if self.scope.dry_run => {
-                let import = self.import.map(|road| road.lane);
-                let exports = self.scope.flow.exports.iter().filter_map(|export| self.scope.lane(&export.connection));
-                let clients: Vec<&Client> = exports.chain(import).map(|lane| lane.client.as_ref()).collect();
-                let closed = self.scope.output.request(&shown(&batch.request, &clients)).is_err();
+                let closed = self.scope.output.request(&shown(&batch.request, self.scope)).is_err();
                 for item in &batch.items {
                     books.resolve(item, Resolution::Delivered);
                 }

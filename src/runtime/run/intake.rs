@@ -112,7 +112,7 @@ impl Run<'_> {
             errors,
             counts: self.books.state.counts(),
             pages: self.books.pages,
-            batches: Vec::new(),
+            ..Stored::default()
         };
         let tally = Write::Tally { run: self.scope.run.clone(), tally: self.books.tally() };
         self.journal.commit(stored, std::iter::once(write).chain(writes).chain([tally]).collect());

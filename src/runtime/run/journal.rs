@@ -2,6 +2,7 @@
 //! here, and goes on when they come back.
 
 use super::state::Counts;
+use super::writing::Writing;
 use crate::runtime::import::Batch;
 use crate::runtime::scope::Scope;
 use crate::store::{Receipt, StoreError, Write};
@@ -16,11 +17,13 @@ pub(super) const LAST_WORDS: Duration = Duration::from_millis(150);
 
 /// What a durable step lets the run do.
 #[derive(Default)]
-pub(super) struct Stored {
+pub(super) struct Stored<'r> {
     /// Work on this page.
     pub(super) page: Option<u64>,
     /// Send these requests.
     pub(super) batches: Vec<Batch>,
+    /// And these, of imports on the way.
+    pub(super) writings: Vec<Box<Writing<'r>>>,
     /// So many error records have an id now.
     pub(super) errors: usize,
     /// Tell these figures.
@@ -50,11 +53,11 @@ enum Care {
     Begun,
 }
 
-type Waiting = BoxFuture<'static, (Stored, Result<Receipt, StoreError>)>;
+type Waiting<'r> = BoxFuture<'r, (Stored<'r>, Result<Receipt, StoreError>)>;
 
 pub(super) struct Journal<'r> {
     scope: &'r Scope,
-    waiting: FuturesOrdered<Waiting>,
+    waiting: FuturesOrdered<Waiting<'r>>,
     intending: usize,
     /// The last page known to be durable; so are those before it.
     durable: u64,
@@ -67,7 +70,7 @@ impl<'r> Journal<'r> {
     }
 
     /// Hands a step over.
-    pub(super) fn commit(&mut self, stored: Stored, writes: Vec<Write>) {
+    pub(super) fn commit(&mut self, stored: Stored<'r>, writes: Vec<Write>) {
         self.intending += stored.batches.len();
         // The store takes the writes now, whenever this future is first polled.
         let pending = self.scope.store.commit(writes);
@@ -75,7 +78,7 @@ impl<'r> Journal<'r> {
     }
 
     /// The next step that is durable.
-    pub(super) async fn next(&mut self) -> Option<(Stored, Result<Receipt, StoreError>)> {
+    pub(super) async fn next(&mut self) -> Option<(Stored<'r>, Result<Receipt, StoreError>)> {
         let (stored, receipt) = self.waiting.next().await?;
         self.intending -= stored.batches.len();
         if let Some(page) = stored.page {

@@ -12,17 +12,17 @@ use std::sync::Arc;
 const MOST_BYTES: usize = 32 << 20;
 
 /// A record between its page and the import.
-pub(super) struct Walking<'r> {
+pub(super) struct Walking {
     pub(super) item: Item,
     /// What was intended for it before a restart.
     pub(super) intent: Option<IntentRow>,
-    pub(super) walk: Walk<'r>,
+    pub(super) walk: Walk,
     /// When it set out: the same whenever a step of it is gone through again.
     pub(super) now: String,
 }
 
-enum Place<'r> {
-    Walking(Box<Walking<'r>>),
+enum Place {
+    Walking(Box<Walking>),
     Arrived(Box<(Item, Option<IntentRow>)>),
     /// It was settled before a restart.
     Settled(Box<(Item, Mark)>),
@@ -55,8 +55,8 @@ pub(super) struct Asking<'r> {
 
 /// The records of all pages that are worked on.
 #[derive(Default)]
-pub(super) struct Lineup<'r> {
-    places: VecDeque<(usize, Place<'r>)>,
+pub(super) struct Lineup {
+    places: VecDeque<(usize, Place)>,
     /// The id of the first place.
     first: u64,
     /// Where the records of each page in it come from.
@@ -65,7 +65,7 @@ pub(super) struct Lineup<'r> {
     bytes: usize,
 }
 
-impl<'r> Lineup<'r> {
+impl Lineup {
     /// Whether another record may set out, where so many may be under way.
     pub(super) fn has_room(&self, width: usize) -> bool {
         let few = self.walking < width && self.places.len() < width.saturating_mul(4);
@@ -80,7 +80,7 @@ impl<'r> Lineup<'r> {
     }
 
     /// Adds a record. Gives its id.
-    pub(super) fn add(&mut self, walking: Walking<'r>) -> u64 {
+    pub(super) fn add(&mut self, walking: Walking) -> u64 {
         let bytes = walking.item.record.json().text().len();
         self.bytes += bytes;
         self.walking += 1;
@@ -98,12 +98,20 @@ impl<'r> Lineup<'r> {
         self.places.push_back((0, Place::PageEnd));
     }
 
-    fn place(&mut self, id: u64) -> Option<&mut (usize, Place<'r>)> {
+    fn place(&mut self, id: u64) -> Option<&mut (usize, Place)> {
         self.places.get_mut(usize::try_from(id.checked_sub(self.first)?).ok()?)
     }
 
+    /// A record on its way.
+    pub(super) fn get(&self, id: u64) -> Option<&Walking> {
+        match self.places.get(usize::try_from(id.checked_sub(self.first)?).ok()?) {
+            Some((_, Place::Walking(walking))) => Some(walking),
+            _ => None,
+        }
+    }
+
     /// Takes a record out of its place to be worked on; it comes back by one of the three below.
-    pub(super) fn take(&mut self, id: u64) -> Option<Box<Walking<'r>>> {
+    pub(super) fn take(&mut self, id: u64) -> Option<Box<Walking>> {
         let (_, place) = self.place(id)?;
         match std::mem::replace(place, Place::Gone) {
             Place::Walking(walking) => Some(walking),
@@ -115,7 +123,7 @@ impl<'r> Lineup<'r> {
     }
 
     /// It waits.
-    pub(super) fn put_back(&mut self, id: u64, walking: Box<Walking<'r>>) {
+    pub(super) fn put_back(&mut self, id: u64, walking: Box<Walking>) {
         if let Some((_, place)) = self.place(id) {
             *place = Place::Walking(walking);
         }
@@ -181,7 +189,7 @@ mod tests {
     use crate::value::json::Json;
     use crate::value::record::Record;
 
-    fn lineup(records: u64) -> Lineup<'static> {
+    fn lineup(records: u64) -> Lineup {
         let mut lineup = Lineup::default();
         for position in 1..=records {
             let record = Record::new(Json::parse("{}").unwrap());
@@ -193,7 +201,7 @@ mod tests {
         lineup
     }
 
-    fn next(lineup: &mut Lineup<'_>) -> Option<u64> {
+    fn next(lineup: &mut Lineup) -> Option<u64> {
         lineup.next().map(|ready| match ready {
             Ready::Item(item, _) => item.position,
             Ready::PageEnd => 0,

@@ -19,6 +19,8 @@ mod shown;
 pub mod state;
 mod supply;
 mod walking;
+mod waypoints;
+mod writing;
 
 use super::import::locks::Locks;
 use super::import::{Batch, Delivered, Road};
@@ -41,6 +43,8 @@ use std::time::Duration;
 use supply::Supply;
 use tokio_util::sync::CancellationToken;
 use walking::Asked;
+use waypoints::Waypoints;
+use writing::Writing;
 
 pub use supply::Resume;
 
@@ -68,7 +72,7 @@ struct Roads<'r> {
 
 impl<'r> Roads<'r> {
     fn of(scope: &'r Scope) -> Result<Self, RunError> {
-        for connection in scope.flow.exports.iter().flat_map(|export| export.connections()) {
+        for connection in scope.flow.connections() {
             scope.lane(connection).ok_or_else(|| no_connection(connection.as_str()))?;
         }
         let import = scope.flow.import.as_ref().map(|import| Road::of(scope, import)).transpose();
@@ -86,8 +90,14 @@ pub async fn run(scope: &Scope) -> Report {
             lane.client.recall().await;
         }
     }
-    let mut run = Run::new(scope, open_traces(scope).await);
+    // What was taken on the way and is not known would be sent twice.
+    let (waypoints, broken) = match Waypoints::load(scope).await {
+        Ok(waypoints) => (waypoints, None),
+        Err(error) => (Waypoints::default(), Some(store_fault(&error))),
+    };
+    let mut run = Run::new(scope, open_traces(scope).await, waypoints);
     let stopped = match Roads::of(scope) {
+        _ if broken.is_some() => broken,
         _ if !scope.flow.unresolved.is_empty() => Some(Ending::Offline(no_value(&scope.flow.unresolved))),
         Ok(roads) => run.work(roads).await,
         Err(error) => Some(Ending::ExportFailed(error)),
@@ -101,6 +111,10 @@ async fn open_traces(scope: &Scope) -> Vec<String> {
         return Vec::new();
     }
     scope.store.open_traces(&scope.flow.id).await.unwrap_or_default()
+}
+
+fn store_fault(error: &StoreError) -> Ending {
+    Ending::Fault(RunError { place: "store".to_owned(), text: error.to_string() })
 }
 
 /// A variable without a value would quietly filter or write the wrong thing.
@@ -121,6 +135,8 @@ struct Run<'r> {
     asked: Asked<'r>,
     /// Of records delivered: the source is being told.
     tellings: FuturesUnordered<once::Told<'r>>,
+    /// Writes of imports on the way whose intent is not stored yet.
+    unsent: Vec<Box<Writing<'r>>>,
     /// Pages that wait until they are stored, or, in a careful run, until the one before them is worked off.
     held: VecDeque<(Page, Known)>,
     /// Batches behind others that hold a lock key of theirs.
@@ -140,7 +156,7 @@ struct Run<'r> {
 }
 
 impl<'r> Run<'r> {
-    fn new(scope: &'r Scope, traces: Vec<String>) -> Self {
+    fn new(scope: &'r Scope, traces: Vec<String>, waypoints: Waypoints) -> Self {
         let (mut counts, mut checkpoint, mut intents) = (Counts::default(), 0, Vec::new());
         if let Work::Export(Some(resume)) = &scope.work {
             counts = resume.counts;
@@ -154,7 +170,7 @@ impl<'r> Run<'r> {
             }
         }
         let state = RunState::resumed(ReadAhead::default(), counts, checkpoint);
-        let mut books = Books::new(scope, state, traces);
+        let mut books = Books::new(scope, state, traces, waypoints);
         if let Work::Export(Some(resume)) = &scope.work {
             books.pages = resume.pages.last().map_or(0, |row| row.number);
             books.requests = resume.requests;
@@ -166,6 +182,7 @@ impl<'r> Run<'r> {
             deliveries: FuturesUnordered::new(),
             asked: Asked::default(),
             tellings: FuturesUnordered::new(),
+            unsent: Vec::new(),
             held: VecDeque::new(),
             locks: Locks::default(),
             forming: Vec::new(),
@@ -186,12 +203,11 @@ impl<'r> Run<'r> {
         let mut reloads = scope.reloads.clone();
         let mut alarm: BoxFuture<'static, ()> = std::future::pending().boxed();
         loop {
-            let draining = scope.stop.drain.is_cancelled();
-            let stopping =
-                draining || matches!(self.failed, Some(Ending::Offline(_) | Ending::Stopped(_) | Ending::Fault(_)));
+            let (draining, stopping) = (scope.stop.drain.is_cancelled(), self.is_stopping());
             let mut more = false;
             if stopping {
                 supply.stop();
+                self.withdraw();
             } else {
                 self.release(&mut feed);
                 more = self.walk(&mut feed) | self.fill(&mut feed, roads);
@@ -223,7 +239,7 @@ impl<'r> Run<'r> {
             if self.books.state.is_done() && self.journal.is_idle() {
                 return None;
             }
-            if stopping && quiet && self.journal.is_idle() {
+            if stopping && quiet && !self.asked.is_writing() && self.journal.is_idle() {
                 return self.failed.is_none().then_some(Ending::Cancelled);
             }
             tokio::select! {
@@ -252,13 +268,19 @@ impl<'r> Run<'r> {
         }
     }
 
+    /// Whether nothing new is begun any more.
+    fn is_stopping(&self) -> bool {
+        self.scope.stop.drain.is_cancelled()
+            || matches!(self.failed, Some(Ending::Offline(_) | Ending::Stopped(_) | Ending::Fault(_)))
+    }
+
     /// Whether no answer will bring more to be written.
     fn is_waiting_for_nobody(&self) -> bool {
         self.deliveries.is_empty() && self.asked.is_empty() && self.tellings.is_empty()
     }
 
     /// Gives the store what it lacks, and with it what `stored` stands for.
-    fn store(&mut self, mut stored: Stored, and: Vec<Write>) {
+    fn store(&mut self, mut stored: Stored<'r>, and: Vec<Write>) {
         let (mut writes, errors) = self.books.take_writes();
         writes.extend(and);
         if writes.is_empty() {
@@ -272,16 +294,17 @@ impl<'r> Run<'r> {
     }
 
     /// Something is durable: now it may be worked on, sent or told.
-    fn stored(&mut self, stored: Stored, receipt: Result<crate::store::Receipt, StoreError>) {
+    fn stored(&mut self, stored: Stored<'r>, receipt: Result<crate::store::Receipt, StoreError>) {
         match receipt {
             Ok(receipt) => self.books.named(&receipt.errors),
             Err(error) => {
-                let text = error.to_string();
-                self.failed.get_or_insert(Ending::Fault(RunError { place: "store".to_owned(), text }));
+                self.failed.get_or_insert(store_fault(&error));
                 return;
             }
         }
         self.cleared.extend(stored.batches);
+        self.asked.intending -= stored.writings.len();
+        stored.writings.into_iter().for_each(|writing| self.send(*writing));
         self.publish(stored.counts, stored.pages);
         // Errors of records that never reached a request count too.
         self.look_at_errors();

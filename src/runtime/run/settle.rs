@@ -31,20 +31,25 @@ impl<'r> Run<'r> {
                 self.clear(next, road);
             }
         }
-        match delivered.halted {
+        self.halted(road.name(), delivered.halted);
+        self.look_at_errors();
+    }
+
+    /// What ends more than one request ends the run.
+    pub(super) fn halted(&mut self, place: &str, halted: Option<Halted>) {
+        match halted {
             Some(Halted::Offline(failure)) => {
-                let (place, text) = (road.name().to_owned(), failure.to_string());
+                let (place, text) = (place.to_owned(), failure.to_string());
                 self.failed = Some(Ending::Offline(RunError { place, text }));
             }
             Some(Halted::Failed(failure)) => {
-                let (place, text) = (road.name().to_owned(), failure.to_string());
+                let (place, text) = (place.to_owned(), failure.to_string());
                 self.halt.cancel();
                 self.failed.get_or_insert(Ending::Stopped(RunError { place, text }));
             }
             Some(Halted::Closed) if !self.halt.is_cancelled() => self.scope.stop.drain.cancel(),
             Some(Halted::Closed) | None => {}
         }
-        self.look_at_errors();
     }
 
     /// A record was delivered. Whatever its answer says, it is not sent again.

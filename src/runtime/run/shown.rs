@@ -2,12 +2,15 @@
 
 use crate::http::client::Client;
 use crate::http::request::Prepared;
+use crate::runtime::scope::Scope;
 use crate::value::json::{Json, write_string};
 
 /// `{"method", "url", "headers", "body"}`. A body that is no JSON once its secrets are masked is shown as text.
 ///
-/// Records may hold what a transform took from the export's connection: both connections' secrets are masked.
-pub(super) fn shown(request: &Prepared, clients: &[&Client]) -> String {
+/// Records may hold what came from any of the flow's connections: the secrets of all are masked.
+pub(super) fn shown(request: &Prepared, scope: &Scope) -> String {
+    let lanes = scope.flow.connections().filter_map(|id| scope.lane(id));
+    let clients: Vec<&Client> = lanes.map(|lane| lane.client.as_ref()).collect();
     let masked = |text: &str| clients.iter().fold(text.to_owned(), |text, client| client.redact(&text).into_owned());
     let mut line = b"{\"method\":".to_vec();
     write_string(&mut line, request.method.name());

@@ -4,12 +4,14 @@
 use super::feed::Feed;
 use super::lineup::Asking;
 use super::report::{Ending, RunError};
+use super::writing::Writing;
 use super::{MOST_TICKETS, Run};
-use crate::model::step::{Action, Step};
+use crate::model::step::{Action, Lookup, Step};
+use crate::runtime::import::Delivered;
 use crate::runtime::walk::cache::Key;
 use crate::runtime::walk::found::Found;
 use crate::runtime::walk::lookup::{Question, Unanswered};
-use crate::runtime::walk::{Reply, Trouble};
+use crate::runtime::walk::{Ask, Reply, Trouble};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -22,11 +24,12 @@ const STRETCH: usize = 1_000;
 /// One question of one step, whoever asks it.
 type Flight<'r> = (&'r str, Key);
 
-/// Its answer.
-pub(super) struct Answer<'r> {
-    flight: Flight<'r>,
-    step: &'r Step,
-    result: Result<Found, Unanswered>,
+/// What came back.
+pub(super) enum Answer<'r> {
+    /// To a lookup.
+    Found { flight: Flight<'r>, step: &'r Step, result: Result<Found, Unanswered> },
+    /// To an import.
+    Written(Box<Writing<'r>>, Delivered),
 }
 
 /// What is asked on behalf of records.
@@ -36,11 +39,30 @@ pub(super) struct Asked<'r> {
     /// Who waits for which answer.
     flights: HashMap<Flight<'r>, Vec<(u64, String)>>,
     answers: FuturesUnordered<BoxFuture<'r, Answer<'r>>>,
+    /// How many of them are writes.
+    pub(super) writing: usize,
+    /// Writes whose intent is on its way into the store.
+    pub(super) intending: usize,
 }
 
 impl<'r> Asked<'r> {
     pub(super) fn is_empty(&self) -> bool {
         self.answers.is_empty()
+    }
+
+    /// Whether a write is on its way.
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing > 0
+    }
+
+    /// Waits for an answer among others.
+    pub(super) fn push(&mut self, answer: BoxFuture<'r, Answer<'r>>) {
+        self.answers.push(answer);
+    }
+
+    /// More is to be asked.
+    pub(super) fn wait(&mut self, asking: Vec<Asking<'r>>) {
+        self.waiting.extend(asking);
     }
 
     /// The next answer.
@@ -75,24 +97,39 @@ impl<'r> Run<'r> {
     }
 
     /// Asks what waits to be asked.
-    fn ask(&mut self, feed: &mut Feed<'r>) {
-        while self.asked.answers.len() < MOST_TICKETS
+    pub(super) fn ask(&mut self, feed: &mut Feed<'r>) {
+        while !self.is_stopping()
+            && !self.has_intended_enough()
+            && self.asked.answers.len() + self.unsent.len() < MOST_TICKETS
             && let Some(asking) = self.asked.waiting.pop_front()
         {
             let (id, place) = (asking.id, asking.need.place.clone());
-            if let Some(reply) = self.begin(asking) {
+            let reply = match asking.need.ask {
+                Ask::Lookup(lookup) => self.begin(asking, lookup),
+                Ask::Import(import) => self.write(asking, import, feed),
+            };
+            if let Some(reply) = reply {
                 self.asked.waiting.extend(feed.reply(id, &place, reply, &mut self.books));
             }
         }
+        self.intend_writings();
+    }
+
+    /// Whether what is asked next is a write that has to wait, so that no more than a window of them is ever unknown.
+    fn has_intended_enough(&self) -> bool {
+        let Some(Ask::Import(import)) = self.asked.waiting.front().map(|asking| asking.need.ask) else { return false };
+        let under_way = self.asked.writing + self.asked.intending + self.unsent.len();
+        let window = self.scope.lane(&import.connection).map(|lane| self.window(lane));
+        import.needs_intents() && window.is_some_and(|window| under_way >= window)
     }
 
     /// Begins one question, or joins it where it is asked already. Gives the reply when that is there.
-    fn begin(&mut self, asking: Asking<'r>) -> Option<Reply> {
+    fn begin(&mut self, asking: Asking<'r>, lookup: &'r Lookup) -> Option<Reply> {
         let Asking { id, need, origin } = asking;
-        let (scope, lookup) = (self.scope, need.lookup);
+        let scope = self.scope;
         let Some(lane) = scope.lane(&lookup.export.connection) else {
             let text = format!("connection `{}` is not part of this snapshot", lookup.export.connection);
-            return Some(Reply::Failed(Trouble { class: "record", text, failure: None }));
+            return Some(Reply::Failed(Trouble { class: "record", text, failure: None, key: None }));
         };
         let question = Question { scope, lane, lookup, origin, ground: need.ground };
         let key = match question.key() {
@@ -110,15 +147,24 @@ impl<'r> Run<'r> {
         waiters.push((id, need.place));
         if waiters.len() == 1 {
             let halt = self.halt.clone();
-            let answer = async move { Answer { flight, step, result: question.ask(halt).await } };
+            let answer = async move { Answer::Found { flight, step, result: question.ask(halt).await } };
             self.asked.answers.push(answer.boxed());
         }
         None
     }
 
-    /// Gives an answer to all that wait for it.
+    /// Something came back.
     pub(super) fn told(&mut self, answer: Answer<'r>, feed: &mut Feed<'r>) {
-        let Answer { flight, step, result } = answer;
+        match answer {
+            Answer::Found { flight, step, result } => self.found(flight, step, result, feed),
+            Answer::Written(writing, delivered) => self.written(*writing, delivered, feed),
+        }
+        self.ask(feed);
+        self.look_at_errors();
+    }
+
+    /// Gives an answer to all that wait for it.
+    fn found(&mut self, flight: Flight<'r>, step: &'r Step, result: Result<Found, Unanswered>, feed: &mut Feed<'r>) {
         let waiters = self.asked.flights.remove(&flight).unwrap_or_default();
         let ends = result.as_ref().err().and_then(Unanswered::ends_the_run);
         let reply = match result {
@@ -149,7 +195,5 @@ impl<'r> Run<'r> {
             let text = self.books.masked(&text);
             self.failed.get_or_insert(Ending::Stopped(RunError { place: format!("lookup `{}`", step.name), text }));
         }
-        self.ask(feed);
-        self.look_at_errors();
     }
 }

@@ -191,7 +191,7 @@ impl Supervisor {
         trigger: TriggerKind,
         options: Options,
     ) -> Started {
-        let lasting = !options.dry_run && flow.import.is_some();
+        let lasting = !options.dry_run && flow.has_import();
         let before = if lasting && !options.fresh { inner.unfinished.take(&flow.id) } else { None };
         let (task, trigger) = match before {
             Some(row) => (Task::GoOn(Box::new(row.clone())), trigger_of(&row)),
@@ -305,7 +305,7 @@ impl Supervisor {
         };
         let (progress, stop) = (Arc::new(Progress::default()), Stop::default());
         // What is only shown, or goes to standard output, has no past and leaves none.
-        let passing = options.dry_run || flow.as_ref().is_some_and(|flow| flow.import.is_none());
+        let passing = options.dry_run || flow.as_ref().is_some_and(|flow| !flow.has_import());
         let store = if passing { MemoryStore::new() } else { self.services.store.clone() };
         let active = Active { run: run.clone(), started, progress: progress.clone(), stop: stop.clone(), queued: None };
         inner.active.insert(id.clone(), active);

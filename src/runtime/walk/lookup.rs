@@ -71,7 +71,7 @@ impl Question<'_> {
     pub fn key(&self) -> Result<Key, Trouble> {
         let prepared = self.reader().first().map_err(|error| match error {
             ReadError::Eval(error) => Trouble::eval(&error),
-            error => Trouble { class: "record", text: error.to_string(), failure: None },
+            error => Trouble { class: "record", text: error.to_string(), failure: None, key: None },
         })?;
         let mut digest = Sha256::new();
         digest.update(prepared.fingerprint());
@@ -103,7 +103,7 @@ impl Question<'_> {
             if bytes > MOST_BYTES {
                 let most = MOST_BYTES >> 20;
                 let text = format!("the answer is larger than {most} MiB in all; ask for less, or set `limit`");
-                return Err(Unanswered::Trouble(Trouble { class: "record", text, failure: None }));
+                return Err(Unanswered::Trouble(Trouble { class: "record", text, failure: None, key: None }));
             }
             records.extend(page.records.iter().cloned());
             (status, headers) = (page.status, page.headers);
@@ -135,7 +135,7 @@ fn unanswered(error: ReadError) -> Unanswered {
             _ => trouble(*failure),
         },
         ReadError::Eval(error) => Unanswered::Trouble(Trouble::eval(&error)),
-        error => Unanswered::Trouble(Trouble { class: "record", text: error.to_string(), failure: None }),
+        error => Unanswered::Trouble(Trouble { class: "record", text: error.to_string(), failure: None, key: None }),
     }
 }
 

@@ -12,7 +12,7 @@ mod pass;
 #[cfg(test)]
 pub(in crate::runtime) mod tests;
 
-pub use pass::{Need, Note, Reply, Trouble};
+pub use pass::{Ask, Need, Note, Remembered, Reply, Trouble};
 
 use crate::model::export::Export;
 use crate::model::flow::Flow;
@@ -22,6 +22,7 @@ use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::record::Record;
 use pass::{Memo, Pass, Went};
+use std::collections::HashMap;
 
 /// What came of going on.
 pub enum Advance<'f> {
@@ -53,27 +54,31 @@ pub struct Way<'f, 'e> {
     pub flow: &'f Flow,
     /// The export the record came from.
     pub export: &'e Export,
+    /// Nothing is written.
+    pub dry_run: bool,
 }
 
 /// A record on its way.
-pub struct Walk<'f> {
+pub struct Walk {
     /// As it is.
     pub ground: Ground,
     /// The next thing to be done: the export's transform, its keep, then each step.
     at: usize,
-    memo: Memo<'f>,
+    memo: Memo,
     /// Replies that are still to come.
     open: usize,
     /// The step where it failed before: those before it are passed by.
     from: Option<Box<str>>,
     /// Errors that its steps go on after.
     notes: Vec<Note>,
+    /// Whether an import took it on the way.
+    pub taken: bool,
 }
 
 /// The export's own two acts come before the steps.
 const OWN: usize = 2;
 
-impl<'f> Walk<'f> {
+impl Walk {
     /// A record as it was exported; one that failed before goes on `from` the step where it did. A step that is not
     /// there any more counts as not passed, so that nothing is left out.
     pub fn new(record: Record, from: Option<&str>) -> Self {
@@ -84,11 +89,20 @@ impl<'f> Walk<'f> {
             open: 0,
             from: from.map(Into::into),
             notes: Vec::new(),
+            taken: false,
         }
     }
 
+    /// With what is known of its writes from before: what was taken is not sent again.
+    #[must_use]
+    pub fn remembering(mut self, kept: HashMap<String, Remembered>) -> Self {
+        self.taken = kept.values().any(|kept| matches!(kept, Remembered::Taken(_)));
+        self.memo.kept = kept;
+        self
+    }
+
     /// Goes as far as possible. `ctx` offers everything but the record.
-    pub fn advance(&mut self, way: Way<'f, '_>, ctx: &Context<'_>) -> Advance<'f> {
+    pub fn advance<'f>(&mut self, way: Way<'f, '_>, ctx: &Context<'_>) -> Advance<'f> {
         let target = self.target(way);
         loop {
             let went = match self.at {
@@ -97,7 +111,7 @@ impl<'f> Walk<'f> {
                 1 => self.own("keep", way, ctx),
                 at => match way.flow.steps.get(at - OWN) {
                     None => return Advance::Arrived,
-                    Some(step) => match self.step(step, at < target, ctx) {
+                    Some(step) => match self.step(step, at < target, way, ctx) {
                         Ok(Went::Waits(needs)) => return Advance::Waits(needs),
                         went => went,
                     },
@@ -125,7 +139,7 @@ impl<'f> Walk<'f> {
     }
 
     /// The place of the first thing that is to be done: later than the beginning for a record that is tried again.
-    fn target(&self, way: Way<'f, '_>) -> usize {
+    fn target(&self, way: Way<'_, '_>) -> usize {
         let Some(from) = self.from.as_deref() else { return 0 };
         let end = OWN + way.flow.steps.len();
         match from {
@@ -136,7 +150,7 @@ impl<'f> Walk<'f> {
         }
     }
 
-    fn own(&mut self, name: &str, way: Way<'f, '_>, ctx: &Context<'_>) -> Result<Went<'f>, Box<StepError>> {
+    fn own<'f>(&mut self, name: &str, way: Way<'f, '_>, ctx: &Context<'_>) -> Result<Went<'f>, Box<StepError>> {
         let done = match name {
             "transform" => match &way.export.transform {
                 Some(transform) => {
@@ -156,12 +170,19 @@ impl<'f> Walk<'f> {
         })
     }
 
-    fn step(&mut self, step: &'f Step, recalls: bool, ctx: &Context<'_>) -> Result<Went<'f>, Box<StepError>> {
-        let mut pass = Pass::new(&self.memo, self.from.as_deref().filter(|from| step.holds(from)));
+    fn step<'f>(
+        &mut self,
+        step: &'f Step,
+        recalls: bool,
+        way: Way<'_, '_>,
+        ctx: &Context<'_>,
+    ) -> Result<Went<'f>, Box<StepError>> {
+        let from = self.from.as_deref().filter(|from| step.holds(from));
+        let mut pass = Pass::new(&self.memo, from, way.dry_run);
         let before = self.ground.clone();
         let went =
             if recalls { pass.recall(step, &mut self.ground, ctx) } else { pass.step(step, &mut self.ground, "", ctx) };
-        let (needs, notes) = (pass.needs, pass.notes);
+        let (needs, notes, taken) = (pass.needs, pass.notes, pass.taken);
         if let Ok(Went::Waits(_)) = went {
             self.ground = before;
             self.memo.ask(&needs);
@@ -169,10 +190,11 @@ impl<'f> Walk<'f> {
             return Ok(Went::Waits(needs));
         }
         self.notes.extend(notes);
+        self.taken |= taken;
         self.memo.clear();
+        // What is left to do lies behind: none of it is passed by.
         if self.from.as_deref().is_some_and(|from| step.holds(from)) {
             self.from = None;
-            // What is left to do lies behind: none of it is passed by.
         }
         went.map_err(|mut error| {
             if recalls && let Some(from) = &self.from {

@@ -1,14 +1,17 @@
 //! One pass over one step and the steps inside it, with the answers that are there. What is missing is collected.
 
+mod paths;
+
 use super::StepError;
 use super::found::Found;
 use crate::http::exchange::Failure;
-use crate::model::step::{Action, Lookup, OnError, Route, Step};
+use crate::model::import::Import;
+use crate::model::step::{Action, Lookup, OnError, Step};
 use crate::runtime::import::class_name;
-use crate::runtime::step::{self, Children, Ground};
+use crate::runtime::step::{self, Ground};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
-use crate::value::record::Record;
+use crate::value::json::{Json, JsonRef};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,9 +22,29 @@ pub struct Need<'f> {
     /// That step.
     pub step: &'f Step,
     /// What is asked.
-    pub lookup: &'f Lookup,
+    pub ask: Ask<'f>,
     /// For what.
     pub ground: Ground,
+    /// It may have been asked before a restart; with this key.
+    pub was_sent: Option<Option<String>>,
+}
+
+/// What a record needs of somebody.
+#[derive(Clone, Copy)]
+pub enum Ask<'f> {
+    /// An answer.
+    Lookup(&'f Lookup),
+    /// To be taken.
+    Import(&'f Import),
+}
+
+/// What is known of a write from before.
+#[derive(Debug, Clone)]
+pub enum Remembered {
+    /// It was about to leave, with this key.
+    Sent(Option<String>),
+    /// It was taken, with this answer.
+    Taken(Option<Json>),
 }
 
 /// What came of it.
@@ -29,7 +52,11 @@ pub struct Need<'f> {
 pub enum Reply {
     /// An answer.
     Found(Arc<Found>),
-    /// None.
+    /// It was taken, with this answer where `merge` wants it.
+    Taken(Option<Json>),
+    /// A rule says that there is nothing to take, and that this is fine.
+    Skipped,
+    /// None of that.
     Failed(Trouble),
 }
 
@@ -42,6 +69,8 @@ pub struct Trouble {
     pub text: String,
     /// The request that failed, when there was one.
     pub failure: Option<Arc<Failure>>,
+    /// The idempotency key of the write that failed.
+    pub key: Option<Box<str>>,
 }
 
 /// An error that its step goes on after.
@@ -56,20 +85,26 @@ pub struct Note {
 impl Trouble {
     /// The record could not be shaped, or a request not rendered.
     pub fn eval(error: &EvalError) -> Self {
-        Self { class: "record", text: error.to_string(), failure: None }
+        Self { class: "record", text: error.to_string(), failure: None, key: None }
     }
 
     /// A request failed.
     pub fn request(failure: Failure) -> Self {
-        Self { class: class_name(failure.class), text: failure.message.clone(), failure: Some(Arc::new(failure)) }
+        Self {
+            class: class_name(failure.class),
+            text: failure.message.clone(),
+            failure: Some(Arc::new(failure)),
+            key: None,
+        }
     }
 }
 
 /// What was asked on behalf of one step.
 #[derive(Default)]
-pub(super) struct Memo<'f> {
+pub(super) struct Memo {
     asked: HashMap<String, Asked>,
-    flow: std::marker::PhantomData<&'f ()>,
+    /// Writes from before a restart, or from before the record failed.
+    pub(super) kept: HashMap<String, Remembered>,
 }
 
 struct Asked {
@@ -78,7 +113,7 @@ struct Asked {
     reply: Option<Reply>,
 }
 
-impl Memo<'_> {
+impl Memo {
     pub(super) fn ask(&mut self, needs: &[Need<'_>]) {
         for need in needs {
             self.asked.insert(need.place.clone(), Asked { ground: need.ground.clone(), reply: None });
@@ -116,16 +151,20 @@ impl Went<'_> {
 type Gone<'f> = Result<Went<'f>, Box<StepError>>;
 
 pub(super) struct Pass<'p, 'f> {
-    memo: &'p Memo<'f>,
+    memo: &'p Memo,
     /// The step inside where it failed before.
     from: Option<&'p str>,
     pub(super) needs: Vec<Need<'f>>,
     pub(super) notes: Vec<Note>,
+    /// Whether an import took it.
+    pub(super) taken: bool,
+    /// Nothing is written: nobody answers that could be merged.
+    dry: bool,
 }
 
 impl<'p, 'f> Pass<'p, 'f> {
-    pub(super) fn new(memo: &'p Memo<'f>, from: Option<&'p str>) -> Self {
-        Self { memo, from, needs: Vec::new(), notes: Vec::new() }
+    pub(super) fn new(memo: &'p Memo, from: Option<&'p str>, dry: bool) -> Self {
+        Self { memo, from, needs: Vec::new(), notes: Vec::new(), taken: false, dry }
     }
 
     /// A step, with what `on_error` says of it. After an error the ground is as it was.
@@ -135,7 +174,8 @@ impl<'p, 'f> Pass<'p, 'f> {
         }
         let before = ground.clone();
         match self.tried(step, ground, item, ctx) {
-            Err(error) => {
+            // What may have arrived is an open error all the same: somebody has to look.
+            Err(error) if error.trouble.class != "unknown" => {
                 *ground = before;
                 let StepError { step: inner, trouble, .. } = *error;
                 let text = if inner == step.name { trouble.text } else { format!("{inner}: {}", trouble.text) };
@@ -172,6 +212,7 @@ impl<'p, 'f> Pass<'p, 'f> {
                 Err(error) => Err(fail(ground, &error)),
             },
             Action::Lookup(lookup) => self.lookup(step, lookup, ground, item, ctx),
+            Action::Import(import) => self.import(step, import, ground, item, ctx),
             Action::Route(route) if route.all => self.all(step, route, ground, item, ctx),
             Action::Route(route) => self.first(step, route, ground, item, ctx),
         }
@@ -187,12 +228,12 @@ impl<'p, 'f> Pass<'p, 'f> {
     ) -> Gone<'f> {
         let place = format!("{}{item}", step.name);
         let Some(asked) = self.memo.asked.get(&place) else {
-            self.needs.push(Need { place, step, lookup, ground: ground.clone() });
+            self.needs.push(Need { place, step, ask: Ask::Lookup(lookup), ground: ground.clone(), was_sent: None });
             return Ok(Went::waiting());
         };
         *ground = asked.ground.clone();
         let found = match &asked.reply {
-            None => return Ok(Went::waiting()),
+            None | Some(Reply::Taken(_) | Reply::Skipped) => return Ok(Went::waiting()),
             Some(Reply::Failed(trouble)) => return Err(failed(step, ground, trouble.clone())),
             Some(Reply::Found(found)) => found,
         };
@@ -207,63 +248,50 @@ impl<'p, 'f> Pass<'p, 'f> {
         Ok(Went::On)
     }
 
-    /// The first branch that fits takes the record.
-    fn first(
+    /// What was taken before is not sent again.
+    fn import(
         &mut self,
         step: &'f Step,
-        route: &'f Route,
+        import: &'f Import,
         ground: &mut Ground,
         item: &str,
         ctx: &Context<'_>,
     ) -> Gone<'f> {
-        for branch in &route.branches {
-            let entered = self.from.map(|from| branch.steps.iter().any(|inner| inner.holds(from)));
-            let fits = if let Some(entered) = entered.filter(|_| self.from != Some(step.name.as_str())) {
-                entered
-            } else {
-                let fits = step::applies(branch.when.as_ref(), &ground.offer(*ctx));
-                fits.map_err(|error| failed(step, ground, Trouble::eval(&error)))?
-            };
-            if fits {
-                return match self.steps(&branch.steps, ground, item, ctx)? {
-                    Went::On if branch.end => Ok(Went::Left),
-                    went => Ok(went),
-                };
-            }
+        let place = format!("{}{item}", step.name);
+        let was_sent = match self.memo.kept.get(&place) {
+            Some(Remembered::Taken(answer)) => return self.passed(step, import, answer.as_ref(), ground, ctx),
+            Some(Remembered::Sent(key)) => Some(key.clone()),
+            None => None,
+        };
+        let Some(asked) = self.memo.asked.get(&place) else {
+            self.needs.push(Need { place, step, ask: Ask::Import(import), ground: ground.clone(), was_sent });
+            return Ok(Went::waiting());
+        };
+        *ground = asked.ground.clone();
+        match &asked.reply {
+            None | Some(Reply::Found(_)) => Ok(Went::waiting()),
+            Some(Reply::Skipped) => Ok(Went::On),
+            Some(Reply::Failed(trouble)) => Err(failed(step, ground, trouble.clone())),
+            Some(Reply::Taken(answer)) => self.passed(step, import, answer.as_ref(), ground, ctx),
         }
-        Ok(Went::On)
     }
 
-    /// Every branch that fits takes a copy. What becomes of all of them is known together: one that fails stops the
-    /// record here, and none is left half done.
-    fn all(
+    /// An import has taken it: that stands, whatever becomes of `merge`.
+    fn passed(
         &mut self,
         step: &'f Step,
-        route: &'f Route,
+        import: &'f Import,
+        answer: Option<&Json>,
         ground: &mut Ground,
-        item: &str,
         ctx: &Context<'_>,
     ) -> Gone<'f> {
-        let (mut waits, mut ends) = (false, false);
-        let mut faults = Faults::default();
-        for branch in &route.branches {
-            let fits = step::applies(branch.when.as_ref(), &ground.offer(*ctx));
-            if !fits.map_err(|error| failed(step, ground, Trouble::eval(&error)))? {
-                continue;
-            }
-            let mut copy = ground.clone();
-            match self.steps(&branch.steps, &mut copy, item, ctx) {
-                Ok(Went::Waits(_)) => waits = true,
-                Ok(Went::On | Went::Left) => ends |= branch.end,
-                Err(error) => faults.add(format!("{}: ", error.step), error.trouble),
-            }
+        self.taken = true;
+        if let (Some(tree), false) = (&import.merge, self.dry) {
+            let answer = answer.map_or(JsonRef::NULL, Json::as_ref);
+            let merged = step::merge(&ground.record, answer, tree, &ground.offer(*ctx));
+            ground.record = merged.map_err(|error| failed(step, ground, Trouble::eval(&error)))?;
         }
-        match faults.first {
-            _ if waits => Ok(Went::waiting()),
-            Some(_) => Err(failed(step, ground, faults.whole("branches"))),
-            None if ends => Ok(Went::Left),
-            None => Ok(Went::On),
-        }
+        Ok(Went::On)
     }
 
     fn steps(&mut self, steps: &'f [Step], ground: &mut Ground, item: &str, ctx: &Context<'_>) -> Gone<'f> {
@@ -298,64 +326,9 @@ impl<'p, 'f> Pass<'p, 'f> {
             _ => Ok(Went::On),
         }
     }
-
-    /// The step for each part of the record.
-    fn many(&mut self, step: &'f Step, ground: &mut Ground, item: &str, ctx: &Context<'_>) -> Gone<'f> {
-        let Some(path) = &step.many else { return Ok(Went::On) };
-        let record = ground.record.clone();
-        let children = Children::of(&record, path).map_err(|error| failed(step, ground, Trouble::eval(&error)))?;
-        let pure = step.is_pure();
-        let mut waits = false;
-        let mut faults = Faults::default();
-        let mut new: Vec<Option<Record>> = Vec::new();
-        for (index, child) in children.records().enumerate() {
-            let mut inner = ground.inside(child);
-            let place = if pure { String::new() } else { format!("{item}[{index}]") };
-            match self.once(step, &mut inner, &place, ctx) {
-                Ok(Went::On) => new.push(Some(inner.record)),
-                Ok(Went::Left) => new.push(None),
-                Ok(Went::Waits(_)) => waits = true,
-                Err(error) => {
-                    let inner = if error.step == step.name { String::new() } else { format!("{}: ", error.step) };
-                    faults.add(format!("item {} of `many`: {inner}", index + 1), error.trouble);
-                }
-            }
-        }
-        if waits {
-            return Ok(Went::waiting());
-        }
-        if faults.first.is_some() {
-            return Err(failed(step, ground, faults.whole("items")));
-        }
-        ground.record = children.replaced(&new).map_err(|error| failed(step, ground, Trouble::eval(&error)))?;
-        Ok(Went::On)
-    }
 }
 
 #[expect(clippy::unnecessary_box_returns, reason = "errors of steps are boxed wherever they go")]
 fn failed(step: &Step, ground: &Ground, trouble: Trouble) -> Box<StepError> {
     Box::new(StepError { step: step.name.clone(), record: ground.record.clone(), trouble })
-}
-
-/// What failed of several: one error record tells the first, and how many more there are.
-#[derive(Default)]
-struct Faults {
-    first: Option<Trouble>,
-    more: usize,
-}
-
-impl Faults {
-    fn add(&mut self, place: String, trouble: Trouble) {
-        if self.first.is_some() {
-            self.more += 1;
-        } else {
-            self.first = Some(Trouble { text: place + &trouble.text, ..trouble });
-        }
-    }
-
-    fn whole(self, what: &str) -> Trouble {
-        let first = self.first.unwrap_or(Trouble { class: "record", text: String::new(), failure: None });
-        let more = if self.more > 0 { format!(" ({} more {what} failed)", self.more) } else { String::new() };
-        Trouble { text: first.text + &more, ..first }
-    }
 }

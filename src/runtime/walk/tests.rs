@@ -1,9 +1,12 @@
 //! Which steps a record takes, what it asks on its way, and where it stops: without any request.
 
+// size: tests, which also make flows for their neighbours
+
 use super::found::Found;
 use super::*;
 use crate::http::request::RequestSpec;
 use crate::model::flow::Durability;
+use crate::model::import::{Answers, Import, UnknownOutcome};
 use crate::model::step::{Action, Branch, Lookup, OnError, Route, Transform};
 use crate::runtime::export::paging::{Method, Paging};
 use crate::value::expression::Expression;
@@ -100,6 +103,28 @@ fn lookup(name: &str, merge: Option<&[(&str, &str)]>) -> Action {
     }))
 }
 
+fn import(merge: Option<&[(&str, &str)]>) -> Action {
+    Action::Import(Box::new(Import {
+        name: "push".into(),
+        when: None,
+        on_error: OnError::Stop,
+        connection: ConnectionId::parse("api").unwrap(),
+        request: RequestSpec::of_base().unwrap(),
+        answers: Answers::default(),
+        batch_size: NonZeroU32::MIN,
+        wrap: None,
+        drop_empty: false,
+        bisects: false,
+        merge: merge.map(object),
+        lock_key: None,
+        idempotency_key: None,
+        idempotency_header: String::new(),
+        key_is_lasting: false,
+        unknown: UnknownOutcome::Park,
+        upsert: None,
+    }))
+}
+
 fn branch(when: Option<&str>, end: bool, steps: Vec<Step>) -> Branch {
     Branch { when: when.map(condition), end, steps }
 }
@@ -125,8 +150,20 @@ struct Told {
 
 /// Walks a record; `answer` gives each question's answer, or why there is none.
 fn walk(flow: &Flow, record: &str, from: Option<&str>, answer: impl Fn(&str, &str) -> Result<String, String>) -> Told {
-    let mut walk = Walk::new(Record::new(Json::parse(record).unwrap()), from);
-    let way = Way { flow, export: &flow.exports[0] };
+    walk_again(flow, record, from, &[], answer)
+}
+
+/// As `walk`, where these writes were taken before, with these answers.
+fn walk_again(
+    flow: &Flow,
+    record: &str,
+    from: Option<&str>,
+    taken: &[(&str, &str)],
+    answer: impl Fn(&str, &str) -> Result<String, String>,
+) -> Told {
+    let kept = taken.iter().map(|(place, text)| ((*place).to_owned(), Remembered::Taken(Json::parse(*text).ok())));
+    let mut walk = Walk::new(Record::new(Json::parse(record).unwrap()), from).remembering(kept.collect());
+    let way = Way { flow, export: &flow.exports[0], dry_run: false };
     let mut told = Told { rounds: Vec::new(), end: End::Left, notes: Vec::new() };
     told.end = loop {
         match walk.advance(way, &Context::new()) {
@@ -142,11 +179,12 @@ fn walk(flow: &Flow, record: &str, from: Option<&str>, answer: impl Fn(&str, &st
                 let last = needs.len() - 1;
                 for (at, need) in needs.into_iter().enumerate() {
                     let reply = match answer(&need.place, need.ground.record.json().text()) {
+                        Ok(text) if matches!(need.ask, Ask::Import(_)) => Reply::Taken(Json::parse(text).ok()),
                         Ok(text) => {
                             let record = Record::new(Json::parse(text).unwrap());
                             Reply::Found(Arc::new(Found::new(&[record], 200, Vec::new())))
                         }
-                        Err(text) => Reply::Failed(Trouble { class: "rejected", text, failure: None }),
+                        Err(text) => Reply::Failed(Trouble { class: "rejected", text, failure: None, key: None }),
                     };
                     assert!(!walk.reply("nobody asked this", reply.clone()) || at > last);
                     assert_eq!(walk.reply(&need.place, reply), at == last);
@@ -326,4 +364,38 @@ fn a_step_that_is_gone_through_again_sees_the_record_as_it_was_when_it_asked() {
     let json = Json::parse(text.clone()).unwrap();
     let get = |name| json.as_ref().get(name).unwrap().text().to_owned();
     assert!(get("id") == get("one") && get("id") == get("two"), "{text}");
+}
+
+#[test]
+fn a_record_that_was_taken_goes_on_with_the_answer_and_is_not_sent_again() {
+    let flow = flow(vec![
+        step("push", import(Some(&[("erp", "$.id")]))),
+        step("shape", create(&[("n", "= record.n"), ("erp", "= record.erp")])),
+    ]);
+    let told = walk(&flow, r#"{"n":1}"#, None, |_, _| Ok(r#"{"id":7}"#.into()));
+    assert_eq!((told.rounds, told.end), (vec![vec!["push".to_owned()]], arrived(r#"{"n":1,"erp":7}"#)));
+    let told = walk_again(&flow, r#"{"n":1}"#, None, &[("push", r#"{"id":8}"#)], nobody);
+    assert_eq!(told.end, arrived(r#"{"n":1,"erp":8}"#));
+    // Delivery stands, whatever becomes of `merge`.
+    let told = walk(&flow, r#"{"n":1}"#, None, |_, _| Ok("{}".into()));
+    let End::Failed { step, text, record } = told.end else { panic!("{:?}", told.end) };
+    assert_eq!(
+        (step.as_str(), text.as_str(), record.as_str()),
+        ("push", "merge: erp: `$.id` is missing", r#"{"n":1}"#)
+    );
+}
+
+#[test]
+fn of_copies_and_items_only_those_that_were_not_taken_are_sent_again() {
+    let branches = vec![
+        branch(None, false, vec![step("r/a/push", import(None))]),
+        branch(None, false, vec![step("r/b/push", import(None))]),
+    ];
+    let many = Step { many: Some(Path::compile("$.l[*]").unwrap()), ..step("m", import(None)) };
+    let flow = flow(vec![step("r", route(true, branches)), many]);
+    let record = r#"{"l":[{"q":1},{"q":2}]}"#;
+    let told = walk_again(&flow, record, Some("r"), &[("r/a/push", "null")], |_, _| Ok("{}".into()));
+    assert_eq!(told.rounds, [vec!["r/b/push"], vec!["m[0]", "m[1]"]]);
+    let told = walk_again(&flow, record, Some("m"), &[("m[1]", "null")], |_, _| Ok("{}".into()));
+    assert_eq!((told.rounds, told.end), (vec![vec!["m[0]".to_owned()]], arrived(record)));
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::rules::{MOST_KEY, MOST_NAME};
-use crate::store::{PageRow, Pruned, Refusal, Space};
+use crate::store::{PageRow, Pruned, Refusal, Space, waypoint_key};
 use crate::value::id::ConnectionId;
 use Mark::{Delivered, Failed, Filtered, InFlight};
 
@@ -191,6 +191,27 @@ pub async fn error_ids_are_never_given_twice(store: Held) {
     assert!(later[0] > first[1], "{later:?} after {first:?}");
     assert_eq!(refused(&store, vec![failed("nobody", "a", "t", 0)]).await, "there is no run `nobody`");
     assert!(refused(&store, vec![failed("r1", "b", "t", 0)]).await.contains("of flow `a`"));
+}
+
+pub async fn waypoints_go_with_their_record(store: Held) {
+    let put =
+        |record: u64| Write::Put { space: Space::Waypoint, key: waypoint_key("r1", 1, record), value: "{}".to_owned() };
+    let left = async || -> Vec<String> {
+        store.values(Space::Waypoint).await.unwrap().into_iter().map(|(key, _)| key).collect()
+    };
+    done(&store, vec![begin("r1", "a"), page("r1", 1, 3, None), tally("r1", [3, 0, 0, 1])]).await;
+    let row = ErrorRow { page: 1, record: 2, ..error("r1", "a", "t", 0) };
+    let batch = vec![Write::Error(Box::new(row)), marks("r1", 1, &[InFlight, Failed, InFlight])];
+    let ids = done(&store, batch).await.errors;
+    let other = Write::Put { space: Space::Waypoint, key: waypoint_key("r10", 1, 1), value: "{}".to_owned() };
+    done(&store, vec![put(1), put(2), put(3), other]).await;
+    done(&store, vec![phase("r1", Phase::Held, 5)]).await;
+    assert_eq!(left().await, ["r1 1 1", "r1 1 2", "r1 1 3", "r10 1 1"], "a held run goes on later");
+    done(&store, vec![phase("r1", Phase::Dismissed, 6)]).await;
+    assert_eq!(left().await, ["r1 1 2", "r10 1 1"], "what failed may be tried again");
+    let settled = Write::ErrorState { id: ids[0], state: ErrorState::Dismissed, by: "hand".to_owned(), at: at(9) };
+    done(&store, vec![settled]).await;
+    assert_eq!(left().await, ["r10 1 1"]);
 }
 
 pub async fn an_error_leaves_the_open_state_once(store: Held) {

@@ -62,6 +62,7 @@ suite!(
     an_over_run_keeps_nothing_and_stands,
     unclean_exits_are_counted,
     error_ids_are_never_given_twice,
+    waypoints_go_with_their_record,
     an_error_leaves_the_open_state_once,
     only_a_settled_error_can_be_dropped,
     a_later_delivery_overtakes_open_errors_of_its_trace,

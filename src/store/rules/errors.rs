@@ -3,7 +3,7 @@
 use super::{Ruled, runs};
 use crate::store::batch::{Receipt, Refusal};
 use crate::store::figures::Figures;
-use crate::store::rows::{ErrorRow, ErrorState};
+use crate::store::rows::{ErrorRow, ErrorState, Space, waypoint_key};
 use crate::store::tables::{Stop, Tables};
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
@@ -55,6 +55,7 @@ pub(super) fn leave<T: Tables>(
     let row = ErrorRow { state, changed: at, by: Some(by.to_owned()), next_retry: None, ..old.clone() };
     runs::change_figures(tables, &row.flow, Figures::of_error(&old), Figures::of_error(&row))?;
     tables.put_error(&row).map_err(Stop::Fault)?;
+    tables.drop_value(Space::Waypoint, &waypoint_key(&row.run, row.page, row.record)).map_err(Stop::Fault)?;
     let Some(from) = tables.run(&row.run).map_err(Stop::Fault)? else { return Ok(true) };
     let mut run = from.clone();
     let count = match state {

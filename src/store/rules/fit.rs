@@ -38,7 +38,7 @@ pub(in crate::store) fn value(space: Space, key: &str, value: &str) -> Result<()
     let named = match space {
         Space::Schedule | Space::Mark | Space::After | Space::Backfill | Space::Pause => FlowId::parse(first).err(),
         Space::Token | Space::Offline => ConnectionId::parse(first).err(),
-        Space::Meaning | Space::Webhook | Space::Meta => None,
+        Space::Meaning | Space::Webhook | Space::Waypoint | Space::Meta => None,
     };
     if let Some(why) = named {
         return unfit(format!("the key `{key}` of a {name} does not begin with an id: {why}"));
@@ -53,12 +53,11 @@ pub(in crate::store) fn value(space: Space, key: &str, value: &str) -> Result<()
         | Space::Offline
         | Space::After
         | Space::Backfill
-        | Space::Pause => {
-            match serde_json::from_str::<IgnoredAny>(value) {
-                Ok(_) => Ok(()),
-                Err(error) => unfit(format!("the value of {name} `{key}` is no JSON: {error}")),
-            }
-        }
+        | Space::Pause
+        | Space::Waypoint => match serde_json::from_str::<IgnoredAny>(value) {
+            Ok(_) => Ok(()),
+            Err(error) => unfit(format!("the value of {name} `{key}` is no JSON: {error}")),
+        },
         Space::Schedule | Space::Webhook | Space::Meta => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use super::{Ruled, fit, pages};
 use crate::store::batch::Refusal;
 use crate::store::figures::{Figures, is_over, left};
-use crate::store::rows::{Phase, RunKind, RunRow, Tally};
+use crate::store::rows::{Mark, PageRow, Phase, RunKind, RunRow, Space, Tally};
 use crate::store::tables::{Body, Stop, Tables};
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
@@ -100,10 +100,30 @@ pub(super) fn phase<T: Tables>(
         if run.kind == RunKind::Export {
             run.tally.dismissed = run.tally.dismissed.saturating_add(left(&run));
         }
-        for page in tables.pages(id).map_err(Stop::Fault)? {
+        let pages = tables.pages(id).map_err(Stop::Fault)?;
+        waypoints(tables, id, &pages)?;
+        for page in pages {
             pages::release(tables, &old, page.number)?;
         }
         tables.drop_intents(id, None).map_err(Stop::Fault)?;
     }
     save(tables, Some(&old), &run)
+}
+
+/// What was taken of records that are given up is nobody's business any more. That of records that failed stays with
+/// their error records.
+fn waypoints<T: Tables>(tables: &mut T, id: &str, pages: &[PageRow]) -> Ruled<(), T::Fault> {
+    for key in tables.keys(Space::Waypoint).map_err(Stop::Fault)? {
+        let place = key.strip_prefix(id).and_then(|rest| rest.strip_prefix(' ')?.split_once(' '));
+        let Some((page, record)) = place.and_then(|(page, record)| Some((page.parse().ok()?, record.parse().ok()?)))
+        else {
+            continue;
+        };
+        let (page, record): (u64, u32) = (page, record);
+        let marks = pages.iter().find(|row| row.number == page).map(|row| &row.marks);
+        if marks.is_some_and(|marks| record > 0 && record <= marks.len() && marks.get(record - 1) == Mark::InFlight) {
+            tables.drop_value(Space::Waypoint, &key).map_err(Stop::Fault)?;
+        }
+    }
+    Ok(())
 }

@@ -43,13 +43,8 @@ struct Written {
     answers: Option<Answers>,
 }
 
-/// `lookups` are those whose answers its texts may read.
-pub(super) fn decode(
-    value: &Value<'_>,
-    facts: &Facts,
-    connections: &Connections,
-    lookups: &[String],
-) -> Option<Import> {
+/// `outer` is what its texts see of the flow's records.
+pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections, outer: &Scope<'_>) -> Option<Import> {
     let table = value.table()?;
     let (connection, names) = match table.need("connection") {
         Some(value) => value.connection(connections),
@@ -58,7 +53,7 @@ pub(super) fn decode(
     let scope = Scope::of_flow(facts, names);
     let batch_size = table.given("batch_size", |value| value.number(1..=MOST, &scope));
     let batched = matches!(batch_size, Ok(Some(size)) if size > 1);
-    let single = scope.with(&[Root::Record]).with_lookups(lookups);
+    let single = scope.with(&[Root::Record]).seeing(outer);
     let head = if batched { scope.with(&[Root::Records]) } else { single.clone() };
     let way = Way { single: &single, head: &head, batched };
     let create = answered(&table, Method::Post, &RequestScopes { head: &head, body: &single });

@@ -93,7 +93,9 @@ pub(in crate::config) fn decode(
     let scope = Scope::of_flow(&facts, source);
     let site = step::Site { facts: &facts, connections };
     let (steps, lookups) = step::decode(root, &scope, site);
-    let import = root.given("import", |value| import::decode(value, &facts, connections, &lookups));
+    let found = scope.with_lookups(&lookups);
+    let import = root.given("import", |value| import::decode(value, &facts, connections, &found));
+    let writes = root.has("import") || steps.iter().flatten().any(|step| !step.imports().is_empty());
     if let (Some(steps), Ok(Some(import))) = (&steps, &import)
         && steps.iter().any(|step| step.name == import.name)
         && let Some(value) = root.peek("import").and_then(|value| value.table()?.peek("name"))
@@ -101,16 +103,17 @@ pub(in crate::config) fn decode(
         value.report(Finding::error("duplicate-name", format!("a step is named `{}` already", import.name)));
     }
     root.finish();
-    if !root.has("import") && root.has("export") {
+    if !writes && root.has("export") {
         report_idle_triggers(root, &after);
     }
     let context = serde_json::json!({"id": id.as_str(), "vars": facts.values.as_ref().to_value()});
     let run_after = after.iter().map(|named| named.value.clone()).collect();
     let former = formerly.iter().map(|named| named.value.clone()).collect();
     let whole = move || {
-        let ((webhook, exports), steps, mut import) = (origin?, steps?, import.ok()?);
-        if let Some(import) = import.as_mut().filter(|_| !exports.iter().all(|export| shapes_last(export, &steps))) {
-            import.key_is_lasting = false;
+        let ((webhook, exports), mut steps, mut import) = (origin?, steps?, import.ok()?);
+        if !exports.iter().all(|export| shapes_last(export, &steps)) {
+            import.iter_mut().for_each(|import| import.key_is_lasting = false);
+            steps.iter_mut().for_each(Step::keys_do_not_last);
         }
         Some(Flow {
             id,
@@ -164,6 +167,7 @@ fn shapes_last(export: &Export, steps: &[Step]) -> bool {
                 Action::Transform(transform) => lasts(transform),
                 // What is found may be another tomorrow.
                 Action::Lookup(lookup) => lookup.merge.is_none(),
+                Action::Import(import) => import.merge.is_none(),
                 Action::Keep(_) | Action::Route(_) => true,
             };
         });

@@ -3,11 +3,12 @@
 mod lookup;
 mod route;
 
-use super::{Connections, modify};
+use super::{Connections, import, modify};
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::{Table, one_method};
 use crate::config::decode::value::Value;
+use crate::model::import::Import;
 use crate::model::step::{Action, OnError, Step, Transform};
 use crate::value::context::Root;
 
@@ -84,14 +85,14 @@ impl Line<'_> {
             lookup.map(|lookup| Action::Lookup(Box::new(lookup)))
         });
         let route = self.route(&table, &name, &scope, site);
-        table.not_yet(&["import"]);
+        let written = table.take("import").map(|value| writes(&value, &name, &scope, site));
         table.finish();
         Some(Step {
             name,
             when: when.ok()?,
             on_error: on_error.ok()?.unwrap_or_default(),
             many: many.ok()?,
-            action: keep.or(shaped).or(lookup).or(route)??,
+            action: keep.or(shaped).or(lookup).or(written).or(route)??,
         })
     }
 
@@ -110,6 +111,27 @@ impl Line<'_> {
     }
 }
 
+/// `[step.import]`: one record a request; what is said of the step stands on the step.
+fn writes(value: &Value<'_>, name: &str, scope: &Scope<'_>, site: Site<'_>) -> Option<Action> {
+    let table = value.table()?;
+    for key in ["name", "when", "on_error", "many"] {
+        if let Some(value) = table.peek(key) {
+            let finding = Finding::error("unknown-key", format!("`{key}` stands on the step, not in its import"));
+            value.report_key(finding.help(format!("write it above, right below `[[step]]`: `{key} = …`")));
+        }
+    }
+    if let Some(value) = table.peek("lock_key") {
+        value.not_yet();
+    }
+    let import = import::decode(value, site.facts, site.connections, scope)?;
+    if let (Some(value), true) = (table.peek("batch_size"), import.batch_size.get() > 1) {
+        let finding =
+            Finding::error("not-supported-yet", "batches of an import before the last one are not supported yet");
+        value.report_key(finding.help("leave `batch_size` out, or make it the flow's `[import]`"));
+    }
+    Some(Action::Import(Box::new(Import { name: name.to_owned(), ..import })))
+}
+
 /// Says when a step does nothing, or two things.
 fn one_action(table: &Table<'_>, name: &str) {
     let mut given: Vec<_> = ACTIONS.into_iter().filter_map(|name| Some((name, table.peek(name)?))).collect();
@@ -117,7 +139,7 @@ fn one_action(table: &Table<'_>, name: &str) {
     match &given[..] {
         [] => {
             let finding = Finding::error("missing-key", format!("step `{name}` does nothing")).key(table.key());
-            table.report(finding.help("give it one of `lookup`, `transform`, `keep`, `route`"));
+            table.report(finding.help("give it one of `lookup`, `import`, `transform`, `keep`, `route`"));
         }
         [(first, _), (second, value), ..] => {
             let message = format!("step `{name}` does two things: `{first}` and `{second}`");

@@ -44,9 +44,16 @@ impl<'r> Feed<'r> {
         if !self.sets_out(&mut item, &ctx, books) {
             return Some(Vec::new());
         }
-        let walk = Walk::new(item.record.clone(), item.error.as_ref().map(|error| error.step.as_str()));
+        let from = item.error.as_ref().map(|error| error.step.as_str());
+        let walk = Walk::new(item.record.clone(), from).remembering(books.waypoints.of(self.scope, &item));
         let id = self.lineup.as_mut()?.add(Walking { item, intent, walk, now });
         Some(self.go_on(id, books))
+    }
+
+    /// A record on its way, as it was exported, and when it set out.
+    pub(in crate::runtime::run) fn walking(&self, id: u64) -> Option<(&Item, &str)> {
+        let walking = self.lineup.as_ref()?.get(id)?;
+        Some((&walking.item, &walking.now))
     }
 
     /// Gives a record what it asked. Gives what it asks next.
@@ -70,7 +77,7 @@ impl<'r> Feed<'r> {
         let origin = walking.item.origin.clone();
         let base = self.scope.context(&walking.now, &origin);
         let Some(lane) = self.lane(&origin) else { return Vec::new() };
-        let way = Way { flow: &self.scope.flow, export: &origin.export };
+        let way = Way { flow: &self.scope.flow, export: &origin.export, dry_run: self.scope.dry_run };
         let advance = walking.walk.advance(way, &lane.client.context(base));
         if let Advance::Waits(needs) = advance {
             if let Some(lineup) = &mut self.lineup {
@@ -91,7 +98,8 @@ impl<'r> Feed<'r> {
 }
 
 /// What became of a record on its way: it goes on to the import, or it is settled.
-pub(super) fn ended(mut item: Item, mut walk: Walk<'_>, advance: Advance<'_>, books: &mut Books<'_>) -> Option<Item> {
+pub(super) fn ended(mut item: Item, mut walk: Walk, advance: Advance<'_>, books: &mut Books<'_>) -> Option<Item> {
+    item.taken = walk.taken;
     for note in walk.take_notes() {
         books.pass(&item, &note.step, &note.text);
     }
@@ -107,6 +115,9 @@ pub(super) fn ended(mut item: Item, mut walk: Walk<'_>, advance: Advance<'_>, bo
         Advance::Failed(failed) => {
             let StepError { step, record, trouble } = *failed;
             item.record = record;
+            if trouble.key.is_some() {
+                item.key.clone_from(&trouble.key);
+            }
             books.fail(&item, &Fault::step(&step, &trouble));
         }
     }
