@@ -133,14 +133,20 @@ pub fn reload(globals: &Globals, wait: bool) -> Exit {
 fn verdict(answer: &Value) -> String {
     let report = &answer["report"];
     let word = |value: &Value| visible(value.as_str().unwrap_or("-"));
-    let mut out = format!("reload {}: {}, revision {}", word(&report["id"]), word(&report["verdict"]), word(&answer["revision"]));
+    let mut out =
+        format!("reload {}: {}, revision {}", word(&report["id"]), word(&report["verdict"]), word(&answer["revision"]));
     if report["git"]["commit"].is_string() {
         out.push_str(&format!(", commit {}", word(&report["git"]["commit"])));
     }
     out.push('\n');
     for resource in report["resources"].as_array().into_iter().flatten() {
         let reason = resource["reason"].as_str().map(|reason| format!(": {}", visible(reason))).unwrap_or_default();
-        out.push_str(&format!("  {} {} {}{reason}\n", word(&resource["verdict"]), word(&resource["kind"]), word(&resource["id"])));
+        out.push_str(&format!(
+            "  {} {} {}{reason}\n",
+            word(&resource["verdict"]),
+            word(&resource["kind"]),
+            word(&resource["id"])
+        ));
     }
     match report["unchanged"].as_u64().unwrap_or(0) {
         0 => {}

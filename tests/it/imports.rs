@@ -558,9 +558,13 @@ fn when_skips_and_proceed_goes_on_after_an_error() {
     let said = run(project.dir(), &["run", "copy"]).expect_code(0).stderr;
     assert!(said.contains("step erp failed and was passed by"), "{said}");
     // What may have arrived is looked at by a person, whatever the step says of errors.
-    let cutting = api(&numbered(2), |request| {
-        if batch(request)[0]["id"] == 2 { Reply::hang_up() } else { Reply::json(200, "{}") }
-    });
+    let cutting =
+        api(
+            &numbered(2),
+            |request| {
+                if batch(request)[0]["id"] == 2 { Reply::hang_up() } else { Reply::json(200, "{}") }
+            },
+        );
     let project = self::project(&cutting, "on_error = \"proceed\"");
     assert_eq!(figures(&copy(&project, 1)), [1, 0, 1]);
     assert_eq!((open(&project)[0].0, open(&project)[0].1.as_str()), (2, "unknown"));

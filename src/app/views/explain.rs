@@ -45,9 +45,7 @@ impl Views {
                 Ok(flow)
             }
             (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(found),
-            (Err(_), Err(_)) => {
-                Err(Denied::unknown(format!("there is no run, flow or connection `{}`", short(id))))
-            }
+            (Err(_), Err(_)) => Err(Denied::unknown(format!("there is no run, flow or connection `{}`", short(id)))),
         }
     }
 
@@ -120,9 +118,8 @@ impl Views {
     fn pools_of(&self, flow: &FlowId, connections: &BTreeSet<ConnectionId>) -> Vec<PoolDetail> {
         let queue = &self.supervisor.services().queue;
         let mut seen = BTreeSet::new();
-        let lines = connections.iter().flat_map(|id| {
-            [LineId::Connection(id.clone()), LineId::TokenEndpoint(id.clone())]
-        });
+        let lines =
+            connections.iter().flat_map(|id| [LineId::Connection(id.clone()), LineId::TokenEndpoint(id.clone())]);
         let details = lines.filter_map(|line| queue.explain(&line, |who| who == flow, MOST_REQUESTS));
         let has_something = |detail: &PoolDetail| {
             !detail.waiting.is_empty() || detail.holders.iter().any(|holder| holder.flow == *flow)

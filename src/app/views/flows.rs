@@ -117,9 +117,7 @@ fn row(sight: &Sight, view: &FlowView, state: &str, tally: Option<&FlowTally>) -
 /// What a flow is made of, in the order in which records go through it.
 fn parts(flow: &Flow) -> Value {
     let kind = if flow.webhook.is_some() { "webhook" } else { "export" };
-    let export = |export: &std::sync::Arc<crate::model::export::Export>| {
-        json!({ "kind": kind, "name": export.name, "connection": export.connection.as_str() })
-    };
+    let export = |export: &std::sync::Arc<crate::model::export::Export>| json!({ "kind": kind, "name": export.name, "connection": export.connection.as_str() });
     let mut parts: Vec<Value> = flow.exports.iter().map(export).collect();
     parts.extend(flow.steps.iter().map(step));
     if let Some(import) = &flow.import {

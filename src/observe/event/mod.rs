@@ -17,14 +17,16 @@ pub use agent::{
     agent_refused,
 };
 pub use config::{
-    Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
+    Applied, certificate_shown, certificate_unusable, reload_applied, reload_rejected, reload_reverted, restart_needed,
+    snapshot_in_force, watch_degraded,
 };
 pub use connection::{
     FailedAttempt, answer_passed_over, connection_offline, connection_online, connection_paused, connection_unverified,
     credential_renewed, level_changed, pause_cut, renewal_failed, request_retried,
 };
 pub use process::{
-    accept_failed, drain_finished, drain_started, listening, notice_failed, notice_sent, notices_missed, second_signal, serving, socket_failed, stopped,
+    accept_failed, drain_finished, drain_started, listening, notice_failed, notice_sent, notices_missed, second_signal,
+    serving, socket_failed, stopped,
 };
 pub use run::{
     RecordFailure, RunSummary, answers_left_over, delta_from_the_beginning, page_quarantined, page_read, page_resumed,

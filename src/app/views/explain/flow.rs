@@ -66,7 +66,10 @@ impl Views {
         }
         let mut reasons = Vec::new();
         if run.stopping {
-            reasons.push(Reason::plain("stopping", "it was asked to stop: what is in flight finishes, nothing new is sent"));
+            reasons.push(Reason::plain(
+                "stopping",
+                "it was asked to stop: what is in flight finishes, nothing new is sent",
+            ));
         }
         if standing.view.queued {
             reasons.push(Reason::plain("overlap", "one more run follows this one (`overlap = \"queue\"`)"));
