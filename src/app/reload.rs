@@ -15,6 +15,7 @@ use crate::observe::meters::ConfigMeters;
 use crate::observe::{event, logs};
 use crate::runtime::happening::Happening;
 use crate::runtime::supervisor::Supervisor;
+use crate::server::Shown;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,8 @@ pub(super) struct Reloader {
     pub(super) follow_log_level: bool,
     /// What the process started with: settings read once are those of this snapshot.
     pub(super) started: Arc<Snapshot>,
+    /// The certificate the server shows.
+    pub(super) shown: Option<Shown>,
 }
 
 impl Reloader {
@@ -116,6 +119,7 @@ impl Reloader {
             // It was checked with the rest of the file.
             let _ = logs::set_level(&snapshot.settings.log_level);
         }
+        self.show(before, snapshot);
         let restart = needs_restart(&self.started, snapshot);
         if restart {
             event::restart_needed();
@@ -128,6 +132,18 @@ impl Reloader {
         });
         let report = Report::new(now, Verdict::Applied, &snapshot.revision);
         self.report(report.with_changes(before, snapshot, &self.supervisor.active()));
+    }
+
+    /// A renewed certificate is shown at once.
+    fn show(&self, before: Option<&Snapshot>, snapshot: &Snapshot) {
+        let old = before.and_then(|before| before.settings.tls.as_ref());
+        let (Some(shown), Some(tls)) = (&self.shown, &snapshot.settings.tls) else { return };
+        if old != Some(tls) {
+            match shown.renew(tls) {
+                Ok(()) => event::certificate_shown(),
+                Err(cause) => event::certificate_unusable(&cause),
+            }
+        }
     }
 
     /// `found` is what the files were found to be, and `first` why they are rejected, in words.
@@ -152,7 +168,7 @@ pub(super) fn one_line(found: &Diagnostic) -> String {
     format!("{}:{line}:{column}: {message} [{code}]", file.display())
 }
 
-/// Everything but the log level and `[limits]` is read once, at start.
+/// Everything but the log level, `[limits]` and what `[server.tls]` holds is read once, at start.
 fn needs_restart(started: &Snapshot, after: &Snapshot) -> bool {
     let (old, new) = (&started.settings, &after.settings);
     old.state != new.state
@@ -160,7 +176,7 @@ fn needs_restart(started: &Snapshot, after: &Snapshot) -> bool {
         || old.token != new.token
         || old.public != new.public
         || old.hosts != new.hosts
-        || old.tls != new.tls
+        || old.tls.is_some() != new.tls.is_some()
         || old.agents != new.agents
         || !same_notices(old, new)
         || old.log_format != new.log_format

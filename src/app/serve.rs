@@ -21,9 +21,10 @@ use crate::observe::{event, task};
 use crate::runtime::engine::NotReady;
 use crate::runtime::scope::Output;
 use crate::runtime::supervisor::Supervisor;
-use crate::server::{BindError, Doors, Server, StatusSource};
+use crate::server::{BindError, Doors, Server, Shown, StatusSource};
 use crate::store::StoreError;
 use crate::store::socket::OwnerSocket;
+use crate::value::time::SharedClock;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +96,7 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let socket = OwnerSocket::bind(dir).map_err(NoState::from)?;
     event::serving(&setup.host.root.display().to_string(), &dir.path().display().to_string());
     let timeout = setup.snapshot.settings.shutdown_timeout;
-    let process = Process::start(setup, &state, &clock).await?;
+    let process = Process::start(setup, &state, door.shown(), &clock).await?;
     let face = process.face.clone();
     let upkeep = recorder::keep(recorder, clock.clone(), move || face.live());
     let server = door.start(process.face.clone(), process.supervisor.services().agents.clone(), clock.clone());
@@ -152,7 +153,7 @@ struct Process {
 }
 
 impl Process {
-    async fn start(setup: Setup, store: &State, clock: &crate::value::time::SharedClock) -> Result<Self, ServeError> {
+    async fn start(setup: Setup, store: &State, shown: Option<Shown>, clock: &SharedClock) -> Result<Self, ServeError> {
         let Setup { host, snapshot, tree_hash, named_files, follow_log_level, output, .. } = setup;
         let supervisor = host.supervise(snapshot.clone(), output, store, WhenRefused::Hold)?;
         supervisor.look_back().await.map_err(NoState::from)?;
@@ -189,6 +190,7 @@ impl Process {
             reloads,
             follow_log_level,
             started: snapshot,
+            shown,
         };
         supervisor.follow_hooks();
         supervisor.follow_ends();

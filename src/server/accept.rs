@@ -1,6 +1,7 @@
 //! The accept loop: bounded, patient with a system out of file descriptors, stopped gracefully.
 
 use super::gate::{LocalAddress, PeerAddress};
+use super::tls::Shown;
 use super::{Doors, StatusSource, agents_only, router};
 use crate::agent::Hub;
 use crate::observe::{event, task};
@@ -60,7 +61,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     doors: Doors,
-    tls: Option<TlsAcceptor>,
+    tls: Option<(Shown, TlsAcceptor)>,
 }
 
 /// A running server.
@@ -78,7 +79,9 @@ impl Server {
         if !address.ip().is_loopback() && doors.token.is_none() {
             return Err(BindError::TokenNeeded(address));
         }
-        let tls = doors.tls.as_ref().map(super::tls::acceptor).transpose().map_err(BindError::Tls)?;
+        let shown = doors.tls.as_ref().map(Shown::new).transpose().map_err(BindError::Tls)?;
+        let tls = shown.map(|shown| shown.acceptor().map(|acceptor| (shown, acceptor)));
+        let tls = tls.transpose().map_err(BindError::Tls)?;
         let failed = |source| BindError::Io { address, source };
         let listener = listen(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -88,6 +91,11 @@ impl Server {
     /// Where it listens, the port resolved.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The certificate it shows, where it speaks TLS.
+    pub fn shown(&self) -> Option<Shown> {
+        self.tls.as_ref().map(|(shown, _)| shown.clone())
     }
 
     /// Answers until stopped.
@@ -105,7 +113,8 @@ impl Server {
     fn listen(self, router: Router, clock: SharedClock) -> ServerHandle {
         let stop = CancellationToken::new();
         event::listening(self.address);
-        let visitors = Visitors { router, tls: self.tls, stop: stop.clone() };
+        let tls = self.tls.map(|(_, acceptor)| acceptor);
+        let visitors = Visitors { router, tls, stop: stop.clone() };
         let task = task::spawn("server", accept(self.listener, visitors, clock));
         ServerHandle { address: self.address, stop, task }
     }

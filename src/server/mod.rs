@@ -11,6 +11,7 @@ mod hooks;
 mod tls;
 
 pub use accept::{BindError, Server, ServerHandle};
+pub use tls::Shown;
 
 use crate::agent::Hub;
 use crate::model::agent::AgentToken;

@@ -1,30 +1,62 @@
-//! `[server.tls]`: the server's certificate.
+//! `[server.tls]`: the certificate shown to those who come in. Another one can take its place while the server runs.
 
 use crate::model::settings::ServerTls;
+use crate::value::pki::{Identity, Unusable};
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::sync::Arc;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio_rustls::TlsAcceptor;
 
-/// Ready to shake hands, or why not.
-pub(super) fn acceptor(tls: &ServerTls) -> Result<TlsAcceptor, String> {
+/// What is shown now.
+#[derive(Clone)]
+pub struct Shown(Arc<RwLock<Arc<CertifiedKey>>>);
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shown(certificate)")
+    }
+}
+
+impl Shown {
+    pub(super) fn new(tls: &ServerTls) -> Result<Self, String> {
+        Ok(Self(Arc::new(RwLock::new(certified(tls)?))))
+    }
+
+    /// Shows another one from now on. Who is here already stays.
+    pub fn renew(&self, tls: &ServerTls) -> Result<(), String> {
+        let certified = certified(tls)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
+        Ok(())
+    }
+
+    /// Ready to shake hands, or why not.
+    pub(super) fn acceptor(&self) -> Result<TlsAcceptor, String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(self.clone()));
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// The two as they resolve now; `check` has said more where it could.
+fn certified(tls: &ServerTls) -> Result<Arc<CertifiedKey>, String> {
     let certificate = tls.certificate.as_ref().map_err(|why| format!("`certificate`: {why}"))?;
     let key = tls.key.as_ref().map_err(|why| format!("`key`: {why}"))?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect();
-    let chain = chain.map_err(|error| format!("`certificate` is no PEM: {error}"))?;
-    if chain.is_empty() {
-        return Err("`certificate` holds no PEM certificate".to_owned());
-    }
-    // Its errors never show the key.
-    let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes())
-        .map_err(|error| format!("`key` holds no private key in PEM that is not encrypted: {error}"))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| format!("`certificate` and `key`: {error}"))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    let read = Identity::new(certificate.as_bytes(), key.reveal().as_bytes(), None);
+    let identity = read.map_err(|why| match why {
+        Unusable::Mismatch => "`key` does not belong to the first certificate of `certificate`".to_owned(),
+        other => format!("`certificate` and `key`: one of them {other}"),
+    })?;
+    Ok(Arc::new(identity.certified()))
 }

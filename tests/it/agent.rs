@@ -405,6 +405,38 @@ fn the_agent_verifies_the_server_and_says_what_is_wrong() {
 }
 
 #[test]
+fn a_renewed_server_certificate_is_shown_without_a_restart_and_one_that_does_not_fit_is_not() {
+    let tls = "[server.tls]\ncertificate = { file = \"certs/server.pem\" }\nkey = { file = \"secrets/server.key\" }\n";
+    let project = project("127.0.0.1:0", tls);
+    let renewed = Project::new();
+    certificates(&project, "IP:127.0.0.1");
+    certificates(&renewed, "IP:127.0.0.1");
+    let mut command = flowgate(project.dir());
+    command.arg("serve");
+    let mut serving = Serving::start(command);
+    let server = format!("https://{}", serving.wait_until_listening());
+    let connects = |ca: std::path::PathBuf, line: &str| {
+        let mut command = dialling(&project, &server, &["127.0.0.1:1".parse().unwrap()]);
+        command.arg("--ca").arg(ca);
+        Serving::start(command).wait_for(line)
+    };
+    connects(project.path("certs/ca.pem"), "connected");
+    let copy = |name: &str| std::fs::copy(renewed.path(name), project.path(name)).unwrap();
+    let old = std::fs::read(project.path("secrets/server.key")).unwrap();
+    copy("secrets/server.key");
+    copy("certs/server.pem");
+    serving.wait_for("server certificate renewed");
+    connects(renewed.path("certs/ca.pem"), "connected");
+    connects(project.path("certs/ca.pem"), "cannot connect; trying again");
+    std::fs::write(project.path("secrets/server.key"), old).unwrap();
+    let line = serving.wait_for("reload rejected");
+    assert!(line["first"].as_str().unwrap().contains("does not belong"), "{line}");
+    connects(renewed.path("certs/ca.pem"), "connected");
+    let ended = run(project.dir(), &["check"]).expect_code(78);
+    assert!(ended.stdout.contains("does not belong") || ended.stderr.contains("does not belong"), "{}", ended.stdout);
+}
+
+#[test]
 fn an_agent_without_orders_it_can_follow_does_not_start() {
     let project = project("127.0.0.1:0", "");
     let starts = |text: &str, more: &[&str]| {

@@ -474,3 +474,35 @@ fn behind_the_servers_token_callers_need_it_unless_webhooks_are_public() {
         assert_eq!(send(addr, "GET", "/metrics", "", "").status, 401, "the rest stays closed");
     }
 }
+
+#[test]
+fn calls_in_xml_and_in_parts_are_read_and_hostile_ones_refused() {
+    let api = taking();
+    let keys = format!("{OPEN}media_type = \"xml\"\nrecords = \"/orders/order\"\n");
+    let project = project(&api, &keys, "");
+    project.write("flows/parts.toml", &flow(OPEN, "").replace("\"in\"", "\"parts\""));
+    let mut serving = Serving::of(&project);
+    let addr = serving.wait_until_listening();
+    let xml = "content-type: application/xml; charset=utf-8\r\n";
+    let say = |headers: &str, body: &str| send(addr, "POST", "/hooks/in", headers, body).status;
+    let body =
+        "<orders><order><id>007</id><name>Käthe &amp; Söhne</name></order><order at=\"x\"><id>2</id></order></orders>";
+    assert_eq!(say(xml, body), 202);
+    let parts = "--B\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n3\r\n--B--\r\n";
+    let told = "content-type: multipart/form-data; boundary=B\r\n";
+    assert_eq!(send(addr, "POST", "/hooks/parts", told, parts).status, 202);
+    wait_for(&api, 3);
+    let mut bodies: Vec<String> = api.requests_to("/taken").iter().map(|request| request.json().to_string()).collect();
+    bodies.sort();
+    let expected =
+        [r#"{"@at":"x","id":"2"}"#, r#"{"id":"007","name":"Käthe & Söhne"}"#, r#"{"id":"3"}"#].map(str::to_owned);
+    assert_eq!(bodies, expected);
+    let entity = "<!DOCTYPE o [<!ENTITY a SYSTEM \"file:///etc/passwd\">]><orders><order>&a;</order></orders>";
+    let deep = format!("{}{}", "<a>".repeat(50_000), "</a>".repeat(50_000));
+    for (status, headers, body) in
+        [(400, xml, "<orders><order>"), (400, xml, entity), (400, xml, &deep), (400, xml, ""), (415, JSON, "{}")]
+    {
+        assert_eq!(say(headers, body), status, "{}", &body[..body.len().min(60)]);
+    }
+    assert_eq!(send(addr, "POST", "/hooks/parts", told, &parts[..parts.len() - 6]).status, 400, "cut off");
+}

@@ -8,6 +8,7 @@ use super::table::Table;
 use super::value::Value;
 use super::{agent, notify};
 use crate::model::settings::{LogFormat, Public, ServerTls, Settings};
+use crate::value::pki::{self, Identity, Unusable};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -123,7 +124,45 @@ fn tls(value: &Value<'_>, sources: &Sources<'_>) -> Option<ServerTls> {
     let certificate = table.need("certificate").and_then(|value| value.open_text(sources));
     let key = table.need("key").and_then(|value| value.secret(sources));
     table.finish();
-    Some(ServerTls { certificate: certificate?, key: key? })
+    let tls = ServerTls { certificate: certificate?, key: key? };
+    // What resolves is looked at now; what does not is said at start.
+    if let (Ok(chain), Ok(secret)) = (&tls.certificate, &tls.key) {
+        judge(&table, chain.as_bytes(), secret.reveal().as_bytes())?;
+    }
+    Some(tls)
+}
+
+/// Whether the server could show this certificate.
+fn judge(table: &Table<'_>, chain: &[u8], key: &[u8]) -> Option<()> {
+    let unusable = |name: &str, code, why: &Unusable, help: &str| {
+        if let Some(value) = table.peek(name) {
+            let finding = Finding::error(code, format!("what `{}` names {why}", value.key));
+            value.report(finding.help(help.to_owned()));
+        }
+    };
+    let certificates = pki::certificates(chain);
+    let opened = pki::private_key(key, None).and_then(|der| pki::signing_key(&der).map(|_| ()));
+    if let Err(why) = &certificates {
+        unusable(
+            "certificate",
+            "bad-certificate",
+            why,
+            "give the server's certificate in PEM, its intermediates below it",
+        );
+    }
+    match &opened {
+        Err(Unusable::NoPassphrase) => {
+            unusable("key", "bad-key", &Unusable::NoPassphrase, "write it without one: `openssl pkey -in server.key`");
+        }
+        Err(why) => unusable("key", "bad-key", why, "give the private key of the certificate in PEM"),
+        Ok(()) => {}
+    }
+    (certificates.is_ok() && opened.is_ok()).then_some(())?;
+    if let Err(why) = Identity::new(chain, key, None) {
+        unusable("key", "key-mismatch", &why, "the first certificate of the file must be the one the key belongs to");
+        return None;
+    }
+    Some(())
 }
 
 fn log(table: &Table<'_>, settings: &mut Settings) {

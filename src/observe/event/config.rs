@@ -51,6 +51,20 @@ pub fn restart_needed() {
     tracing::warn!(help = "restart `flowgate serve` to apply flowgate.toml", "restart needed");
 }
 
+/// The server shows another certificate from now on.
+pub fn certificate_shown() {
+    tracing::info!("server certificate renewed");
+}
+
+/// The certificate of `[server.tls]` changed into one that cannot be shown: the old one stays.
+pub fn certificate_unusable(cause: &str) {
+    tracing::error!(
+        cause,
+        help = "correct `[server.tls]`; the certificate from before is shown",
+        "server certificate not renewed"
+    );
+}
+
 /// Folders cannot be watched; they are looked at on a timer instead.
 pub fn watch_degraded(cause: &str) {
     tracing::warn!(cause, "watching by polling");

@@ -17,7 +17,8 @@ pub use agent::{
     agent_refused,
 };
 pub use config::{
-    Applied, reload_applied, reload_rejected, reload_reverted, restart_needed, snapshot_in_force, watch_degraded,
+    Applied, certificate_shown, certificate_unusable, reload_applied, reload_rejected, reload_reverted, restart_needed,
+    snapshot_in_force, watch_degraded,
 };
 pub use connection::{
     FailedAttempt, answer_passed_over, connection_offline, connection_online, connection_paused, connection_unverified,

@@ -53,7 +53,12 @@ pub(super) fn decode(webhook: &Table<'_>, sources: &Sources<'_>) -> Option<Verif
 fn hmac(table: &Table<'_>, sources: &Sources<'_>) -> Option<Hmac> {
     let secrets = table.need("secret").and_then(|value| value.keys(sources));
     let secret_encoding = table.given("secret_encoding", |value| value.word(SECRET_ENCODINGS, &[]));
-    let header = table.need("header").and_then(|value| value.sent_header());
+    let header = table.take("header");
+    if header.is_none() {
+        let help = "name the header that carries the signature, as in `header = \"X-Hub-Signature-256\"`";
+        table.missing("header", Some(help.to_owned()));
+    }
+    let header = header.and_then(|value| value.sent_header());
     let algorithm = table.given("algorithm", |value| value.word(ALGORITHMS, &[]));
     let encoding = table.given("encoding", |value| value.word(ENCODINGS, &[]));
     let prefix = table.given("prefix", |value| value.string().map(str::to_owned));
