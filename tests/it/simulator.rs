@@ -358,158 +358,109 @@ fn servers_that_lead_in_circles_are_left_within_two_repeated_pages() {
     judge(cases);
 }
 
+const NUMBERED: &str = "[export.paging.page]\nparam = \"p\"\n";
+
+fn lie(name: &str, export: String, last: u64, fails: Option<&'static str>, requests: usize, script: Script) -> Case {
+    Case { name: name.to_owned(), export, script, ids: (1..=last).collect(), fails, requests }
+}
+
+fn with(rule: &str, method: &str) -> String {
+    format!("[export.paging]\n{rule}\n{method}")
+}
+
+fn asked_for(request: &Request) -> u64 {
+    query(request, "p").unwrap().parse().unwrap()
+}
+
+/// So many pages of one record, and empty ones after them.
+fn up_to(last: u64, beside: Value) -> Script {
+    Box::new(move |request, _| match asked_for(request) {
+        p if p <= last => one(p, beside.clone()),
+        _ => Reply::json(200, "{\"data\":[],\"more\":true,\"total\":0}"),
+    })
+}
+
 #[test]
-fn servers_that_lie_cost_no_record_and_lead_nowhere_else() {
-    let numbered = "[export.paging.page]\nparam = \"p\"\n";
-    let up_to = |last: u64, beside: Value| {
-        move |request: &Request, _| match query(request, "p").unwrap().parse::<u64>().unwrap() {
-            p if p <= last => one(p, beside.clone()),
-            _ => Reply::json(200, "{\"data\":[],\"more\":true,\"total\":0}"),
-        }
-    };
-    let case = |name: &str, export: String, script: Script, last: u64, fails, requests| Case {
-        name: name.to_owned(),
-        export,
-        script,
-        ids: (1..=last).collect(),
-        fails,
-        requests,
-    };
-    let with = |rule: &str, method: &str| format!("[export.paging]\n{rule}\n{method}");
-    let token = "[export.paging.token]\nparam = \"t\"\npath = \"next\"\n";
-    let link = "[export.paging.next_url]\npath = \"next\"\n";
+fn servers_that_lie_about_what_follows_cost_no_record() {
+    let total = || with("total_path = \"total\"", NUMBERED);
+    let more = with("stop_when = \"not previous.body.more\"", NUMBERED);
     judge(vec![
-        case(
-            "more for ever, but empty pages",
-            with("stop_when = \"not previous.body.more\"", numbered),
-            Box::new(up_to(3, json!({"more": true}))),
-            3,
-            None,
-            4,
-        ),
-        case(
-            "a total of nothing beside records",
-            with("total_path = \"total\"", numbered),
-            Box::new(up_to(3, json!({"total": 0}))),
-            3,
-            None,
-            4,
-        ),
-        case(
-            "a total that is a text",
-            with("total_path = \"total\"", numbered),
-            Box::new(up_to(9, json!({"total": "3"}))),
-            3,
-            None,
-            3,
-        ),
-        case(
+        lie("more for ever, but empty pages", more, 3, None, 4, up_to(3, json!({"more": true}))),
+        lie("a total of nothing beside records", total(), 3, None, 4, up_to(3, json!({"total": 0}))),
+        lie("a total that is a text", total(), 3, None, 3, up_to(9, json!({"total": "3"}))),
+        lie("a total that is no number", total(), 9, None, 10, up_to(9, json!({"total": {}}))),
+        lie(
             "a total that shrinks",
-            with("total_path = \"total\"", numbered),
-            Box::new(|request, _| {
-                let p: u64 = query(request, "p").unwrap().parse().unwrap();
-                one(p, json!({"total": 6 - p}))
-            }),
+            total(),
             3,
             None,
             3,
+            Box::new(|request, _| one(asked_for(request), json!({"total": 6 - asked_for(request)}))),
         ),
-        case(
-            "a total that is no number",
-            with("total_path = \"total\"", numbered),
-            Box::new(up_to(9, json!({"total": {}}))),
-            9,
-            None,
-            10,
-        ),
-        case(
-            "pages for ever",
-            with("max_pages = 5", numbered),
-            Box::new(up_to(1_000, json!({}))),
-            5,
-            Some("max_pages"),
-            5,
-        ),
-        case(
-            "a token that is a number",
-            token.to_owned(),
-            Box::new(|request, _| {
-                let at: u64 = query(request, "t").map_or(0, |text| text.parse().unwrap());
-                one(
-                    if at == 0 { 1 } else { 2 },
-                    if at == 0 { json!({"next": 9_007_199_254_740_993_u64}) } else { json!({}) },
-                )
-            }),
-            2,
-            None,
-            2,
-        ),
-        case(
-            "a token that is an object",
-            token.to_owned(),
-            Box::new(|_, _| one(1, json!({"next": {"a": 1}}))),
-            1,
-            Some("an object"),
-            1,
-        ),
-        case(
-            "a link to elsewhere",
-            link.to_owned(),
-            Box::new(|_, _| one(1, json!({"next": "http://192.0.2.1/x"}))),
-            1,
-            Some("origin"),
-            1,
-        ),
-        case(
-            "a link to elsewhere without a scheme",
-            link.to_owned(),
-            Box::new(|_, _| one(1, json!({"next": "//192.0.2.1/x"}))),
-            1,
-            Some("origin"),
-            1,
-        ),
-        case(
-            "a link with a user",
-            link.to_owned(),
-            Box::new(|_, _| one(1, json!({"next": "http://api@192.0.2.1/x"}))),
-            1,
-            Some("user name"),
-            1,
-        ),
-        case(
-            "a link that is none",
-            link.to_owned(),
-            Box::new(|_, _| one(1, json!({"next": "http://["}))),
-            1,
-            Some("next page"),
-            1,
-        ),
-        case(
-            "a header link to elsewhere",
-            "[export.paging.link_header]\n".to_owned(),
-            Box::new(|_, _| one(1, json!({})).header("link", "<http://192.0.2.1/x>; rel=\"next\"")),
-            1,
-            Some("origin"),
-            1,
-        ),
-        case(
+        lie("pages for ever", with("max_pages = 5", NUMBERED), 5, Some("max_pages"), 5, up_to(1_000, json!({}))),
+        lie(
             "a status that stops before page 2",
-            with("stop_status = [404, 416]", numbered),
-            Box::new(|_, _| Reply::json(416, "{}")),
+            with("stop_status = [404, 416]", NUMBERED),
             0,
             None,
             1,
+            Box::new(|_, _| Reply::json(416, "{}")),
         ),
-        case(
+        lie(
             "a failure in the middle",
-            with("stop_status = 404", numbered),
-            Box::new(|request, _| {
-                let p: u64 = query(request, "p").unwrap().parse().unwrap();
-                if p < 3 { one(p, json!({})) } else { Reply::json(422, "{\"error\":\"no\"}") }
-            }),
+            with("stop_status = 404", NUMBERED),
             2,
             Some("422"),
             3,
+            Box::new(|request, _| match asked_for(request) {
+                p if p < 3 => one(p, json!({})),
+                _ => Reply::json(422, "{\"error\":\"no\"}"),
+            }),
         ),
     ]);
+}
+
+#[test]
+fn tokens_and_links_that_lie_lead_nowhere_else() {
+    let token = "[export.paging.token]\nparam = \"t\"\npath = \"next\"\n";
+    let mut cases = vec![
+        lie(
+            "a token that is a number",
+            token.to_owned(),
+            2,
+            None,
+            2,
+            Box::new(|request, _| match query(request, "t").as_deref() {
+                None => one(1, json!({"next": 9_007_199_254_740_993_u64})),
+                Some("9007199254740993") => one(2, json!({})),
+                Some(other) => panic!("{other}"),
+            }),
+        ),
+        lie(
+            "a token that is an object",
+            token.to_owned(),
+            1,
+            Some("an object"),
+            1,
+            Box::new(|_, _| one(1, json!({"next": {"a": 1}}))),
+        ),
+        lie(
+            "a header link to elsewhere",
+            "[export.paging.link_header]\n".to_owned(),
+            1,
+            Some("origin"),
+            1,
+            Box::new(|_, _| one(1, json!({})).header("link", "<http://192.0.2.1/x>; rel=\"next\"")),
+        ),
+    ];
+    for (link, reason) in [
+        ("http://192.0.2.1/x", "origin"),
+        ("//192.0.2.1/x", "origin"),
+        ("http://api@192.0.2.1/x", "user name"),
+        ("http://[", "next page"),
+    ] {
+        let table = "[export.paging.next_url]\npath = \"next\"\n".to_owned();
+        cases.push(lie(link, table, 1, Some(reason), 1, Box::new(move |_, _| one(1, json!({"next": link})))));
+    }
+    judge(cases);
 }

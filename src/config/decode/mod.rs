@@ -5,6 +5,7 @@ pub(super) mod connection;
 mod credential;
 pub(super) mod file;
 pub(super) mod flow;
+pub(super) mod kin;
 mod leaf;
 mod notify;
 mod on;

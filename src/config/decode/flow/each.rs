@@ -2,7 +2,8 @@
 
 use super::{Connections, export};
 use crate::config::decode::file::Finding;
-use crate::config::decode::scope::{Facts, Kin, Notes, Scope};
+use crate::config::decode::kin::{Kin, Notes};
+use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::Table;
 use crate::config::decode::value::Value;
 use crate::model::export::{Each, EachFrom, Export};

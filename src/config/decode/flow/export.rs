@@ -1,8 +1,9 @@
 //! `[export]`: a request per page, and what becomes of its records before the steps.
 
 use super::{Connections, delta, each, paging, report, step};
+use crate::config::decode::kin::Kin;
 use crate::config::decode::request::RequestScopes;
-use crate::config::decode::scope::{Facts, Kin, Scope};
+use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::{Reported, Table};
 use crate::config::decode::value::Value;
 use crate::http::request::{Method, RequestSpec};

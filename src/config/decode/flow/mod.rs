@@ -18,7 +18,8 @@ pub(in crate::config) use tables::Tables;
 
 use super::connection::{Named, vars};
 use super::file::Finding;
-use super::scope::{Facts, Notes, Scope};
+use super::kin::Notes;
+use super::scope::{Facts, Scope};
 use super::source::Sources;
 use super::table::Table;
 use super::value::Value;
