@@ -1,5 +1,7 @@
 //! What a text may see where it stands (FORMAT section 3, Context), and the check of every name it reads.
 
+// size: one place judges every name that a text may read.
+
 use super::file::Finding;
 use super::flow::Tables;
 use super::value::Value;
