@@ -23,7 +23,7 @@ pub(super) struct Stored<'r> {
     /// Send these requests.
     pub(super) batches: Vec<Batch>,
     /// And these, of imports on the way.
-    pub(super) writings: Vec<Box<Writing<'r>>>,
+    pub(super) writings: Vec<Writing<'r>>,
     /// So many error records have an id now.
     pub(super) errors: usize,
     /// Tell these figures.

@@ -33,7 +33,6 @@ enum Place {
 }
 
 /// What is next for the import.
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the feed")]
 pub(super) enum Ready {
     /// A record; with what was intended for it before a restart.
     Item(Item, Option<IntentRow>),

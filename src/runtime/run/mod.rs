@@ -136,7 +136,7 @@ struct Run<'r> {
     /// Of records delivered: the source is being told.
     tellings: FuturesUnordered<once::Told<'r>>,
     /// Writes of imports on the way whose intent is not stored yet.
-    unsent: Vec<Box<Writing<'r>>>,
+    unsent: Vec<Writing<'r>>,
     /// Pages that wait until they are stored, or, in a careful run, until the one before them is worked off.
     held: VecDeque<(Page, Known)>,
     /// Batches behind others that hold a lock key of theirs.
@@ -304,7 +304,7 @@ impl<'r> Run<'r> {
         }
         self.cleared.extend(stored.batches);
         self.asked.intending -= stored.writings.len();
-        stored.writings.into_iter().for_each(|writing| self.send(*writing));
+        stored.writings.into_iter().for_each(|writing| self.send(writing));
         self.publish(stored.counts, stored.pages);
         // Errors of records that never reached a request count too.
         self.look_at_errors();

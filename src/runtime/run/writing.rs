@@ -64,12 +64,12 @@ impl<'r> Run<'r> {
             UnknownOutcome::Check(_) if need.was_sent.is_some() => batch = batch.asked_first(),
             UnknownOutcome::Park | UnknownOutcome::Check(_) | UnknownOutcome::Retry => {}
         }
-        let writing = Box::new(Writing { id, record, place: need.place, step: need.step, road, batch });
+        let writing = Writing { id, record, place: need.place, step: need.step, road, batch };
         if import.needs_intents() {
             self.books.waypoints.sending(scope, &writing.record, &writing.place, key.as_deref());
             self.unsent.push(writing);
         } else {
-            self.send(*writing);
+            self.send(writing);
         }
         None
     }

@@ -328,7 +328,6 @@ impl<'p, 'f> Pass<'p, 'f> {
     }
 }
 
-#[expect(clippy::unnecessary_box_returns, reason = "errors of steps are boxed wherever they go")]
 fn failed(step: &Step, ground: &Ground, trouble: Trouble) -> Box<StepError> {
     Box::new(StepError { step: step.name.clone(), record: ground.record.clone(), trouble })
 }
