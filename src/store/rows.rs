@@ -1,4 +1,5 @@
 //! What is remembered, in the words of the run engine. How it lies on disk is each backend's own business.
+// size: every row that is stored, with what its fields mean.
 
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
