@@ -21,6 +21,7 @@ const MAX_FIELD_DEPTH: usize = 16;
 /// A rendered request: the same bytes for every attempt. Credentials of `auth` are not in it, so that it may be
 /// kept and shown; header and query values made of secrets are, but marked.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of its own about the request")]
 pub struct Prepared {
     /// Method.
     pub method: Method,

@@ -37,7 +37,7 @@ pub struct Cursor {
     pub previous: Option<Box<Kept>>,
     /// Of a delta export: the time it covers, and what it has seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delta: Option<delta::Place>,
+    pub delta: Option<Box<delta::Place>>,
     /// Of a report: how far it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Box<job::Place>>,

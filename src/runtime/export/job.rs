@@ -65,7 +65,7 @@ impl Reader<'_> {
         place.fetched += 1;
         let is_last = place.fetched >= count;
         self.job = (!is_last).then_some(place);
-        let arrived = self.arrive(page, before)?;
+        let arrived = self.arrive(page, before);
         if is_last && !self.ended {
             self.ended = !self.next_window();
         }
@@ -78,7 +78,7 @@ impl Reader<'_> {
         let page = self.answered(1, answer, Vec::new());
         let (created, at) = (self.keep(&page)?, self.course.scope.clock.utc());
         self.job = Some(Place { created, at, polled: None, files: Vec::new(), fetched: 0 });
-        self.arrive(page, before)
+        Ok(self.arrive(page, before))
     }
 
     /// Asks how far it is until it is done. Nothing is held meanwhile.
@@ -190,7 +190,7 @@ impl Reader<'_> {
     }
 
     /// What a page is stored with; a limit and a delta look at its records.
-    fn arrive(&mut self, mut page: Page, before: Cursor) -> Result<Arrived, ReadError> {
+    fn arrive(&mut self, mut page: Page, before: Cursor) -> Arrived {
         let kept = usize::try_from(self.course.quota.take(page.records.len() as u64)).unwrap_or(usize::MAX);
         if kept < page.records.len() {
             page.records = page.records[..kept].to_vec().into();
@@ -201,7 +201,7 @@ impl Reader<'_> {
         let hash = (self.course.scope.flow.durability == Durability::Checkpoint)
             .then(|| lasting_hash(page.body.as_ref().map_or(&[][..], |body| body.text().as_bytes())));
         let head = Head::with(&page, self.lasting_headers(&page), before, hash);
-        Ok(Arrived { cursor: self.cursor(), page, head, judged })
+        Arrived { cursor: self.cursor(), page, head, judged }
     }
 
     /// One request. `previous` is the page before it, and the answer to the order behind that.
@@ -245,7 +245,7 @@ impl Reader<'_> {
         let reopen = |_, kind, body: Option<Vec<u8>>| {
             let body = body.filter(|body| !body.is_empty());
             let document = body.map(|body| media::reopen(kind, body, settings)).transpose();
-            document.map(|document| (document, Vec::new())).map_err(|error| error.to_string())
+            document.map(|document| (document, Vec::new()))
         };
         kept.clone().page(self.course.origin.clone(), &reopen).map_err(ReadError::Stored)
     }

@@ -182,7 +182,7 @@ impl<'r> Reader<'r> {
             None => Pager::new(paging),
         };
         let Cursor { stuck, taken, delta, job, .. } = cursor;
-        let watch = course.export.delta.as_ref().zip(delta).map(|(delta, place)| Watch::resume(delta, place));
+        let watch = course.export.delta.as_ref().zip(delta).map(|(delta, place)| Watch::resume(delta, *place));
         let job = job.map(|job| *job);
         Ok(Self { course, pager, previous, job, watch, taken, stuck, ended, ended_at: None })
     }
@@ -193,7 +193,7 @@ impl<'r> Reader<'r> {
         let mut cursor = Cursor::at(next, self.taken, self.course.quota.left());
         cursor.stuck.clone_from(&self.stuck);
         cursor.job = self.job.clone().map(Box::new);
-        cursor.delta = self.watch.as_ref().map(|watch| watch.place().clone());
+        cursor.delta = self.watch.as_ref().map(|watch| Box::new(watch.place().clone()));
         if self.course.export.reads_previous
             && let Some(previous) = &self.previous
         {

@@ -23,7 +23,7 @@ impl Reader<'_> {
 
     /// Goes on to the next window of a delta; false when there is none.
     pub(in crate::runtime::export) fn next_window(&mut self) -> bool {
-        let is_there = self.watch.as_mut().is_some_and(|watch| watch.advance());
+        let is_there = self.watch.as_mut().is_some_and(Watch::advance);
         if is_there {
             self.pager = Pager::new(&self.course.export.paging);
             self.previous = None;
