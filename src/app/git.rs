@@ -68,13 +68,16 @@ fn loose(git: &Path, name: &str) -> Option<String> {
 
 fn packed(git: &Path, name: &str) -> Option<String> {
     let text = read(&git.join("packed-refs"), MOST_PACKED)?;
-    text.lines().find_map(|line| line.split_once(' ').filter(|(_, known)| *known == name)).map(|(hash, _)| hash.to_owned())
+    text.lines()
+        .find_map(|line| line.split_once(' ').filter(|(_, known)| *known == name))
+        .map(|(hash, _)| hash.to_owned())
 }
 
 /// The reference a text leads to: one below `refs/`, and nowhere else.
 fn target(text: &str) -> Option<String> {
     let name = text.strip_prefix("ref:")?.trim();
-    let plain = name.starts_with("refs/") && name.split('/').all(|part| !part.is_empty() && part != ".." && part != ".");
+    let plain =
+        name.starts_with("refs/") && name.split('/').all(|part| !part.is_empty() && part != ".." && part != ".");
     plain.then(|| name.to_owned())
 }
 
@@ -122,7 +125,11 @@ mod tests {
         assert_eq!(revision(&folder), None, "no work tree");
         write(root.path(), ".git/HEAD", "ref: refs/heads/main\n");
         assert_eq!(revision(&folder), at(None, Some("main")), "no commit yet");
-        write(root.path(), ".git/packed-refs", &format!("# pack-refs\n{ONE} refs/heads/main\n^{TWO}\n{TWO} refs/heads/mainly\n"));
+        write(
+            root.path(),
+            ".git/packed-refs",
+            &format!("# pack-refs\n{ONE} refs/heads/main\n^{TWO}\n{TWO} refs/heads/mainly\n"),
+        );
         assert_eq!(revision(&folder), at(Some(ONE), Some("main")));
         write(root.path(), ".git/refs/heads/main", &format!("{TWO}\n"));
         assert_eq!(revision(&folder), at(Some(TWO), Some("main")), "a loose one is newer");

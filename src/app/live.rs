@@ -74,7 +74,10 @@ impl LiveFeed {
         let (kind, data) = match happening {
             Happening::RunStarted { flow, run, trigger, at } => {
                 let trigger = trigger.label();
-                ("run_started", json!({ "flow": flow.as_str(), "run": run, "trigger": trigger, "at": status::time(*at) }))
+                (
+                    "run_started",
+                    json!({ "flow": flow.as_str(), "run": run, "trigger": trigger, "at": status::time(*at) }),
+                )
             }
             Happening::RunEnded { report, at } => (
                 "run_ended",

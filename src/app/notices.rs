@@ -198,7 +198,10 @@ async fn send(supervisor: &Supervisor, notify: &Notify, notice: &Notice) -> Resu
 }
 
 fn summary(event: &Json) -> String {
-    serde_json::from_str::<Value>(event.text()).ok().and_then(|event| Some(event["summary"].as_str()?.to_owned())).unwrap_or_default()
+    serde_json::from_str::<Value>(event.text())
+        .ok()
+        .and_then(|event| Some(event["summary"].as_str()?.to_owned()))
+        .unwrap_or_default()
 }
 
 /// What templates see: every field there is, texts masked and cut.

@@ -135,7 +135,8 @@ impl Report {
 
     /// What a tree that came in force changed. A removed or changed flow whose run goes on says so.
     pub(super) fn with_changes(mut self, before: Option<&Snapshot>, after: &Snapshot, views: &[FlowView]) -> Self {
-        let running: HashSet<&FlowId> = views.iter().filter(|view| view.running.is_some()).map(|view| &view.id).collect();
+        let running: HashSet<&FlowId> =
+            views.iter().filter(|view| view.running.is_some()).map(|view| &view.id).collect();
         let hashes = |snapshot: &Snapshot| {
             let flows = snapshot.flows.iter().map(|(id, flow)| (id.to_string(), flow.hash.clone())).collect();
             let links = snapshot.connections.iter().map(|(id, one)| (id.to_string(), one.hash.clone())).collect();
@@ -268,7 +269,8 @@ mod tests {
         let reloads = Reloads::new(7);
         for count in 1..=KEPT + 3 {
             let mut report = Report::new(DateTime::UNIX_EPOCH, Verdict::Applied, "r");
-            report.resources = vec![Resource { kind: "flow", id: "a".into(), verdict: "added", reason: None }; MOST_NAMED + 1];
+            report.resources =
+                vec![Resource { kind: "flow", id: "a".into(), verdict: "added", reason: None }; MOST_NAMED + 1];
             assert_eq!(reloads.add(root.path(), report), format!("7-{count}"));
         }
         let all = reloads.all();

@@ -1,8 +1,8 @@
 //! The long-running process: schedule, hot reload, metrics and health, the owner's socket; from start to drained.
 
 use super::face::Face;
-use super::key::OwnKey;
 use super::keeper::{keep_time, saved_marks};
+use super::key::OwnKey;
 use super::reload::{Reloader, compare};
 use super::reloads::{Reloads, Report, Verdict};
 use super::run::LAST_WORDS;

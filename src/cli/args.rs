@@ -217,24 +217,13 @@ pub struct AgentArgs {
 }
 
 /// Commands of the format that are not built yet.
-const LATER: &[&str] = &[
-    "runs",
-    "preview",
-    "plan",
-    "diff",
-    "test",
-    "graph",
-    "top",
-    "schema",
-    "import",
-    "completions",
-    "man",
-];
+const LATER: &[&str] =
+    &["runs", "preview", "plan", "diff", "test", "graph", "top", "schema", "import", "completions", "man"];
 
 /// Commands that are there.
 const NOW: &[&str] = &[
-    "demo", "init", "check", "ping", "auth", "run", "backfill", "serve", "status", "explain", "errors", "pause", "resume",
-    "drain", "reload", "state", "agent", "help",
+    "demo", "init", "check", "ping", "auth", "run", "backfill", "serve", "status", "explain", "errors", "pause",
+    "resume", "drain", "reload", "state", "agent", "help",
 ];
 
 /// Why a command line is not carried out.

@@ -27,7 +27,8 @@ pub fn explain(globals: &Globals, id: &str) -> Exit {
 fn text(document: &Value, colour: bool) -> String {
     let subject = &document["subject"];
     let state = word(&document["state"]);
-    let tone = if matches!(state.as_str(), "waiting" | "held" | "paused" | "offline") { Tone::Warn } else { Tone::Good };
+    let tone =
+        if matches!(state.as_str(), "waiting" | "held" | "paused" | "offline") { Tone::Warn } else { Tone::Good };
     let mut out = format!("{} {}: {}\n", word(&subject["kind"]), word(&subject["id"]), paint(colour, tone, &state));
     if document["run"].is_object() {
         let records = &document["run"]["records"];
@@ -64,7 +65,8 @@ fn pool(pool: &Value) -> String {
     );
     for holder in list(&pool["holders"]).iter().take(5) {
         let held = seconds(&holder["held_seconds"]);
-        let _ = writeln!(out, "    in flight: {} via {} for {held}", word(&holder["flow"]), word(&holder["connection"]));
+        let _ =
+            writeln!(out, "    in flight: {} via {} for {held}", word(&holder["flow"]), word(&holder["connection"]));
     }
     for request in list(&pool["waiting"]).iter().take(5) {
         let _ = write!(out, "    waiting: {} via {}", word(&request["flow"]), word(&request["connection"]));
@@ -141,10 +143,7 @@ mod tests {
         assert!(lines[2].starts_with("  pause: wait") && lines[2].ends_with("(until T)"), "{shown}");
         assert_eq!(lines[3], "  pool shop: 1 in flight of 1");
         assert_eq!(lines[4], "    in flight: items via shop for 2.0 s");
-        assert_eq!(
-            lines[5],
-            "    waiting: orders via shop, number 1 in line, for 1.0 s, expected to start in 0.5 s"
-        );
+        assert_eq!(lines[5], "    waiting: orders via shop, number 1 in line, for 1.0 s, expected to start in 0.5 s");
         assert_eq!((lines[6], lines[7]), ("      level: full", "    and 2 more"));
     }
 }

@@ -332,7 +332,9 @@ fn searched_api(planted: &Planted, addr: std::net::SocketAddr) {
         assert!(!got.body.contains(token.trim()), "{target} shows the key");
         serde_json::from_str::<serde_json::Value>(&got.body).unwrap()
     };
-    for target in ["snapshot", "reloads", "flows", "runs", "queues", "connections", "errors?open=false", "errors?group=true"] {
+    for target in
+        ["snapshot", "reloads", "flows", "runs", "queues", "connections", "errors?open=false", "errors?group=true"]
+    {
         read(&format!("/api/v1/{target}"));
     }
     for id in &planted.ids {

@@ -26,7 +26,9 @@ fn project(api: &Api, notify: &str) -> Project {
     project.connection("chat", &api.base(), "");
     let token = "response = { error_path = \"error\" }\n[auth.token]\ntoken = { env = \"SECRET\" }\n[retry]\nmax_attempts = 1\n";
     project.connection("shop", &api.base(), token);
-    for (id, from, to) in [("fails", "/broken", "/taken"), ("errs", "/records", "/refuses"), ("waits", "/locked", "/taken")] {
+    for (id, from, to) in
+        [("fails", "/broken", "/taken"), ("errs", "/records", "/refuses"), ("waits", "/locked", "/taken")]
+    {
         let records = if id == "errs" { "records = \"$.data[*]\"\n" } else { "" };
         project.write(
             &format!("flows/{id}.toml"),
@@ -60,7 +62,10 @@ fn told(api: &Api) -> Vec<Value> {
 #[test]
 fn a_failed_run_is_told_once_in_a_while_without_its_secrets() {
     let api = api();
-    let project = project(&api, "on = [\"run_failed\"]\nbody = { text = \"{{event.flow}}: {{event.summary}}\", kind = \"{{event.kind}}\", run = \"{{event.run}}\" }");
+    let project = project(
+        &api,
+        "on = [\"run_failed\"]\nbody = { text = \"{{event.flow}}: {{event.summary}}\", kind = \"{{event.kind}}\", run = \"{{event.run}}\" }",
+    );
     let mut serving = serve(&project);
     for _ in 0..3 {
         start(&project, &mut serving, "fails");
@@ -106,13 +111,18 @@ fn a_notice_that_cannot_be_sent_is_logged_and_tells_nobody_in_turn() {
     let line = serving.wait_for("notice not sent");
     assert!(!line.to_string().contains(SECRET), "{line}");
     start(&project, &mut serving, "waits");
-    status_until(&project, |status| status["pools"].as_array().unwrap().iter().any(|pool| pool["lines"][0]["offline"].is_object()));
+    status_until(&project, |status| {
+        status["pools"].as_array().unwrap().iter().any(|pool| pool["lines"][0]["offline"].is_object())
+    });
     let until = crate::support::now() + crate::support::PATIENCE;
     // The flow that failed is told again by nobody; that its own connection is offline is not told over it.
     start(&project, &mut serving, "fails");
     while serving.sample("flowgate_notices_total{outcome=\"failed\"}") < 1.0 {
         assert!(crate::support::now() < until);
     }
-    assert_eq!(api.requests().iter().filter(|request| request.path() == "/broken" && request.method == "POST").count(), 1);
+    assert_eq!(
+        api.requests().iter().filter(|request| request.path() == "/broken" && request.method == "POST").count(),
+        1
+    );
     assert_eq!(serving.sample("flowgate_notices_total{outcome=\"sent\"}"), 0.0);
 }

@@ -150,7 +150,10 @@ fn a_paused_flow_starts_nothing_also_after_a_restart() {
     assert_eq!(rules(&explained(&project, "copy")["reasons"])[0], "paused");
     let refused = run(project.dir(), &["run", "copy"]);
     assert_ne!(refused.code, Some(0));
-    assert!(refused.stderr.contains("flowgate resume copy") || refused.stdout.contains("flowgate resume copy"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("flowgate resume copy") || refused.stdout.contains("flowgate resume copy"),
+        "{refused:?}"
+    );
     serving.signal(rustix::process::Signal::TERM);
     serving.wait_for_end();
     // While nothing runs, the state can be asked and changed all the same.
@@ -232,7 +235,10 @@ fn a_reload_ends_with_its_verdict_and_names_what_became_of_each_file() {
     };
     let unchanged = reload(0);
     assert_eq!((&unchanged["verdict"], &unchanged["unchanged"]), (&"unchanged".into(), &2.into()), "{unchanged:#}");
-    assert_eq!((unchanged["git"]["commit"].as_str(), unchanged["git"]["branch"].as_str()), (Some(git(&project, &["rev-parse", "HEAD"]).as_str()), Some("main")));
+    assert_eq!(
+        (unchanged["git"]["commit"].as_str(), unchanged["git"]["branch"].as_str()),
+        (Some(git(&project, &["rev-parse", "HEAD"]).as_str()), Some("main"))
+    );
     start(&project, "copy");
     api.wait_until(|seen| seen.iter().any(|request| request.method == "POST"));
     project.copy_flow("copy", "title = \"changed\"\n", "");
@@ -262,7 +268,10 @@ fn a_reload_ends_with_its_verdict_and_names_what_became_of_each_file() {
         let id = serde_json::from_str::<Value>(&id).unwrap()["reloads"][0]["id"].as_str().unwrap().to_owned();
         serde_json::from_str(&client::get(address_of(&project), &format!("/api/v1/reloads/{id}")).body).unwrap()
     };
-    assert!(verdicts(&newest).contains(&"eu/new unchanged".to_owned()), "the newest names what did not change: {newest:#}");
+    assert!(
+        verdicts(&newest).contains(&"eu/new unchanged".to_owned()),
+        "the newest names what did not change: {newest:#}"
+    );
     drop(_serving);
     run(project.dir(), &["reload", "--wait"]).expect_code(69);
 }

@@ -3,8 +3,8 @@
 use super::{Views, unreadable};
 use crate::app::errors::{Groups, Page, answer};
 use crate::app::status;
-use crate::store::ErrorRow;
 use crate::store::ErrorFilter;
+use crate::store::ErrorRow;
 use crate::store::socket::{Denied, ErrorAsk, ErrorsAsk, MOST_NAMED};
 use serde_json::{Value, json};
 

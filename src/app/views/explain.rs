@@ -45,9 +45,7 @@ impl Views {
                 Ok(flow)
             }
             (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(found),
-            (Err(_), Err(_)) => {
-                Err(Denied::unknown(format!("there is no run, flow or connection `{}`", short(id))))
-            }
+            (Err(_), Err(_)) => Err(Denied::unknown(format!("there is no run, flow or connection `{}`", short(id)))),
         }
     }
 
@@ -97,7 +95,7 @@ impl Views {
         reasons.extend(lane.client.offline().map(|why| Reason::plain("cannot_send", why)));
         reasons.extend(lane.client.waits().map(|offline| words::offline(id.as_str(), &offline)));
         if let Some(first) = detail.waiting.first() {
-            reasons.extend(first.blocks.iter().filter_map(|block| words::block(block, self.now())));
+            reasons.extend(first.blocks.iter().map(|block| words::block(block, self.now())));
         }
         let waiting = detail.waiting.len() + detail.more;
         let state = match (waiting, detail.pool.in_flight) {
@@ -120,9 +118,8 @@ impl Views {
     fn pools_of(&self, flow: &FlowId, connections: &BTreeSet<ConnectionId>) -> Vec<PoolDetail> {
         let queue = &self.supervisor.services().queue;
         let mut seen = BTreeSet::new();
-        let lines = connections.iter().flat_map(|id| {
-            [LineId::Connection(id.clone()), LineId::TokenEndpoint(id.clone())]
-        });
+        let lines =
+            connections.iter().flat_map(|id| [LineId::Connection(id.clone()), LineId::TokenEndpoint(id.clone())]);
         let details = lines.filter_map(|line| queue.explain(&line, |who| who == flow, MOST_REQUESTS));
         let has_something = |detail: &PoolDetail| {
             !detail.waiting.is_empty() || detail.holders.iter().any(|holder| holder.flow == *flow)
@@ -164,6 +161,6 @@ fn request(ticket: &TicketView, now: chrono::DateTime<chrono::Utc>) -> Value {
         "position": ticket.position,
         "starts_in_seconds": ticket.starts_in.map(|left| left.as_secs_f64()),
         "starts": starts,
-        "reasons": ticket.blocks.iter().filter_map(|block| words::block(block, now)).map(|reason| reason.document()).collect::<Vec<_>>(),
+        "reasons": ticket.blocks.iter().map(|block| words::block(block, now).document()).collect::<Vec<_>>(),
     })
 }

@@ -117,9 +117,7 @@ fn row(sight: &Sight, view: &FlowView, state: &str, tally: Option<&FlowTally>) -
 /// What a flow is made of, in the order in which records go through it.
 fn parts(flow: &Flow) -> Value {
     let kind = if flow.webhook.is_some() { "webhook" } else { "export" };
-    let export = |export: &std::sync::Arc<crate::model::export::Export>| {
-        json!({ "kind": kind, "name": export.name, "connection": export.connection.as_str() })
-    };
+    let export = |export: &std::sync::Arc<crate::model::export::Export>| json!({ "kind": kind, "name": export.name, "connection": export.connection.as_str() });
     let mut parts: Vec<Value> = flow.exports.iter().map(export).collect();
     parts.extend(flow.steps.iter().map(step));
     if let Some(import) = &flow.import {
@@ -130,10 +128,10 @@ fn parts(flow: &Flow) -> Value {
 
 fn step(step: &Step) -> Value {
     let kind = match &step.action {
-        Action::Create(_) => "transform",
+        Action::Transform(_) => "transform",
         Action::Keep(_) => "keep",
         Action::Lookup(_) => "lookup",
-        _ => "route",
+        Action::Route(_) => "route",
     };
     json!({ "kind": kind, "name": step.name, "connection": step.connections().first().map(|id| id.as_str()) })
 }

@@ -27,7 +27,8 @@ impl Views {
         let next = cut(&mut rows, most as usize).map(exact);
         let active = self.supervisor.active();
         let masks = self.masks();
-        let runs: Vec<Value> = rows.iter().map(|row| stored(row, live(&active, &row.id), &|text| masks.text(text))).collect();
+        let runs: Vec<Value> =
+            rows.iter().map(|row| stored(row, live(&active, &row.id), &|text| masks.text(text))).collect();
         Ok(json!({ "runs": runs, "next": next }))
     }
 

@@ -11,7 +11,9 @@ mod store;
 pub use agent::AgentMeters;
 pub use connection::{ConnectionMeters, RequestOutcome};
 pub use flow::{ErrorMeters, FlowMeters, RecordOutcome, RunOutcome, TriggerKind, WebhookMeters};
-pub use process::{ConfigMeters, NoticeMeters, NoticeOutcome, ProcessMeters, ReloadOutcome, SchedulerMeters, SkipReason};
+pub use process::{
+    ConfigMeters, NoticeMeters, NoticeOutcome, ProcessMeters, ReloadOutcome, SchedulerMeters, SkipReason,
+};
 pub use store::StoreMeters;
 
 use super::names::{Kind, Metric};

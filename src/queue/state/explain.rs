@@ -181,9 +181,11 @@ impl Excerpt {
     /// Waiting tickets of the pool that stand before this one.
     fn in_front(&self, ticket: Ticket) -> usize {
         let Some(own) = self.state.tickets.get(&ticket) else { return 0 };
-        let before = self.state.tickets.values().filter(|entry| {
-            matches!(entry.phase, Phase::Ready | Phase::BackingOff(_)) && entry.place < own.place
-        });
+        let before = self
+            .state
+            .tickets
+            .values()
+            .filter(|entry| matches!(entry.phase, Phase::Ready | Phase::BackingOff(_)) && entry.place < own.place);
         before.count().max(1)
     }
 

@@ -78,7 +78,8 @@ impl Supervisor {
     /// Of each flow the run that did not end and waits, the oldest.
     pub fn all_unfinished(&self) -> HashMap<FlowId, RunRow> {
         let inner = self.lock();
-        let rows = inner.unfinished.flows().filter_map(|flow| Some((flow.clone(), inner.unfinished.get(flow)?.clone())));
+        let rows =
+            inner.unfinished.flows().filter_map(|flow| Some((flow.clone(), inner.unfinished.get(flow)?.clone())));
         rows.collect()
     }
 

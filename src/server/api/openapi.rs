@@ -58,9 +58,8 @@ fn operation(route: &Route) -> Value {
     }
     for parameter in route.query {
         let shape = json!({ "type": parameter.shape });
-        parameters.push(
-            json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": shape }),
-        );
+        parameters
+            .push(json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": shape }));
     }
     if !parameters.is_empty() {
         operation["parameters"] = json!(parameters);
@@ -90,7 +89,8 @@ mod tests {
             let _ = write!(page, "\n## {title}\n\n| route | answers | |\n|---|---|---|\n");
             for route in ROUTES.iter().filter(|route| matches!(route.kind, Kind::Change(_)) == changes) {
                 let verb = if changes { "POST" } else { "GET" };
-                let query: Vec<String> = route.query.iter().map(|one| format!("`{}` {}", one.name, one.about)).collect();
+                let query: Vec<String> =
+                    route.query.iter().map(|one| format!("`{}` {}", one.name, one.about)).collect();
                 let mut about = route.about.to_owned();
                 if !query.is_empty() {
                     let _ = write!(about, ". Parameters: {}", query.join("; "));
@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn every_schema_that_is_named_is_there_and_every_one_that_is_there_is_named() {
         let (schemas, text) = (serde_json::from_str::<Value>(SCHEMAS).unwrap(), document().to_string());
-        let named: BTreeSet<&str> = text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let named: BTreeSet<&str> =
+            text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         let there: BTreeSet<&str> = schemas.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(named, there);
         assert!(there.len() > 40);

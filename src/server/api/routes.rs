@@ -60,7 +60,12 @@ pub(super) struct Asked {
     given: Vec<(String, String)>,
 }
 
-const fn read(path: &'static str, about: &'static str, answer: &'static str, ask: fn(&Asked) -> Result<Ask, Denied>) -> Route {
+const fn read(
+    path: &'static str,
+    about: &'static str,
+    answer: &'static str,
+    ask: fn(&Asked) -> Result<Ask, Denied>,
+) -> Route {
     Route { path, about, query: &[], body: None, answer, private: false, kind: Kind::Read(ask) }
 }
 
@@ -83,10 +88,15 @@ const FLOW: Parameter = p("flow", "string", "Of this flow");
 
 /// All of them.
 pub(super) const ROUTES: &[Route] = &[
-    Route { kind: Kind::Document, ..read("/api/openapi.json", "This document", "OpenApi", |_| Err(Denied::invalid(""))) },
+    Route {
+        kind: Kind::Document,
+        ..read("/api/openapi.json", "This document", "OpenApi", |_| Err(Denied::invalid("")))
+    },
     read("/api/v1/snapshot", "The process, and the configuration in force", "Snapshot", |_| view(View::Snapshot)),
     read("/api/v1/reloads", "What became of the files, the newest first", "Reloads", |_| view(View::Reloads)),
-    read("/api/v1/reloads/{id}", "One reload, resource by resource", "Reload", |asked| view(View::Reload(asked.id.clone()))),
+    read("/api/v1/reloads/{id}", "One reload, resource by resource", "Reload", |asked| {
+        view(View::Reload(asked.id.clone()))
+    }),
     Route {
         query: &[
             p("q", "string", "Whose id or title has this in it"),
@@ -139,9 +149,13 @@ pub(super) const ROUTES: &[Route] = &[
         ..read("/api/v1/events", "Live events, as server-sent events", "Event", |_| Err(Denied::invalid("")))
     },
     change("/api/v1/actions/run", "Run flows now", "RunBody", "Started", |body| Ok(Ask::Run(parsed::<RunAsk>(body)?))),
-    change("/api/v1/actions/cancel", "Stop a run: what is left goes on with the flow's next one", "CancelBody", "Cancelled", |body| {
-        Ok(Ask::Act(Act::Cancel(parsed::<CancelAsk>(body)?)))
-    }),
+    change(
+        "/api/v1/actions/cancel",
+        "Stop a run: what is left goes on with the flow's next one",
+        "CancelBody",
+        "Cancelled",
+        |body| Ok(Ask::Act(Act::Cancel(parsed::<CancelAsk>(body)?))),
+    ),
     change("/api/v1/actions/pause", "Flows start nothing more, also after a restart", "FlowsBody", "Paused", |body| {
         Ok(Ask::Act(Act::Pause(parsed::<FlowsBody>(body)?.flows)))
     }),
@@ -172,10 +186,16 @@ pub(super) const ROUTES: &[Route] = &[
         }
         Ok(Ask::Errors(ErrorAsk::Resolve { filter: which(body)? }))
     }),
-    change("/api/v1/actions/errors/purge", "Let settled error records go; open ones too when it is said", "ErrorsBody", "Purged", |body| {
-        let ErrorsBody { open, .. } = parsed(body)?;
-        Ok(Ask::Errors(ErrorAsk::Purge { filter: which(body)?, open }))
-    }),
+    change(
+        "/api/v1/actions/errors/purge",
+        "Let settled error records go; open ones too when it is said",
+        "ErrorsBody",
+        "Purged",
+        |body| {
+            let ErrorsBody { open, .. } = parsed(body)?;
+            Ok(Ask::Errors(ErrorAsk::Purge { filter: which(body)?, open }))
+        },
+    ),
 ];
 
 impl Route {
@@ -191,9 +211,12 @@ impl Route {
     pub(super) fn named(&self, uri: &Uri) -> Result<Asked, Denied> {
         let before = self.path.split_once('{').map_or(self.path, |(before, _)| before);
         let id = uri.path().strip_prefix(before).unwrap_or_default();
-        let id = percent_decode_str(id).decode_utf8().map_err(|_| Denied::invalid("the path is no UTF-8"))?.into_owned();
+        let id =
+            percent_decode_str(id).decode_utf8().map_err(|_| Denied::invalid("the path is no UTF-8"))?.into_owned();
         let mut given: Vec<(String, String)> = Vec::new();
-        for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).take(MOST_PARAMETERS + 1) {
+        for (name, value) in
+            url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).take(MOST_PARAMETERS + 1)
+        {
             if self.query.iter().all(|known| known.name != name) {
                 let known: Vec<&str> = self.query.iter().map(|known| known.name).collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -224,6 +247,7 @@ impl Asked {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the table wants it")]
 fn view(view: View) -> Result<Ask, Denied> {
     Ok(Ask::View(view))
 }

@@ -93,7 +93,8 @@ pub struct Everything {
 }
 
 pub async fn everything(store: &Arc<dyn Store>) -> Everything {
-    let narrow_runs = RunFilter { flow: Some(flow("a")), phases: vec![Phase::Running, Phase::Held], before: None, limit: Some(2) };
+    let narrow_runs =
+        RunFilter { flow: Some(flow("a")), phases: vec![Phase::Running, Phase::Held], before: None, limit: Some(2) };
     let narrow_errors = ErrorFilter {
         flow: Some(flow("a")),
         open_only: true,

@@ -53,12 +53,10 @@ pub(in crate::store) fn value(space: Space, key: &str, value: &str) -> Result<()
         | Space::Offline
         | Space::After
         | Space::Backfill
-        | Space::Pause => {
-            match serde_json::from_str::<IgnoredAny>(value) {
-                Ok(_) => Ok(()),
-                Err(error) => unfit(format!("the value of {name} `{key}` is no JSON: {error}")),
-            }
-        }
+        | Space::Pause => match serde_json::from_str::<IgnoredAny>(value) {
+            Ok(_) => Ok(()),
+            Err(error) => unfit(format!("the value of {name} `{key}` is no JSON: {error}")),
+        },
         Space::Schedule | Space::Webhook | Space::Meta => Ok(()),
     }
 }

@@ -21,9 +21,7 @@ pub(super) fn flow<T: Tables>(tables: &mut T, from: &FlowId, to: &FlowId) -> Rul
     let (there, here) = (tables.figures(from).map_err(Stop::Fault)?, tables.figures(to).map_err(Stop::Fault)?);
     tables.put_figures(from, &Figures::default()).map_err(Stop::Fault)?;
     tables.put_figures(to, &here.plus(there)).map_err(Stop::Fault)?;
-    for space in
-        [Space::Schedule, Space::Mark, Space::Webhook, Space::After, Space::Backfill, Space::Pause]
-    {
+    for space in [Space::Schedule, Space::Mark, Space::Webhook, Space::After, Space::Backfill, Space::Pause] {
         values(tables, space, from.as_str(), to.as_str())?;
     }
     Ok(())

@@ -13,7 +13,10 @@ const RUN: &str = "/api/v1/actions/run";
 
 fn with_token() -> (Serving, SocketAddr, Api, Project) {
     let (api, project) = (api(), Project::new());
-    project.write("flowgate.toml", "[server]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"TOKEN\" }\npublic = [\"health\"]\n");
+    project.write(
+        "flowgate.toml",
+        "[server]\nlisten = \"127.0.0.1:0\"\ntoken = { env = \"TOKEN\" }\npublic = [\"health\"]\n",
+    );
     project.connection("api", &api.base(), "").copy_flow("copy", "", "");
     let mut command = crate::support::command::flowgate(project.dir());
     command.arg("serve").env("TOKEN", "correct-horse");
@@ -64,7 +67,9 @@ fn what_a_form_can_send_changes_nothing() {
     let api = api();
     let door = served(&api, "");
     let body = "{\"flows\":[\"copy\"]}";
-    for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", ""] {
+    for media in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", ""]
+    {
         let kind = if media.is_empty() { String::new() } else { format!("content-type: {media}\r\n") };
         let got = client::send(door.addr, "POST", RUN, &format!("{kind}{}", door.key()), body);
         assert_eq!(got.status, 415, "{media}: {}", got.body);
@@ -132,12 +137,23 @@ fn with_a_token_nothing_of_the_api_is_open() {
             scope.spawn(move || {
                 let method = if verbs.get("post").is_some() { "POST" } else { "GET" };
                 let target = path.replace("{id}", "copy");
-                for wrong in ["", "authorization: Bearer wrong\r\n", "authorization: correct-horse\r\n", "cookie: token=correct-horse\r\n"] {
+                for wrong in [
+                    "",
+                    "authorization: Bearer wrong\r\n",
+                    "authorization: correct-horse\r\n",
+                    "cookie: token=correct-horse\r\n",
+                ] {
                     let headers = format!("content-type: application/json\r\n{wrong}");
                     let got = client::send(addr, method, &target, &headers, "{}");
                     assert_eq!(got.status, 401, "{method} {target} {wrong}");
                 }
-                let query = client::send(addr, method, &format!("{target}?token=correct-horse"), "content-type: application/json\r\n", "{}");
+                let query = client::send(
+                    addr,
+                    method,
+                    &format!("{target}?token=correct-horse"),
+                    "content-type: application/json\r\n",
+                    "{}",
+                );
                 assert_eq!(query.status, 401, "a token in a URL is no token");
             });
         }

@@ -48,7 +48,10 @@ fn what_happens_is_told_as_it_happens() {
     loop {
         let queue = follower.wait_for("queue");
         if queue["in_flight"] == 2 {
-            assert_eq!((&queue["pool"], &queue["level"], &queue["lines"][0]["queued"]), (&json!("api"), &json!(2), &json!(1)));
+            assert_eq!(
+                (&queue["pool"], &queue["level"], &queue["lines"][0]["queued"]),
+                (&json!("api"), &json!(2), &json!(1))
+            );
             break;
         }
     }

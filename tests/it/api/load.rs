@@ -40,7 +40,9 @@ fn ten_thousand_flows_are_overlooked_in_a_tenth_of_a_second() {
     };
     // A build for tests is several times slower than what people run.
     let bound = if cfg!(debug_assertions) { 700.0 } else { 100.0 };
-    for target in ["/metrics", "/api/v1/snapshot", "/api/v1/flows", "/api/v1/flows?limit=200&state=never_ran", "/api/v1/queues"] {
+    for target in
+        ["/metrics", "/api/v1/snapshot", "/api/v1/flows", "/api/v1/flows?limit=200&state=never_ran", "/api/v1/queues"]
+    {
         let each = cost(target);
         assert!(each < bound, "{target}: {each:.1} ms");
     }
