@@ -9,6 +9,7 @@ use crate::store::StateError;
 use crate::store::socket::{Act, Ask, AskError, ask};
 use crate::value::id::FlowId;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// Says why there is no answer.
 pub(super) fn unanswered(globals: &Globals, error: &AskError) -> Exit {
@@ -136,21 +137,16 @@ fn verdict(answer: &Value) -> String {
     let mut out =
         format!("reload {}: {}, revision {}", word(&report["id"]), word(&report["verdict"]), word(&answer["revision"]));
     if report["git"]["commit"].is_string() {
-        out.push_str(&format!(", commit {}", word(&report["git"]["commit"])));
+        let _ = write!(out, ", commit {}", word(&report["git"]["commit"]));
     }
     out.push('\n');
     for resource in report["resources"].as_array().into_iter().flatten() {
         let reason = resource["reason"].as_str().map(|reason| format!(": {}", visible(reason))).unwrap_or_default();
-        out.push_str(&format!(
-            "  {} {} {}{reason}\n",
-            word(&resource["verdict"]),
-            word(&resource["kind"]),
-            word(&resource["id"])
-        ));
+        let (verdict, kind, id) = (word(&resource["verdict"]), word(&resource["kind"]), word(&resource["id"]));
+        let _ = writeln!(out, "  {verdict} {kind} {id}{reason}");
     }
-    match report["unchanged"].as_u64().unwrap_or(0) {
-        0 => {}
-        count => out.push_str(&format!("  {count} unchanged\n")),
+    if let Some(count) = report["unchanged"].as_u64().filter(|count| *count > 0) {
+        let _ = writeln!(out, "  {count} unchanged");
     }
     if answer["rejected"].is_object() {
         out.push_str("what was in force stays; `flowgate check` shows all errors\n");

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use metrics_util::MetricKindMask;
 use std::collections::HashSet;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -22,6 +23,8 @@ const UPKEEPS_A_SWEEP: u32 = 24;
 /// Series of what was removed are let go when nothing has touched them for so long.
 const LET_GO_AFTER: Duration = Duration::from_mins(1);
 
+/// Bytes of a family that is long.
+const LONG: usize = 200_000;
 /// Samples of one family that are put in order.
 const MOST_SORTED: usize = 2_000;
 
@@ -66,6 +69,8 @@ impl Live {
 /// All series of this process.
 pub struct Recorder {
     handle: PrometheusHandle,
+    /// Something was removed since the process began: its series may be left out for good, or have to be.
+    removed: AtomicBool,
 }
 
 /// Installs the recorder; later calls give the same one. Call it before any meters are taken.
@@ -107,13 +112,24 @@ pub fn keep(
 impl Recorder {
     /// The exposition text, without series of flows and connections that are not live.
     pub fn render(&self, live: &Live) -> String {
-        touch(|owner| live.has(owner));
-        show(&between_changes(|| self.handle.render()), live)
+        self.touch(live);
+        let all = !self.removed.load(Ordering::Relaxed);
+        show(&between_changes(|| self.handle.render()), live, all)
+    }
+
+    fn touch(&self, live: &Live) {
+        touch(|owner| {
+            let lives = live.has(owner);
+            if !lives {
+                self.removed.store(true, Ordering::Relaxed);
+            }
+            lives
+        });
     }
 
     /// Lets go what nobody has touched for long enough: the exporter looks for it while it renders.
     fn sweep(&self, live: &Live) {
-        touch(|owner| live.has(owner));
+        self.touch(live);
         drop(self.handle.render());
     }
 
@@ -142,7 +158,7 @@ fn build_with(let_go_after: Duration) -> (PrometheusRecorder, Recorder) {
     }
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
-    (recorder, Recorder { handle })
+    (recorder, Recorder { handle, removed: AtomicBool::new(false) })
 }
 
 fn describe() {
@@ -160,9 +176,13 @@ fn describe() {
     }
 }
 
-/// Families by name; samples sorted where their order carries no meaning; nothing for a family without samples.
-fn show(text: &str, live: &Live) -> String {
-    let mut families: Vec<_> = text.split("\n\n").filter_map(|family| Family::parse(family, live)).collect();
+/// Families by name; samples sorted where their order carries no meaning; nothing for a family without samples. `all` says
+/// that nothing has to be left out: a long family is then passed on as it is, which is what ten thousand flows cost most.
+fn show(text: &str, live: &Live, all: bool) -> String {
+    let is_long = |family: &str| all && family.len() > LONG && family.trim_start().starts_with('#');
+    let (long, short): (Vec<&str>, Vec<&str>) = text.split("\n\n").partition(|family| is_long(family));
+    let mut families: Vec<_> = short.into_iter().filter_map(|family| Family::parse(family, live)).collect();
+    families.extend(long.into_iter().filter_map(Family::whole));
     families.sort_by_key(|family| family.name);
     let mut out = String::with_capacity(text.len());
     for family in families {
@@ -181,6 +201,13 @@ struct Family<'a> {
 }
 
 impl<'a> Family<'a> {
+    /// As it stands.
+    fn whole(text: &'a str) -> Option<Self> {
+        let text = text.trim_matches('\n');
+        let name = text.lines().take_while(|line| line.starts_with('#')).last()?.split(' ').nth(2)?;
+        Some(Self { name, headers: Vec::new(), samples: vec![text] })
+    }
+
     fn parse(text: &'a str, live: &Live) -> Option<Self> {
         let (headers, mut samples): (Vec<_>, Vec<_>) =
             text.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with('#'));
@@ -250,6 +277,27 @@ mod tests {
             FlowMeters::of(&flow("let-go-gone"));
             let shown = recorder.render(&Live::of([&flow("let-go-gone")], []));
             assert!(shown.contains("flow=\"let-go-gone\",outcome=\"exported\"} 0"), "{shown}");
+        });
+    }
+
+    #[test]
+    fn what_is_passed_on_whole_says_the_same_as_what_is_looked_through() {
+        let (inner, recorder) = build();
+        metrics::with_local_recorder(&inner, || {
+            describe();
+            let ids: Vec<FlowId> = (0..3_000).map(|number| flow(&format!("many/flow{number}"))).collect();
+            let meters: Vec<FlowMeters> = ids.iter().map(FlowMeters::of).collect();
+            let live = Live::of(&ids, []);
+            let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+            let whole = recorder.render(&live);
+            assert!(whole.len() > LONG * 2 && !recorder.removed.load(Ordering::Relaxed));
+            let fewer = recorder.render(&Live::of(&ids[1..], []));
+            assert!(recorder.removed.load(Ordering::Relaxed));
+            assert!(!fewer.contains("flow=\"many/flow0\""), "what was removed is looked for from then on");
+            let (whole, fewer) = (lines(&whole), lines(&fewer));
+            assert!(whole.difference(&fewer).all(|line| line.contains("flow=\"many/flow0\"")));
+            assert!(fewer.is_subset(&whole));
+            drop(meters);
         });
     }
 

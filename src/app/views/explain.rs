@@ -95,7 +95,7 @@ impl Views {
         reasons.extend(lane.client.offline().map(|why| Reason::plain("cannot_send", why)));
         reasons.extend(lane.client.waits().map(|offline| words::offline(id.as_str(), &offline)));
         if let Some(first) = detail.waiting.first() {
-            reasons.extend(first.blocks.iter().filter_map(|block| words::block(block, self.now())));
+            reasons.extend(first.blocks.iter().map(|block| words::block(block, self.now())));
         }
         let waiting = detail.waiting.len() + detail.more;
         let state = match (waiting, detail.pool.in_flight) {
@@ -161,6 +161,6 @@ fn request(ticket: &TicketView, now: chrono::DateTime<chrono::Utc>) -> Value {
         "position": ticket.position,
         "starts_in_seconds": ticket.starts_in.map(|left| left.as_secs_f64()),
         "starts": starts,
-        "reasons": ticket.blocks.iter().filter_map(|block| words::block(block, now)).map(|reason| reason.document()).collect::<Vec<_>>(),
+        "reasons": ticket.blocks.iter().map(|block| words::block(block, now).document()).collect::<Vec<_>>(),
     })
 }

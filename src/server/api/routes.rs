@@ -247,6 +247,7 @@ impl Asked {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the table wants it")]
 fn view(view: View) -> Result<Ask, Denied> {
     Ok(Ask::View(view))
 }

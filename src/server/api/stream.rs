@@ -23,7 +23,7 @@ const ROOM: usize = 64;
 /// A sign of life, so that a broken line is noticed.
 const BEAT: Duration = Duration::from_secs(15);
 /// How long a reader may read nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Places for readers.
 pub(in crate::server) fn seats() -> Arc<Semaphore> {

@@ -18,12 +18,11 @@ impl Views {
         let standing = standing.ok_or_else(|| Denied::unknown(format!("there is no flow `{id}`")))?;
         let snapshot = self.supervisor.snapshot();
         let flow = snapshot.as_ref().and_then(|snapshot| snapshot.flows.get(id)).cloned();
-        let (state, reasons, pools) = match &standing.view.running {
-            Some(run) => self.explain_running(id, run, &standing, flow.as_deref()),
-            None => {
-                let reasons = self.reasons_to_rest(&standing, flow.as_deref());
-                (reasons.first().map_or("idle", |reason| reason.rule), reasons, Vec::new())
-            }
+        let (state, reasons, pools) = if let Some(run) = &standing.view.running {
+            self.explain_running(id, run, &standing, flow.as_deref())
+        } else {
+            let reasons = self.reasons_to_rest(&standing, flow.as_deref());
+            (reasons.first().map_or("idle", |reason| reason.rule), reasons, Vec::new())
         };
         let otherwise = match state {
             "working" => "it is working, and nothing keeps it waiting",
@@ -89,7 +88,7 @@ impl Views {
         {
             let told = |block: &&Block| !matches!(block, Block::Aside) || reasons.is_empty();
             let more: Vec<Reason> =
-                first.blocks.iter().filter(told).filter_map(|block| words::block(block, self.now())).collect();
+                first.blocks.iter().filter(told).map(|block| words::block(block, self.now())).collect();
             reasons.extend(more);
         }
         let state = if sent == 0 && !own.is_empty() { "waiting" } else { "working" };

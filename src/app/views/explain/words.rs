@@ -39,10 +39,10 @@ impl Reason {
     }
 }
 
-/// What the queue says. Order tells nothing by itself: who stands in front says why.
-pub(super) fn block(block: &Block, now: DateTime<Utc>) -> Option<Reason> {
+/// What the queue says.
+pub(super) fn block(block: &Block, now: DateTime<Utc>) -> Reason {
     let at = |left: &Duration| after(now, *left);
-    let reason = match block {
+    match block {
         Block::Aside => Reason::plain("aside", "its connection cannot be used now: credentials or agent"),
         Block::BackOff { left } => {
             let text = format!("its last attempt failed, the next one comes in {}", seconds(*left));
@@ -76,8 +76,7 @@ pub(super) fn block(block: &Block, now: DateTime<Utc>) -> Option<Reason> {
             Reason::plain("rate", text).until(at(left))
         }
         Block::Order { ahead } => Reason::plain("order", format!("{ahead} stand before it")),
-    };
-    Some(reason)
+    }
 }
 
 pub(super) fn offline(connection: &str, view: &OfflineView) -> Reason {

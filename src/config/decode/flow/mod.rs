@@ -113,7 +113,7 @@ pub(in crate::config) fn decode(
     let whole = move || {
         let ((webhook, exports), mut steps, mut import) = (origin?, steps?, import.ok()?);
         if !exports.iter().all(|export| shapes_last(export, &steps)) {
-            for import in &mut import {
+            if let Some(import) = &mut import {
                 import.key_is_lasting = false;
             }
             steps.iter_mut().for_each(Step::keys_do_not_last);
