@@ -15,6 +15,10 @@ const MOST_ATTEMPTS: u64 = 10_000;
 impl Table<'_> {
     /// `on` of this table. Its texts see the answer and the connection.
     pub(in crate::config) fn on_rules(&self, scope: &Scope<'_>) -> OnRules {
+        if scope.is_of_notice() {
+            // There `on` names occasions, and is read by itself.
+            return OnRules::default();
+        }
         let scope = scope.of_answer();
         let Some(value) = self.take("on") else { return OnRules::default() };
         if value.is_table() {

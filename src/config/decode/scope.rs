@@ -137,6 +137,10 @@ impl<'a> Scope<'a> {
         Self { roots: vec![Root::Connection, Root::Event, Root::Now], ..Self::of_connection(connection) }
     }
 
+    pub(super) fn is_of_notice(&self) -> bool {
+        self.roots.contains(&Root::Event)
+    }
+
     /// Offers more.
     pub(in crate::config) fn with(&self, roots: &[Root]) -> Self {
         let mut more = self.clone();
