@@ -146,7 +146,7 @@ impl Grower<'_> {
                     "float(default=9)",
                     "int(5)",
                     "batch(2)",
-                    "slice(2, none)",
+                    "slice(2, 0)",
                     "map('string')",
                     "select",
                     "reject('none')",
@@ -226,7 +226,7 @@ fn on_purpose(text: &str) -> bool {
         .any(|head| text.contains(&format!("{head} number")) || text.contains(&format!("{head} not number")))
         || text.contains("record.absent is sequence")
         || text.contains("record.absent is not sequence")
-        || text.contains("record.l") && text.contains("| join")
+        || text.contains("record.l") && (text.contains("| join") || text.contains("| map('string')"))
 }
 
 #[test]

@@ -13,6 +13,7 @@ const MOST: usize = 1_000;
 
 /// `%-08.2f`
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the notation")]
 struct Field {
     left: bool,
     plus: bool,
@@ -197,11 +198,11 @@ impl Field {
     }
 
     fn sign(&self, negative: bool) -> String {
-        let sign = match negative {
-            true => "-",
-            false if self.plus => "+",
-            false if self.space => " ",
-            false => "",
+        let sign = match (negative, self.plus, self.space) {
+            (true, ..) => "-",
+            (_, true, _) => "+",
+            (.., true) => " ",
+            _ => "",
         };
         sign.to_owned()
     }
