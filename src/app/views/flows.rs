@@ -130,7 +130,7 @@ fn parts(flow: &Flow) -> Value {
 
 fn step(step: &Step) -> Value {
     let kind = match &step.action {
-        Action::Create(_) => "transform",
+        Action::Transform(_) => "transform",
         Action::Keep(_) => "keep",
         Action::Lookup(_) => "lookup",
         _ => "route",
