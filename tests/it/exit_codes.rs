@@ -58,7 +58,7 @@ fn wrong_usage_is_64_and_says_what_was_meant() {
         (&["run", "copy", "--since", "2026-01-01"], &["`copy` has no `[export.delta]`"]),
         (&["run", "copy", "--limit", "0"], &["--limit"]),
         (&["run", "copy", "--log-level", "loud"], &["--log-level"]),
-        (&["explain"], &["`flowgate explain` is not supported yet"]),
+        (&["diff"], &["`flowgate diff` is not supported yet"]),
         (&["errors", "retry"], &["--all"]),
         (&["check", "--format", "sarif"], &["not supported yet"]),
         (&["status", "--format", "github"], &["--format github"]),
