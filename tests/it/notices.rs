@@ -93,7 +93,10 @@ fn a_first_error_and_a_connection_that_goes_offline_are_told() {
     let mut serving = serve(&project);
     start(&project, &mut serving, "errs");
     start(&project, &mut serving, "waits");
-    api.wait_until(|seen| seen.iter().filter(|request| request.path() == "/hooks/ops").count() >= 2);
+    api.wait_until(|seen| {
+        seen.iter().any(|request| request.body.contains("errs: "))
+            && seen.iter().any(|request| request.body.contains("shop: "))
+    });
     let mut texts: Vec<String> = told(&api).iter().map(|told| told["text"].as_str().unwrap().to_owned()).collect();
     texts.sort();
     assert!(texts[0].starts_with("errs: ") && texts[0].contains("flowgate errors list --flow errs"), "{texts:?}");

@@ -122,7 +122,7 @@ fn a_pause_and_a_limit_of_the_server_are_explained_with_their_end() {
     let left = (until.to_utc() - wall()).num_seconds();
     assert!((100..=200).contains(&left), "{left} s: {told:#}");
     let starts = told["pools"][0]["waiting"][0]["starts_in_seconds"].as_f64().unwrap();
-    assert!((100.0..=200.5).contains(&starts), "predicted for the end of the pause: {starts}");
+    assert!((100.0..=210.0).contains(&starts), "predicted for the end of the pause: {starts}");
 }
 
 /// The machine's own time: what a pause's end is compared with.
