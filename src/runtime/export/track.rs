@@ -19,6 +19,7 @@ const MOST_CARRIED: usize = 256 << 10;
 const MOST_SHOWN: usize = 80;
 
 /// Something that was asked for.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on its way to whoever asked")]
 pub enum Landed<'r> {
     /// A page.
     Page {
@@ -191,10 +192,13 @@ impl<'r> Track<'r> {
         let open = &mut self.open[at];
         open.awaited = true;
         let child = open.id;
-        let reader = open.reader.take().map(Ok).unwrap_or_else(|| {
-            let course = Course { origin: open.origin.clone(), ..self.course.clone() };
-            Reader::resume(course, open.cursor.clone()).map(Box::new)
-        });
+        let reader = open.reader.take().map_or_else(
+            || {
+                let course = Course { origin: open.origin.clone(), ..self.course.clone() };
+                Reader::resume(course, open.cursor.clone()).map(Box::new)
+            },
+            Ok,
+        );
         match reader {
             Ok(mut reader) => async move {
                 let page = reader.next().await;

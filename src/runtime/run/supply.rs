@@ -38,7 +38,6 @@ pub(super) struct Fresh {
 }
 
 /// What came of something that was asked for.
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
 pub(super) enum Supplied {
     /// Nothing to work on: parents, or the end of something.
     Nothing,
@@ -52,6 +51,7 @@ pub(super) enum Supplied {
     Retry(Page, Vec<ErrorRow>),
 }
 
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on its way to whoever asked")]
 enum Flight<'r> {
     /// Of an export, by its position.
     Track(usize, Landed<'r>),

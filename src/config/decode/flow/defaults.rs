@@ -3,6 +3,7 @@
 use super::paging;
 use crate::config::decode::scope::{Facts, Scope};
 use crate::config::decode::table::Table;
+use crate::config::decode::value::Value;
 use crate::runtime::export::paging::{Method, Paging};
 use crate::value::context::Root;
 use crate::value::document::BodyPath;
@@ -36,7 +37,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, facts: &Facts) -> Defaults {
     let scope = Scope::of_connection(facts).with(&[Root::Run, Root::Export, Root::Now]);
     let paging = table.has("paging").then(|| paging::decode(&table, &scope, None)).flatten();
     let records = table.given("records", |value| value.body_path(&scope));
-    let records_optional = table.given("records_optional", |value| value.boolean());
+    let records_optional = table.given("records_optional", Value::boolean);
     let keep = table.given("keep", |value| value.condition(&scope.with(&[Root::Record])));
     table.take("paging");
     table.not_yet(NOT_YET);

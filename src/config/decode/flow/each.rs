@@ -132,7 +132,7 @@ fn parent(table: &Table<'_>, facts: &Facts, connections: &Connections, connectio
             value.report_key(finding.help("its records are not delivered: set it on the export"));
         }
     }
-    let key = table.given("key", |value| value.path());
+    let key = table.given("key", Value::path);
     let parent = export::asked(table, facts, connected, None);
     let (parent, key) = (Box::new(parent?), key.ok()?);
     table.has("relative_uri").then_some(EachFrom::Request { parent, key })

@@ -265,7 +265,9 @@ fn exports<'c>(
     let tables: Option<Vec<Table<'_>>> = tables.iter().map(Value::table).collect();
     let Some(tables) = tables else { return (None, None) };
     let mut names = Vec::new();
-    tables.iter().for_each(|table| name(table, tables.len() > 1, &mut names));
+    for table in &tables {
+        name(table, tables.len() > 1, &mut names);
+    }
     let used = |table: &Table<'_>| ConnectionId::parse(table.peek("connection")?.raw_str()?).ok();
     let first = tables.first().and_then(used);
     let is_one = tables.iter().all(|table| used(table) == first);

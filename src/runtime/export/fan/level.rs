@@ -51,16 +51,12 @@ impl<'r> Level<'r> {
     /// From a stored place.
     pub(super) fn resume(place: LevelPlace) -> Self {
         let LevelPlace { page, at, last, rest } = place;
-        match rest {
-            Some(Rest { entries, next }) => {
-                let next = next.map_or(Next::Over, Next::At);
-                Self { left: entries.into(), at, last, page, next, ..Self::unread() }
-            }
-            None => {
-                let next = page.map_or(Next::First, Next::At);
-                Self { next, taken: Some((at, last)), ..Self::unread() }
-            }
+        if let Some(Rest { entries, next }) = rest {
+            let next = next.map_or(Next::Over, Next::At);
+            return Self { left: entries.into(), at, last, page, next, ..Self::unread() };
         }
+        let next = page.map_or(Next::First, Next::At);
+        Self { next, taken: Some((at, last)), ..Self::unread() }
     }
 
     /// As it is stored.

@@ -128,10 +128,9 @@ fn entry(
 /// A key as it is written, or what is wrong with it: what is no key must not become part of a request.
 fn fit(value: JsonRef<'_>) -> Result<String, String> {
     match value.kind() {
-        Kind::Number => Ok(value.text().to_owned()),
         Kind::Text if value.text() == "\"\"" => Err("is an empty text".to_owned()),
         Kind::Text if value.text().len() > MOST_KEY => Err(format!("is longer than {MOST_KEY} bytes")),
-        Kind::Text => Ok(value.text().to_owned()),
+        Kind::Number | Kind::Text => Ok(value.text().to_owned()),
         kind => Err(format!("is {}", kind.name())),
     }
 }
