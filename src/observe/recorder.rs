@@ -239,7 +239,8 @@ fn label_of<'a>(sample: &'a str, label: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
     use crate::observe::meters::{
-        AgentMeters, ConfigMeters, ConnectionMeters, FlowMeters, RecordOutcome, RequestOutcome, StoreMeters,
+        AgentMeters, ConfigMeters, ConnectionMeters, FlowMeters, NoticeMeters, RecordOutcome, RequestOutcome,
+        StoreMeters,
     };
     use crate::observe::meters::{RunOutcome, SchedulerMeters, TriggerKind, WebhookMeters};
     use chrono::DateTime;
@@ -326,6 +327,7 @@ mod tests {
                 meters.server_allows(Some(100), Some(12), Some(at));
             }
             AgentMeters::of("warehouse").connected(1);
+            NoticeMeters::take();
         });
         recorder.upkeep();
         recorder.render(live)

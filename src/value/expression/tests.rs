@@ -284,7 +284,8 @@ fn filters_agree_with_minijinja() {
     {
         for value in ["1", "-42", "0", "2.5", "-0.00001234", "123456789.5", "'text'", "1e20", "100000"] {
             let text = format!("'{field}' | format({value})");
-            let (Ok(ours), theirs) = (shown(&text), judge.compile_expression(&text).unwrap().eval(())) else {
+            // `%d` of a decimal is refused there and cut in Python.
+            let (Ok(ours), Ok(theirs)) = (shown(&text), judge.compile_expression(&text).unwrap().eval(())) else {
                 continue;
             };
             // A power of ten is written as JSON writes it, not as Python does.
@@ -296,7 +297,7 @@ fn filters_agree_with_minijinja() {
                 continue;
             }
             let ours: serde_json::Value = serde_json::from_str(&ours).unwrap();
-            assert_eq!(ours, serde_json::to_value(theirs.unwrap()).unwrap(), "{text}");
+            assert_eq!(ours, serde_json::to_value(theirs).unwrap(), "{text}");
             seen += 1;
         }
     }
