@@ -223,7 +223,7 @@ fn tell(globals: &Globals, mut finished: Finished) -> Exit {
         finished.reports = together(finished.reports);
     }
     if globals.json() || !finished.reports.is_empty() {
-        summary::print(globals, &finished.reports, Options::default(), false);
+        summary::print(globals, &finished.reports, &Options::default(), false);
     }
     code
 }

@@ -55,7 +55,7 @@ pub async fn carry(
 ) -> Exit {
     let bars = Bars::start(globals, host.clock.clone());
     match here(globals, host, snapshot, ids, options.clone(), state, &bars).await {
-        Ok(ran) => ran.tell(globals, &bars, options),
+        Ok(ran) => ran.tell(globals, &bars, &options),
         Err(exit) => exit,
     }
 }
@@ -108,7 +108,7 @@ async fn beside(
                     return exit;
                 }
             }
-            ran.tell(globals, &bars, options)
+            ran.tell(globals, &bars, &options)
         }
         Err(exit) => exit,
     }
@@ -183,7 +183,7 @@ async fn marks_of(state: &State) -> Vec<(String, String)> {
 }
 
 impl Ran {
-    fn tell(self, globals: &Globals, bars: &Bars, options: Options) -> Exit {
+    fn tell(self, globals: &Globals, bars: &Bars, options: &Options) -> Exit {
         bars.finish();
         let Self { finished, output, .. } = self;
         if let Some(now @ Stopped::Now(_)) = finished.stopped {

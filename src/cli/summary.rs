@@ -14,7 +14,7 @@ use std::time::Duration;
 const MOST_ERRORS: usize = 10;
 
 /// Prints it. `beside` says that standard output is taken by records: then the document goes to standard error.
-pub fn print(globals: &Globals, reports: &[Report], options: Options, beside: bool) {
+pub fn print(globals: &Globals, reports: &[Report], options: &Options, beside: bool) {
     if globals.json() {
         let document = document(reports, options.dry_run).to_string();
         if beside { globals.note(&document) } else { globals.say(&document) }

@@ -29,7 +29,7 @@ pub async fn retry(globals: &Globals, host: &Host, place: Place, filter: ErrorFi
         return stopped(now);
     }
     if globals.json() || !finished.reports.is_empty() {
-        summary::print(globals, &finished.reports, Options::default(), false);
+        summary::print(globals, &finished.reports, &Options::default(), false);
     }
     if finished.reports.is_empty() {
         globals.note("no open error record matches");
