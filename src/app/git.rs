@@ -113,8 +113,8 @@ mod tests {
         fs::write(path, text).unwrap();
     }
 
-    fn at(commit: Option<&str>, branch: Option<&str>) -> Option<Revision> {
-        Some(Revision { commit: commit.map(str::to_owned), branch: branch.map(str::to_owned) })
+    fn at(commit: Option<&str>, branch: Option<&str>) -> Revision {
+        Revision { commit: commit.map(str::to_owned), branch: branch.map(str::to_owned) }
     }
 
     #[test]
@@ -124,17 +124,17 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         assert_eq!(revision(&folder), None, "no work tree");
         write(root.path(), ".git/HEAD", "ref: refs/heads/main\n");
-        assert_eq!(revision(&folder), at(None, Some("main")), "no commit yet");
+        assert_eq!(revision(&folder), Some(at(None, Some("main"))), "no commit yet");
         write(
             root.path(),
             ".git/packed-refs",
             &format!("# pack-refs\n{ONE} refs/heads/main\n^{TWO}\n{TWO} refs/heads/mainly\n"),
         );
-        assert_eq!(revision(&folder), at(Some(ONE), Some("main")));
+        assert_eq!(revision(&folder), Some(at(Some(ONE), Some("main"))));
         write(root.path(), ".git/refs/heads/main", &format!("{TWO}\n"));
-        assert_eq!(revision(&folder), at(Some(TWO), Some("main")), "a loose one is newer");
+        assert_eq!(revision(&folder), Some(at(Some(TWO), Some("main"))), "a loose one is newer");
         write(root.path(), ".git/HEAD", ONE);
-        assert_eq!(revision(&folder), at(Some(ONE), None), "nothing is checked out by name");
+        assert_eq!(revision(&folder), Some(at(Some(ONE), None)), "nothing is checked out by name");
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         write(root.path(), "main/.git/worktrees/other/HEAD", "ref: refs/heads/wip");
         write(root.path(), "main/.git/worktrees/other/commondir", "../..\n");
         write(root.path(), "other/.git", "gitdir: ../main/.git/worktrees/other\n");
-        assert_eq!(revision(&root.path().join("other")), at(Some(TWO), Some("wip")));
+        assert_eq!(revision(&root.path().join("other")), Some(at(Some(TWO), Some("wip"))));
     }
 
     #[test]

@@ -44,7 +44,6 @@ pub(super) struct Attempt {
 }
 
 /// What an attempt came to.
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of its exchange")]
 pub(super) enum Outcome {
     Success(Answer),
     /// Refused for now, with the pause the server asked for.

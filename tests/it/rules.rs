@@ -52,7 +52,7 @@ fn a_page_is_asked_for_again_until_it_is_ready() {
     let ended = copy(&api, QUICK, &format!("{READ}{rule}"), &[]).expect_code(0);
     assert_eq!((ids(&lines(&ended)), api.requests().len()), (vec![7], 5), "more than `[retry]` allows");
     let times: Vec<_> = api.requests().iter().map(|request| request.arrived).collect();
-    let gaps = times.windows(2).map(|pair| (pair[1] - pair[0]).as_millis());
+    let gaps = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_millis());
     assert!(gaps.clone().all(|gap| gap >= 29), "{:?}", gaps.collect::<Vec<_>>());
     let api = Api::scripted([("GET /records", vec![wait(202)])]);
     let ended = copy(&api, QUICK, &format!("{READ}{rule}"), &[]).expect_code(69);
@@ -126,7 +126,7 @@ fn limited_pauses_the_pool_and_refresh_renews_the_token() {
     assert_eq!(taken(&api), [1, 2, 2, 3]);
     let seconds: Vec<_> =
         api.requests_to("/taken").iter().filter(|request| request.json()["id"] == 2).map(|r| r.arrived).collect();
-    assert!((seconds[1] - seconds[0]).as_millis() >= 299, "{seconds:?}");
+    assert!(seconds[1].saturating_sub(seconds[0]).as_millis() >= 299, "{seconds:?}");
 
     let mut tokens = 0;
     let api = Api::start(move |request| match request.path() {

@@ -222,7 +222,7 @@ fn a_reload_ends_with_its_verdict_and_names_what_became_of_each_file() {
     let project = project(&api, "");
     git(&project, &["init", "-q", "-b", "main"]);
     project.write(".gitignore", "state\n");
-    let _serving = serve(&project);
+    let serving = serve(&project);
     git(&project, &["add", "."]);
     git(&project, &["commit", "-q", "-m", "first"]);
     let reload = |code: i32| -> Value {
@@ -272,6 +272,6 @@ fn a_reload_ends_with_its_verdict_and_names_what_became_of_each_file() {
         verdicts(&newest).contains(&"eu/new unchanged".to_owned()),
         "the newest names what did not change: {newest:#}"
     );
-    drop(_serving);
+    drop(serving);
     run(project.dir(), &["reload", "--wait"]).expect_code(69);
 }
