@@ -70,7 +70,7 @@ pub async fn preview(globals: &Globals, host: &Host, args: &PreviewArgs) -> Exit
     state.close(host).await;
     match finished {
         Ok(finished) => {
-            summary::print(globals, &finished.reports, options, true);
+            summary::print(globals, &finished.reports, &options, true);
             run::exit(&finished, stages.left.load(Ordering::Relaxed))
         }
         Err(error) => {
