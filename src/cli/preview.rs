@@ -139,7 +139,7 @@ fn text(stage: JsonRef<'_>, colour: bool) -> String {
         "step" => format!("record {number} of page {page}, {of}"),
         _ => "request of the import, not sent".to_owned(),
     };
-    let mut out = format!("{}\n", paint(colour, Tone::Dim, &format!("── {head}")));
+    let mut out = format!("{}\n", paint(colour, Tone::Dim, format!("── {head}")));
     if let Some(request) = stage.get("request") {
         let text = |name: &str| request.get(name).map(|value| visible(&value.compare_text())).unwrap_or_default();
         let _ = writeln!(out, "{} {}", text("method"), text("url"));

@@ -265,12 +265,12 @@ impl Files {
     fn connection_text(&mut self, request: &Request, base: &str, media: Option<Media>, method: &str) -> String {
         let mut out = String::from("# How to talk to the API. Values in `{ env = … }` come from the environment.\n\n");
         let _ = writeln!(out, "base_uri = {}", quoted(base));
-        if let Some(word) = media.and_then(Media::word).filter(|word| *word != "json") {
+        if let Some(word) = media.map(Media::word).filter(|word| *word != "json") {
             let _ = writeln!(out, "media_type = {}", quoted(word));
         }
         for (name, value) in [("timeout", &request.timeout), ("connect_timeout", &request.connect_timeout)] {
-            match value.as_deref().map(|value| value.parse::<f64>()) {
-                Some(Ok(seconds)) if seconds >= 0.001 && seconds < 86_400.0 => {
+            match value.as_deref().map(str::parse::<f64>) {
+                Some(Ok(seconds)) if (0.001..86_400.0).contains(&seconds) => {
                     let _ = writeln!(out, "{name} = \"{:.0}ms\"", seconds * 1000.0);
                 }
                 Some(_) => self.notes.push(format!("`{name}` was left out: it is no number of seconds")),

@@ -27,8 +27,8 @@ pub(super) enum Media<'r> {
 
 impl Media<'_> {
     /// The word of the configuration.
-    pub(super) fn word(self) -> Option<&'static str> {
-        Some(match self {
+    pub(super) fn word(self) -> &'static str {
+        match self {
             Self::Json => "json",
             Self::Ndjson => "ndjson",
             Self::Form => "form",
@@ -36,7 +36,7 @@ impl Media<'_> {
             Self::Xml => "xml",
             Self::Csv => "csv",
             Self::Text | Self::Other(_) => "text",
-        })
+        }
     }
 }
 

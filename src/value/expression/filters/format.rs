@@ -126,7 +126,7 @@ impl Field {
             's' => {
                 let text = value.text();
                 let end = self.precision.and_then(|most| text.char_indices().nth(most)).map(|(end, _)| end);
-                Some(self.padded(String::new(), text[..end.unwrap_or(text.len())].to_owned(), false))
+                Some(self.padded(String::new(), &text[..end.unwrap_or(text.len())], false))
             }
             'c' => {
                 let one = match value {
@@ -134,7 +134,7 @@ impl Field {
                     Value::Text(text) if text.chars().count() == 1 => text.to_string(),
                     _ => return None,
                 };
-                Some(self.padded(String::new(), one, false))
+                Some(self.padded(String::new(), &one, false))
             }
             'd' | 'i' | 'u' => {
                 let whole = match value {
@@ -142,7 +142,7 @@ impl Field {
                     Value::Float(n) => number::whole(n.trunc())?,
                     _ => return None,
                 };
-                self.whole(whole, whole.unsigned_abs().to_string(), "")
+                Some(self.whole(whole, whole.unsigned_abs().to_string(), ""))
             }
             'x' | 'X' | 'o' => {
                 let Value::Int(whole) = value else { return None };
@@ -152,7 +152,7 @@ impl Field {
                     'X' => (format!("{size:X}"), "0X"),
                     _ => (format!("{size:o}"), "0o"),
                 };
-                self.whole(*whole, digits, if self.alternate { mark } else { "" })
+                Some(self.whole(*whole, digits, if self.alternate { mark } else { "" }))
             }
             _ => self.decimal(match value {
                 Value::Json(json) if json.kind() == Kind::Number => number::float(json.text())?,
@@ -161,11 +161,11 @@ impl Field {
         }
     }
 
-    fn whole(&self, value: i128, mut digits: String, mark: &str) -> Option<String> {
+    fn whole(&self, value: i128, mut digits: String, mark: &str) -> String {
         if let Some(least) = self.precision {
             digits.insert_str(0, &"0".repeat(least.saturating_sub(digits.len())));
         }
-        Some(self.padded(self.sign(value < 0) + mark, digits, true))
+        self.padded(self.sign(value < 0) + mark, &digits, true)
     }
 
     fn decimal(&self, value: f64) -> Option<String> {
@@ -178,7 +178,7 @@ impl Field {
         let point = self.alternate && !written.contains('.') && matches!(self.kind, 'f' | 'F');
         let written = if point { written + "." } else { written };
         let written = if self.kind.is_ascii_uppercase() { written.to_uppercase() } else { written };
-        Some(self.padded(self.sign(value.is_sign_negative()), written, true))
+        Some(self.padded(self.sign(value.is_sign_negative()), &written, true))
     }
 
     /// The shorter of both forms, without zeros at its end.
@@ -207,15 +207,15 @@ impl Field {
         sign.to_owned()
     }
 
-    fn padded(&self, before: String, text: String, number: bool) -> String {
+    fn padded(&self, before: String, text: &str, number: bool) -> String {
         let room = self.width.saturating_sub(before.chars().count() + text.chars().count());
         if self.left {
-            return before + &text + &" ".repeat(room);
+            return before + text + &" ".repeat(room);
         }
         if self.zeros && number {
-            return before + &"0".repeat(room) + &text;
+            return before + &"0".repeat(room) + text;
         }
-        " ".repeat(room) + &before + &text
+        " ".repeat(room) + &before + text
     }
 }
 

@@ -198,7 +198,7 @@ fn members(map: Value<'_>) -> Members<'_> {
     }
 }
 
-fn folded<'a>(key: Value<'a>, exact: bool) -> Value<'a> {
+fn folded(key: Value<'_>, exact: bool) -> Value<'_> {
     match key.decoded() {
         Value::Text(text) if !exact => Value::Text(Cow::Owned(text.to_lowercase())),
         other => other,
