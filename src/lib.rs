@@ -13,6 +13,7 @@
 //! - [`store`]: what survives a restart, and the owner's socket
 //! - [`observe`]: metric and event names, logs
 //! - [`server`]: `/metrics`, health, webhooks
+//! - [`convert`]: from what others use to our files
 //! - [`playground`]: built-in APIs for `demo`, docs and tests
 //! - [`cli`]: one file per command; [`app`] composes everything
 
@@ -20,6 +21,7 @@ pub mod agent;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod convert;
 #[cfg(feature = "torture")]
 pub mod fuzz;
 pub mod http;

@@ -74,7 +74,11 @@ pub enum Command {
         serve: bool,
     },
     /// Writes a first project
-    Init,
+    Init {
+        /// Writes a connection and a flow that make the request of this curl command; `-` reads it from standard input
+        #[arg(long, value_name = "COMMAND")]
+        from_curl: Option<String>,
+    },
     /// Judges the whole project: every mistake in every file at once
     Check {
         /// Warnings make it fail too
@@ -94,6 +98,8 @@ pub enum Command {
     Run(RunArgs),
     /// Reads a stretch of the past window by window, each a run; goes on where it was cut off
     Backfill(BackfillArgs),
+    /// Shows each stage of a flow on a few records: what is asked, what comes back, what becomes of it
+    Preview(PreviewArgs),
     /// Runs flows on their schedules, follows changed files, serves metrics and health
     Serve,
     /// Shows what the running `serve` does
@@ -196,6 +202,20 @@ pub struct FlowArgs {
     pub flows: Vec<String>,
 }
 
+/// Arguments of `preview`.
+#[derive(Debug, Clone, Args)]
+pub struct PreviewArgs {
+    /// Id of a flow: `orders` is flows/orders.toml
+    #[arg(value_name = "FLOW")]
+    pub flow: String,
+    /// Look at this export only; more than one may be named
+    #[arg(long = "export", value_name = "NAME")]
+    pub exports: Vec<String>,
+    /// So many records
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: u64,
+}
+
 /// Arguments of `agent`.
 #[derive(Debug, Clone, Args)]
 pub struct AgentArgs {
@@ -217,13 +237,12 @@ pub struct AgentArgs {
 }
 
 /// Commands of the format that are not built yet.
-const LATER: &[&str] =
-    &["runs", "preview", "plan", "diff", "test", "graph", "top", "schema", "import", "completions", "man"];
+const LATER: &[&str] = &["runs", "plan", "diff", "test", "graph", "top", "schema", "import", "completions", "man"];
 
 /// Commands that are there.
 const NOW: &[&str] = &[
-    "demo", "init", "check", "ping", "auth", "run", "backfill", "serve", "status", "explain", "errors", "pause",
-    "resume", "drain", "reload", "state", "agent", "help",
+    "demo", "init", "check", "ping", "auth", "run", "preview", "backfill", "serve", "status", "explain", "errors",
+    "pause", "resume", "drain", "reload", "state", "agent", "help",
 ];
 
 /// Why a command line is not carried out.
@@ -291,12 +310,13 @@ impl Command {
     pub fn name(&self) -> String {
         let name = match self {
             Self::Demo { .. } => "demo",
-            Self::Init => "init",
+            Self::Init { .. } => "init",
             Self::Check { .. } => "check",
             Self::Ping { .. } => "ping",
             Self::Auth(_) => "auth",
             Self::Run(_) => "run",
             Self::Backfill(_) => "backfill",
+            Self::Preview(_) => "preview",
             Self::Serve => "serve",
             Self::Status => "status",
             Self::Explain { .. } => "explain",

@@ -1,8 +1,11 @@
-//! `flowgate init`: writes a small commented project that passes `check`. Never overwrites, never asks the network.
+//! `flowgate init`: writes a small commented project that passes `check`, or one that makes the request of a curl command.
+//! Never overwrites, never asks the network.
 
 use super::{Exit, Globals};
+use crate::config::files;
+use crate::convert::curl;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 const FILES: &[(&str, &str)] = &[
@@ -11,6 +14,9 @@ const FILES: &[(&str, &str)] = &[
     ("connections/erp.toml", include_str!("init/erp.toml")),
     ("flows/orders.toml", include_str!("init/orders.toml")),
 ];
+
+/// Most bytes of a command line on standard input.
+const MOST_INPUT: u64 = 1 << 20;
 
 const IGNORED: &str = "/state/\n/secrets/\n.env\n";
 
@@ -36,6 +42,72 @@ pub fn init(globals: &Globals) -> Exit {
     ignore(globals);
     globals.note("\nNext: edit the two connections, then\n  flowgate check\n  flowgate run orders --dry-run --limit 5");
     Exit::Done
+}
+
+/// Writes the connection and the flow of a curl command.
+pub fn from_curl(globals: &Globals, line: &str) -> Exit {
+    let line = match line {
+        "-" => match io::read_to_string(io::stdin().lock().take(MOST_INPUT)) {
+            Ok(line) => line,
+            Err(error) => {
+                globals.complain(&format!("cannot read standard input: {error}"));
+                return Exit::Input;
+            }
+        },
+        line => line.to_owned(),
+    };
+    let file = |name: &str| {
+        let bytes = files::read_named(&globals.root, Path::new(name)).map_err(|why| format!("file `{name}`: {why}"))?;
+        String::from_utf8(bytes).map_err(|_| format!("file `{name}` is not UTF-8 text"))
+    };
+    let project = match curl::project(&line, &file) {
+        Ok(project) => project,
+        Err(why) => {
+            globals.complain(&format!("--from-curl: {why}"));
+            return Exit::Input;
+        }
+    };
+    let root = &globals.root;
+    let connection = free(root, "connections", &project.connection);
+    let flow = free(root, "flows", &project.flow);
+    let flow_text = project
+        .flow_text
+        .replace("\"{connection}\"", &format!("{connection:?}"))
+        .replace(&format!("flowgate preview {}`", project.flow), &format!("flowgate preview {flow}`"));
+    let written = [
+        (format!("connections/{connection}.toml"), project.connection_text.as_str()),
+        (format!("flows/{flow}.toml"), flow_text.as_str()),
+    ];
+    for (path, text) in &written {
+        let target = root.join(path);
+        let folder = target.parent().unwrap_or(root);
+        if let Err(error) = fs::create_dir_all(folder).and_then(|()| write_new(&target, text)) {
+            globals.complain(&format!("cannot write `{}`: {error}", target.display()));
+            return Exit::Input;
+        }
+        globals.say(&format!("wrote {}", target.display()));
+    }
+    ignore(globals);
+    for note in &project.notes {
+        globals.warn(note);
+    }
+    if !project.variables.is_empty() {
+        globals.note("\nSet in the environment (no value of it was written to a file):");
+        for (variable, what) in &project.variables {
+            globals.note(&format!("  {variable}  {what}"));
+        }
+    }
+    globals.note(&format!("\nNext:\n  flowgate check\n  flowgate preview {flow} --limit 3"));
+    Exit::Done
+}
+
+/// The id, or with a number behind it where its file is there already.
+fn free(root: &Path, folder: &str, id: &str) -> String {
+    let taken = |id: &str| exists(&root.join(folder).join(format!("{id}.toml")));
+    if !taken(id) {
+        return id.to_owned();
+    }
+    (2..1_000).map(|n| format!("{id}-{n}")).find(|id| !taken(id)).unwrap_or_else(|| id.to_owned())
 }
 
 fn exists(path: &Path) -> bool {

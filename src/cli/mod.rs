@@ -14,6 +14,7 @@ mod globals;
 mod init;
 mod owner;
 mod ping;
+mod preview;
 mod progress;
 mod run;
 mod run_args;
@@ -57,7 +58,8 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     match command {
         Command::Check { deny_warnings } => check::check(&globals, &ProcessEnv, deny_warnings),
-        Command::Init => init::init(&globals),
+        Command::Init { from_curl: None } => init::init(&globals),
+        Command::Init { from_curl: Some(line) } => init::from_curl(&globals, &line),
         Command::Status => status::status(&globals),
         Command::Explain { id } => explain::explain(&globals, &id),
         Command::Drain => steer::drain(&globals),
@@ -77,6 +79,9 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         }),
         Command::Backfill(args) => {
             with_runtime(&globals, 1, async |host| backfill::backfill(&globals, &host, &args).await)
+        }
+        Command::Preview(args) => {
+            with_runtime(&globals, 1, async |host| preview::preview(&globals, &host, &args).await)
         }
         Command::Errors { command } => {
             with_runtime(&globals, 1, async |host| errors::errors(&globals, &host, command).await)

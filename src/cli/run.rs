@@ -201,7 +201,7 @@ impl Ran {
 }
 
 /// The state directory; none is needed for what leaves nothing behind.
-async fn state(
+pub(super) async fn state(
     globals: &Globals,
     host: &Host,
     snapshot: &Snapshot,
@@ -263,7 +263,7 @@ async fn look_back(globals: &Globals, supervisor: &Supervisor, ids: &[FlowId], o
 }
 
 /// Whether all these flows have the exports that are asked for.
-fn has_exports(snapshot: &Snapshot, ids: Vec<FlowId>, names: &[String]) -> Result<Vec<FlowId>, String> {
+pub(super) fn has_exports(snapshot: &Snapshot, ids: Vec<FlowId>, names: &[String]) -> Result<Vec<FlowId>, String> {
     for flow in ids.iter().filter_map(|id| snapshot.flows.get(id)) {
         let known: Vec<&str> = flow.exports.iter().map(|export| export.name.as_str()).collect();
         if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {

@@ -10,6 +10,7 @@ pub mod past;
 pub mod run;
 pub mod schedule;
 pub mod scope;
+pub mod stage;
 pub mod step;
 pub mod supervisor;
 pub mod view;

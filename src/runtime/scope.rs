@@ -49,6 +49,14 @@ pub trait Output: Send + Sync {
     fn record(&self, record: &Json) -> std::io::Result<()>;
     /// One request that was rendered but not sent, as a JSON object fit to be shown.
     fn request(&self, shown: &str) -> std::io::Result<()>;
+    /// Whether each stage is to be told.
+    fn shows_stages(&self) -> bool {
+        false
+    }
+    /// One stage of a preview, as a JSON object fit to be shown.
+    fn stage(&self, _shown: &str) -> std::io::Result<()> {
+        Ok(())
+    }
     /// Everything written has arrived.
     fn flush(&self) -> std::io::Result<()> {
         Ok(())

@@ -35,6 +35,7 @@ mod pace;
 mod packaging;
 mod paging;
 mod ping;
+mod preview;
 mod proxy;
 mod readme;
 mod reload;

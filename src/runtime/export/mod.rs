@@ -20,6 +20,7 @@ use crate::http::request::Prepared;
 use crate::model::export::Export;
 use crate::model::flow::Durability;
 use crate::runtime::scope::{Lane, Scope};
+use crate::runtime::stage;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::document::{Document, Kind};
 use crate::value::issue::EvalError;
@@ -260,6 +261,7 @@ impl<'r> Reader<'r> {
         let flow = &scope.flow;
         let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
         let rules = export.request_of(ask.page).response.as_ref();
+        stage::asked(scope, &export.name, ask.page, &prepared);
         let answer = match lane.client.exchange(permit, &prepared, rules, true).await {
             Ok(answer) if self.pager.ends_at(answer.status) => {
                 self.ended = !self.next_window();
@@ -277,6 +279,7 @@ impl<'r> Reader<'r> {
         // Others may have drawn on it meanwhile.
         before.left = self.course.quota.left();
         let (page, judged) = self.take(&ask, answer)?;
+        stage::answered(scope, &lane.client, &export.name, &page);
         let hash = (flow.durability == Durability::Checkpoint)
             .then(|| lasting_hash(page.body.as_ref().map_or(&[][..], |body| body.text().as_bytes())));
         let head = Head::with(&page, self.lasting_headers(&page), before, hash);

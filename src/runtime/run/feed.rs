@@ -14,6 +14,7 @@ use crate::runtime::export::origin::Origin;
 use crate::runtime::export::page::Page;
 use crate::runtime::import::{Batch, Batcher, Item, Road, Trace};
 use crate::runtime::scope::{Lane, Scope};
+use crate::runtime::stage;
 use crate::runtime::step::with_record;
 use crate::runtime::walk::{Walk, Way};
 use crate::store::{ErrorRow, IntentRow, Mark, Marks};
@@ -214,11 +215,26 @@ impl<'r> Feed<'r> {
         if !self.sets_out(&mut item, ctx, books) {
             return Some(Ready::Gone);
         }
-        let mut walk = Walk::new(item.record.clone(), item.error.as_ref().map(|error| error.step.as_str()));
+        let mut walk = self.walk(&item);
         let origin = item.origin.clone();
         let advance =
             walk.advance(Way { flow: &self.scope.flow, export: &origin.export, dry_run: self.scope.dry_run }, ctx);
+        self.show(&item, &mut walk);
         Some(ended(item, walk, advance, books).map_or(Ready::Gone, |item| Ready::Item(item, intent)))
+    }
+
+    /// A record sets out.
+    fn walk(&self, item: &Item) -> Walk {
+        stage::exported(self.scope, item);
+        let from = item.error.as_ref().map(|error| error.step.as_str());
+        Walk::new(item.record.clone(), from).watched(self.scope.output.shows_stages())
+    }
+
+    /// Tells what became of a record on its way, where somebody looks on.
+    fn show(&self, item: &Item, walk: &mut Walk) {
+        for (name, passed) in walk.take_trail() {
+            stage::passed(self.scope, item, &name, &passed);
+        }
     }
 
     /// Notes what tells a record apart. False when it goes nowhere: that cannot be said, or nothing is left to do.

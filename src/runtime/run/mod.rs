@@ -15,7 +15,7 @@ mod once;
 mod outlet;
 pub mod report;
 mod settle;
-mod shown;
+pub(in crate::runtime) mod shown;
 pub mod state;
 mod supply;
 mod walking;

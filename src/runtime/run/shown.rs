@@ -8,7 +8,7 @@ use crate::value::json::{Json, write_string};
 /// `{"method", "url", "headers", "body"}`. A body that is no JSON once its secrets are masked is shown as text.
 ///
 /// Records may hold what came from any of the flow's connections: the secrets of all are masked.
-pub(super) fn shown(request: &Prepared, scope: &Scope) -> String {
+pub(in crate::runtime) fn shown(request: &Prepared, scope: &Scope) -> String {
     let lanes = scope.flow.connections().filter_map(|id| scope.lane(id));
     let clients: Vec<&Client> = lanes.map(|lane| lane.client.as_ref()).collect();
     let masked = |text: &str| clients.iter().fold(text.to_owned(), |text, client| client.redact(&text).into_owned());

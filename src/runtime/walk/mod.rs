@@ -20,6 +20,7 @@ use crate::model::step::Step;
 use crate::runtime::step::{self, Ground};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
+use crate::value::json::Json;
 use crate::value::record::Record;
 use pass::{Memo, Pass, Went};
 use std::collections::HashMap;
@@ -58,6 +59,16 @@ pub struct Way<'f, 'e> {
     pub dry_run: bool,
 }
 
+/// What one thing that is done made of a record.
+pub enum Passed {
+    /// It goes on as this.
+    As(Json),
+    /// A rule let it go.
+    Left,
+    /// It failed.
+    Failed(String),
+}
+
 /// A record on its way.
 pub struct Walk {
     /// As it is.
@@ -73,6 +84,8 @@ pub struct Walk {
     notes: Vec<Note>,
     /// Whether an import took it on the way.
     pub taken: bool,
+    /// What became of it at each step, where somebody looks on.
+    trail: Option<Vec<(String, Passed)>>,
 }
 
 /// The export's own two acts come before the steps.
@@ -90,6 +103,30 @@ impl Walk {
             from: from.map(Into::into),
             notes: Vec::new(),
             taken: false,
+            trail: None,
+        }
+    }
+
+    /// Remembers what became of it at each step.
+    #[must_use]
+    pub fn watched(mut self, yes: bool) -> Self {
+        self.trail = yes.then(Vec::new);
+        self
+    }
+
+    /// What became of it since this was last asked.
+    pub fn take_trail(&mut self) -> Vec<(String, Passed)> {
+        self.trail.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn leave(&mut self, way: Way<'_, '_>, passed: Passed) {
+        let name = match self.at {
+            0 => way.export.transform.as_ref().map(|_| "transform"),
+            1 => way.export.keep.as_ref().map(|_| "keep"),
+            at => way.flow.steps.get(at - OWN).map(|step| step.name.as_str()),
+        };
+        if let (Some(trail), Some(name)) = (&mut self.trail, name) {
+            trail.push((name.to_owned(), passed));
         }
     }
 
@@ -117,6 +154,16 @@ impl Walk {
                     },
                 },
             };
+            if self.trail.is_some() {
+                self.leave(
+                    way,
+                    match &went {
+                        Ok(Went::Left) => Passed::Left,
+                        Ok(_) => Passed::As(self.ground.record.json().clone()),
+                        Err(error) => Passed::Failed(error.trouble.text.clone()),
+                    },
+                );
+            }
             match went {
                 Ok(Went::Left) => return Advance::Left,
                 Ok(_) => self.at += 1,

@@ -116,7 +116,7 @@ impl Grower<'_> {
         ])
     }
 
-    #[expect(clippy::too_many_lines, reason = "a list of shapes")]
+    #[expect(clippy::too_many_lines, reason = "a table of what is grown")]
     fn grow(&mut self, depth: usize) -> String {
         if depth == 0 {
             return self.leaf();

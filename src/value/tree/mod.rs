@@ -232,4 +232,6 @@ fn shifted(mut issues: Vec<Issue>, by: usize) -> Vec<Issue> {
 }
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod tests;

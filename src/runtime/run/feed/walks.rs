@@ -44,8 +44,7 @@ impl<'r> Feed<'r> {
         if !self.sets_out(&mut item, &ctx, books) {
             return Some(Vec::new());
         }
-        let from = item.error.as_ref().map(|error| error.step.as_str());
-        let walk = Walk::new(item.record.clone(), from).remembering(books.waypoints.of(self.scope, &item));
+        let walk = self.walk(&item).remembering(books.waypoints.of(self.scope, &item));
         let id = self.lineup.as_mut()?.add(Walking { item, intent, walk, now });
         Some(self.go_on(id, books))
     }
@@ -79,6 +78,7 @@ impl<'r> Feed<'r> {
         let Some(lane) = self.lane(&origin) else { return Vec::new() };
         let way = Way { flow: &self.scope.flow, export: &origin.export, dry_run: self.scope.dry_run };
         let advance = walking.walk.advance(way, &lane.client.context(base));
+        self.show(&walking.item, &mut walking.walk);
         if let Advance::Waits(needs) = advance {
             if let Some(lineup) = &mut self.lineup {
                 lineup.put_back(id, walking);

@@ -1,0 +1,100 @@
+//! What a preview shows of each stage: requests as they are sent, answers, and a record after everything that is done
+//! to it. Every text has the secrets of the run's connections masked before it leaves.
+
+use super::export::page::Page;
+use super::import::Item;
+use super::run::shown::shown;
+use super::scope::Scope;
+use super::walk::Passed;
+use crate::http::client::Client;
+use crate::http::request::Prepared;
+use crate::value::json::{Json, write_string};
+use std::fmt::Write as _;
+
+/// Most bytes of a record or answer that are shown.
+const MOST: usize = 64 * 1024;
+
+/// A request that asks for a page, of an export or on behalf of a record.
+pub fn asked(scope: &Scope, of: &str, page: u64, request: &Prepared) {
+    if scope.output.shows_stages() {
+        let request = shown(request, scope);
+        let mut line = begun("request", of);
+        let _ = write!(line, ",\"page\":{page},\"request\":{request}}}");
+        tell(scope, &line);
+    }
+}
+
+/// What came back.
+pub fn answered(scope: &Scope, client: &Client, of: &str, page: &Page) {
+    if scope.output.shows_stages() {
+        let body = page.body.as_ref().map(|body| client.clean(body.text()));
+        let mut line = begun("answer", of);
+        let (place, status, bytes, records) = (page.place, page.status, page.bytes, page.records.len());
+        let _ = write!(line, ",\"page\":{place},\"status\":{status},\"bytes\":{bytes},\"records\":{records},\"body\":");
+        line.push_str(&quoted(body.as_deref().unwrap_or_default()));
+        line.push('}');
+        tell(scope, &line);
+    }
+}
+
+/// A record as it was exported.
+pub fn exported(scope: &Scope, item: &Item) {
+    if scope.output.shows_stages() {
+        record(scope, item, "record", &Passed::As(item.record.json().clone()));
+    }
+}
+
+/// A record after one thing that was done to it.
+pub fn passed(scope: &Scope, item: &Item, name: &str, passed: &Passed) {
+    record(scope, item, name, passed);
+}
+
+fn record(scope: &Scope, item: &Item, name: &str, passed: &Passed) {
+    let mut line = begun(if name == "record" { "record" } else { "step" }, name);
+    let _ = write!(line, ",\"page\":{},\"number\":{}", item.page, item.position);
+    match passed {
+        Passed::As(json) => {
+            line.push_str(",\"record\":");
+            line.push_str(&masked(scope, json));
+        }
+        Passed::Left => line.push_str(",\"left\":true"),
+        Passed::Failed(text) => {
+            line.push_str(",\"error\":");
+            line.push_str(&quoted(&redacted(scope, text)));
+        }
+    }
+    line.push('}');
+    tell(scope, &line);
+}
+
+fn begun(stage: &str, of: &str) -> String {
+    format!("{{\"stage\":{},\"of\":{}", quoted(stage), quoted(of))
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = Vec::new();
+    write_string(&mut out, text);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn redacted(scope: &Scope, text: &str) -> String {
+    scope.lanes.values().fold(text.to_owned(), |text, lane| lane.client.redact(&text).into_owned())
+}
+
+/// A value as JSON; as text where it is too long, or no JSON any more without its secrets.
+fn masked(scope: &Scope, json: &Json) -> String {
+    let text = redacted(scope, json.text());
+    if text.len() > MOST {
+        let end = (0..=MOST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        return quoted(&format!("{}…", &text[..end]));
+    }
+    match Json::check(&text) {
+        Ok(()) => text,
+        Err(_) => quoted(&text),
+    }
+}
+
+/// A reader that went away ends the run where records are written; here nothing is lost by it.
+fn tell(scope: &Scope, line: &str) {
+    let _ = scope.output.stage(line);
+}
