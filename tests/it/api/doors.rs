@@ -191,7 +191,10 @@ fn ten_thousand_wrong_tokens_are_slow_open_nothing_and_flood_no_log() {
     });
     assert_eq!(refused.load(std::sync::atomic::Ordering::Relaxed), GUESSES);
     // 128 seats, a quarter of a second each.
-    assert!(now() - begun >= Duration::from_millis(250) * u32::try_from(GUESSES / 128).unwrap(), "guessing was not slowed");
+    assert!(
+        now() - begun >= Duration::from_millis(250) * u32::try_from(GUESSES / 128).unwrap(),
+        "guessing was not slowed"
+    );
     serving.signal(rustix::process::Signal::TERM);
     let (code, lines) = serving.wait_for_end();
     assert_eq!(code, Some(0));
