@@ -258,10 +258,7 @@ impl Shared {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream.try_clone()?);
         while let Some((request, closes)) = self.read(&mut reader)? {
-            let reply = {
-                let mut script = self.script.lock().unwrap();
-                script(&request)
-            };
+            let (request, reply) = self.enter(request);
             if let Some(gate) = &reply.gate {
                 gate.pass();
             }
@@ -279,7 +276,22 @@ impl Shared {
         Ok(())
     }
 
-    /// The next request of a connection, entered in the book, and whether it is the connection's last.
+    /// Enters a request in the book once its answer is decided: whoever sees it there may open its gate.
+    fn enter(&self, request: Request) -> (Request, Reply) {
+        let mut script = self.script.lock().unwrap();
+        // Nobody else enters one meanwhile.
+        let request = Request { number: self.book.lock().unwrap().requests.len() + 1, ..request };
+        let reply = script(&request);
+        let mut book = self.book.lock().unwrap();
+        book.requests.push(request.clone());
+        book.in_flight += 1;
+        book.most_in_flight = book.most_in_flight.max(book.in_flight);
+        drop(book);
+        self.changed.notify_all();
+        (request, reply)
+    }
+
+    /// The next request of a connection, and whether it is the connection's last.
     fn read(&self, reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<(Request, bool)>> {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -300,15 +312,7 @@ impl Shared {
         let closes = named("connection") == Some("close");
         reader.read_exact(&mut body)?;
         let body = String::from_utf8_lossy(&body).into_owned();
-        let mut book = self.book.lock().unwrap();
-        let number = book.requests.len() + 1;
-        let request = Request { number, method, target, headers, body, arrived, answered: None };
-        book.requests.push(request.clone());
-        book.in_flight += 1;
-        book.most_in_flight = book.most_in_flight.max(book.in_flight);
-        drop(book);
-        self.changed.notify_all();
-        Ok(Some((request, closes)))
+        Ok(Some((Request { number: 0, method, target, headers, body, arrived, answered: None }, closes)))
     }
 
     fn note_answer(&self, number: usize) {
