@@ -1,5 +1,5 @@
 //! Imports with the real binary, judged by what arrived at the server: each record of a batch by its own answer, batches
-//! divided where they are refused whole, updates of what is there, and locks.
+//! divided where they are refused whole, and updates of what is there.
 
 use crate::support::api::{Api, Gates, Reply, Request, in_flight};
 use crate::support::command::{Ended, flowgate, run};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const EACH: &str = "response = { records = \"$.results[*]\", id = \"$.id\", error_path = \"$.error\" }\n";
 
 /// What a batch of records holds.
-fn batch(request: &Request) -> Vec<Value> {
+pub(super) fn batch(request: &Request) -> Vec<Value> {
     match request.json() {
         Value::Array(items) => items,
         one => vec![one],
@@ -45,13 +45,13 @@ fn project_at(api: &Api, keys: &str, import: &str) -> Project {
     project
 }
 
-fn copy(project: &Project, code: i32) -> Ended {
+pub(super) fn copy(project: &Project, code: i32) -> Ended {
     run(project.dir(), &["run", "copy", "--json"]).expect_code(code)
 }
 
 /// Delivered, filtered and failed records of a run.
 #[track_caller]
-fn figures(ended: &Ended) -> [u64; 3] {
+pub(super) fn figures(ended: &Ended) -> [u64; 3] {
     let run = account(ended);
     ["delivered", "filtered", "failed"].map(|name| run["records"][name].as_u64().unwrap())
 }
@@ -409,98 +409,6 @@ fn an_update_by_put_is_repeated_where_a_create_by_post_is_parked() {
     assert_eq!(figures(&copy(&project, 1)), [1, 0, 1]);
     assert_eq!(sent(&api), [(1, 1), (2, 2)].into());
     assert_eq!((open(&project)[0].0, open(&project)[0].1.as_str()), (1, "unknown"));
-}
-
-/// Fails when two requests with one key overlapped, or came in another order than their records.
-#[track_caller]
-fn judge_locks(requests: &[Request], key: impl Fn(&Value) -> String) {
-    let mut by_key: BTreeMap<String, Vec<(&Request, u64)>> = BTreeMap::new();
-    for request in requests {
-        for record in batch(request) {
-            by_key.entry(key(&record)).or_default().push((request, record["id"].as_u64().unwrap()));
-        }
-    }
-    assert!(by_key.len() > 1);
-    for (key, line) in by_key {
-        for two in line.windows(2) {
-            let ((before, first), (after, second)) = (two[0], two[1]);
-            let over = before.answered.unwrap() <= after.arrived;
-            assert!(over, "{key}: {second} came while {first} was in flight");
-            assert!(first <= second, "{key}: {second} came after {first}");
-        }
-    }
-}
-
-/// Forty records of four customers on eight pages.
-fn paged_customers(mut taken: impl FnMut(&Request) -> Reply + Send + 'static) -> (Api, String) {
-    let api = Api::start(move |request| match request.method.as_str() {
-        "GET" => {
-            let page: u64 = request.target.rsplit('=').next().unwrap().parse().unwrap();
-            let ids = if page > 8 { 0..0 } else { page * 5 - 4..page * 5 + 1 };
-            let records: Vec<Value> = ids.map(|id| json!({ "id": id, "customer": id % 4 })).collect();
-            Reply::json(200, json!({ "data": records }).to_string())
-        }
-        _ => taken(request),
-    });
-    let export = "[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\nrecords = \"$.data[*]\"\n\
-                  [export.paging.page]\nparam = \"page\"\n[import]\nconnection = \"api\"\nrelative_uri = \"/taken\"\n\
-                  lock_key = \"{{record.customer}}\"\n";
-    (api, export.to_owned())
-}
-
-fn customer(record: &Value) -> String {
-    record["customer"].to_string()
-}
-
-#[test]
-fn two_records_of_one_lock_key_are_never_in_flight_together_and_keep_their_order() {
-    let gates = Gates::default();
-    let held = gates.clone();
-    let (api, flow) = paged_customers(move |_| Reply::json(200, "{}").behind(&held.next()));
-    let project = Project::new();
-    project.connection("api", &api.base(), "concurrency_level = 8").write("flows/copy.toml", &flow);
-    let ended = std::thread::scope(|scope| {
-        let ended = scope.spawn(|| copy(&project, 0));
-        for left in (1..=40_usize).rev() {
-            // As many at once as there are customers, over pages: nobody waits without need.
-            let taken =
-                |seen: &[Request]| in_flight(&seen.iter().filter(|r| r.method == "POST").cloned().collect::<Vec<_>>());
-            api.wait_until(|seen| taken(seen) == left.min(4));
-            gates.open(1);
-        }
-        ended.join().unwrap()
-    });
-    assert_eq!(figures(&ended), [40, 0, 0]);
-    let requests = api.requests_to("/taken");
-    assert_eq!(requests.len(), 40);
-    judge_locks(&requests, customer);
-}
-
-#[test]
-fn locks_hold_over_retries_errors_and_batches() {
-    for size in [1, 3] {
-        let mut seen = BTreeSet::new();
-        let (api, flow) = paged_customers(move |request| {
-            let ids = ids(&batch(request));
-            match (ids[0] % 3, seen.insert(ids.clone())) {
-                (0, true) => Reply::json(503, "{}"),
-                (1, _) if ids[0] % 2 == 0 => Reply::json(422, "{\"error\":\"no\"}"),
-                _ => Reply::json(200, "{}"),
-            }
-        });
-        let project = Project::new();
-        let flow = format!("{flow}batch_size = {size}\nidempotency_key = \"{{{{record.id}}}}\"\n");
-        project.connection("api", &api.base(), &format!("concurrency_level = 8\n{QUICK}"));
-        project.write("flows/copy.toml", &flow);
-        let [delivered, _, failed] = figures(&copy(&project, 1));
-        assert!(delivered + failed == 40 && failed > 0, "{delivered} {failed}");
-        let requests = api.requests_to("/taken");
-        judge_locks(&requests, customer);
-        for request in &requests {
-            let keys: BTreeSet<String> = batch(request).iter().map(customer).collect();
-            assert_eq!(keys.len(), batch(request).len(), "one key twice in a request");
-        }
-    }
 }
 
 #[test]

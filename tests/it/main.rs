@@ -24,6 +24,7 @@ mod imports;
 mod isolation;
 
 mod level;
+mod locks;
 mod login;
 mod media;
 mod metrics;
