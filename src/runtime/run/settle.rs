@@ -54,6 +54,9 @@ impl<'r> Run<'r> {
 
     /// A record was delivered. Whatever its answer says, it is not sent again.
     fn taken(&mut self, road: Road<'r>, item: &Item, answer: Option<&Json>) {
+        if road.import.merge.is_none() {
+            return self.books.resolve(item, Resolution::Delivered);
+        }
         let now = self.scope.now();
         match road.merged(item, answer, &self.scope.context(&now, &item.origin)) {
             Err(error) if road.import.on_error == OnError::Stop => {

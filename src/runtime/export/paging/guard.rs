@@ -29,25 +29,39 @@ impl Guard {
     pub(super) fn json(&mut self, page: u64, body: &[u8]) -> Option<u64> {
         // However it is cut: only the bytes count.
         let mut print = Xxh3::with_seed(self.hasher.hash_one(0));
-        significant(body).for_each(|run| print.update(run));
+        significant(body, |piece| print.update(piece));
         self.bodies.insert(print.digest(), page)
     }
 }
 
-/// JSON without the white space between its values, in pieces.
-fn significant(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (mut inside, mut escaped) = (false, false);
-    body.split(move |byte| {
+/// JSON without the white space between its values, in as few pieces as there can be: a page is gone through once more
+/// for it, so texts are leapt over.
+fn significant(body: &[u8], mut piece: impl FnMut(&[u8])) {
+    let (mut from, mut at) = (0, 0);
+    while let Some(byte) = body.get(at) {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if inside => escaped = true,
-            b'"' => inside = !inside,
-            b' ' | b'\n' | b'\r' | b'\t' if !inside => return true,
+            b'"' => at = text_end(body, at + 1),
+            b' ' | b'\n' | b'\r' | b'\t' => {
+                piece(body.get(from..at).unwrap_or_default());
+                from = at + 1;
+            }
             _ => {}
         }
-        false
-    })
-    .filter(|run| !run.is_empty())
+        at += 1;
+    }
+    piece(body.get(from..).unwrap_or_default());
+}
+
+/// Where the text that goes on here has its closing quote.
+fn text_end(body: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = body.get(at..).unwrap_or_default();
+        match memchr::memchr2(b'"', b'\\', rest) {
+            None => return body.len(),
+            Some(found) if rest.get(found) == Some(&b'"') => return at + found,
+            Some(found) => at += found + 2,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -65,9 +79,18 @@ mod tests {
 
     #[test]
     fn white_space_between_values_does_not_tell_pages_apart_and_within_texts_it_does() {
-        let joined = |body: &str| significant(body.as_bytes()).collect::<Vec<_>>().concat();
+        let joined = |body: &str| {
+            let mut all = Vec::new();
+            significant(body.as_bytes(), |piece| all.extend_from_slice(piece));
+            all
+        };
         assert_eq!(joined("{ \"a b\" :\n[1 , 2]\t}"), b"{\"a b\":[1,2]}");
         assert_eq!(joined("[\"\\\" x\", 1]"), b"[\"\\\" x\",1]");
+        assert_eq!(joined("[\"a\\\\\" , \" b\\n \"] "), b"[\"a\\\\\",\" b\\n \"]");
+        // What is cut off is no reason to look beyond its end.
+        for cut in ["", " ", "[\"a ", "[\"a\\", "\""] {
+            assert_eq!(joined(cut), cut.trim_start().as_bytes(), "{cut}");
+        }
         // However it is cut into pieces.
         let mut guard = Guard::default();
         assert_eq!(guard.json(1, b"[1,2]"), None);
