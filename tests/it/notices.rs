@@ -51,8 +51,15 @@ fn start(project: &Project, serving: &mut Serving, flow: &str) {
     let headers = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", token.trim());
     let address = serving.wait_until_listening();
     let body = format!("{{\"flows\":[\"{flow}\"]}}");
-    let got = crate::support::client::send(address, "POST", "/api/v1/actions/run", &headers, &body);
-    assert!(got.status == 200 && got.body.contains("\"run\":\""), "{}", got.body);
+    let until = crate::support::now() + crate::support::PATIENCE;
+    loop {
+        let got = crate::support::client::send(address, "POST", "/api/v1/actions/run", &headers, &body);
+        if got.status == 200 && got.body.contains("\"run\":\"") {
+            return;
+        }
+        // The log told the end of the run before a moment ago.
+        assert!(got.body.contains("still running") && crate::support::now() < until, "{}", got.body);
+    }
 }
 
 fn told(api: &Api) -> Vec<Value> {
