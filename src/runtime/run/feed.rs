@@ -75,6 +75,8 @@ pub(super) struct Feed<'r> {
     pages: VecDeque<Pending>,
     /// Records on their way, in flows whose steps ask somebody.
     lineup: Option<Lineup>,
+    /// The places of all steps, by name, in the order of the flow.
+    orders: HashMap<&'r str, usize>,
     /// An admitted record that found no room in the batch before.
     held: Option<Item>,
 }
@@ -84,7 +86,13 @@ impl<'r> Feed<'r> {
         let hashed = scope.flow.writes_on_the_way() || import.is_some_and(|road| road.import.needs_intents());
         let lineup = scope.flow.asks_on_the_way().then(Lineup::default);
         let batcher = import.map(Batcher::new);
-        Self { scope, import, batcher, hashed, pages: VecDeque::new(), lineup, held: None }
+        let mut orders = HashMap::new();
+        for step in &scope.flow.steps {
+            step.each(&mut |step| {
+                orders.insert(step.name.as_str(), orders.len() + 1);
+            });
+        }
+        Self { scope, import, batcher, hashed, pages: VecDeque::new(), lineup, orders, held: None }
     }
 
     pub(super) fn push(&mut self, page: Page, known: Known) {
