@@ -6,7 +6,6 @@ use super::books::Books;
 use super::door::Admitted;
 use super::errors::Fault;
 use super::lineup::{Lineup, Ready};
-use super::shown::shown;
 use super::state::Resolution;
 use crate::model::export::Export;
 use crate::runtime::export::cursor::lasting_hash;
@@ -286,7 +285,8 @@ impl<'r> Feed<'r> {
         let Some(batcher) = self.batcher.as_mut().filter(|batcher| !batcher.is_empty()) else { return Fed::Progress };
         match batcher.take(base) {
             Ok(batch) if self.scope.dry_run => {
-                let closed = self.scope.output.request(&shown(&batch.request, self.scope)).is_err();
+                let name = self.import.map_or("import", |road| road.name());
+                let closed = stage::unsent(self.scope, name, &batch).is_err();
                 for item in &batch.items {
                     books.resolve(item, Resolution::Delivered);
                 }

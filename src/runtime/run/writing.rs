@@ -3,7 +3,6 @@
 
 use super::feed::Feed;
 use super::journal::Stored;
-use super::shown::shown;
 use super::waypoints::key_of;
 use super::walking::Answer;
 use super::{MOST_TICKETS, Run};
@@ -11,6 +10,7 @@ use crate::model::step::Step;
 use crate::runtime::export::cursor::lasting_hash;
 use crate::runtime::import::{Batch, Delivered, Item, Outcome, Road, class_name};
 use crate::runtime::scope::Scope;
+use crate::runtime::stage;
 use crate::runtime::walk::{Reply, Sent, Together, Trouble};
 use futures_util::FutureExt;
 
@@ -61,7 +61,7 @@ impl<'r> Run<'r> {
         if !self.scope.dry_run {
             return self.collecting.line_up(writing);
         }
-        if self.scope.output.request(&shown(&writing.batch.request, self.scope)).is_err() {
+        if stage::unsent(self.scope, &writing.step.name, &writing.batch).is_err() {
             self.scope.stop.drain.cancel();
         }
         self.give(writing.members.into_iter().map(|member| (member, Reply::Taken(None))).collect(), feed);

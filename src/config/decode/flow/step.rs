@@ -120,7 +120,7 @@ fn writes(value: &Value<'_>, name: &str, scope: &Scope<'_>, site: Site<'_>) -> O
             value.report_key(finding.help(format!("write it above, right below `[[step]]`: `{key} = …`")));
         }
     }
-    let import = import::decode(value, site.facts, site.connections, scope)?;
+    let (import, _) = import::decode(value, site.facts, site.connections, scope)?;
     Some(Action::Import(Box::new(Import { name: name.to_owned(), ..import })))
 }
 
