@@ -98,9 +98,6 @@ impl Output for Nowhere {
     fn record(&self, _: &Json) -> std::io::Result<()> {
         Ok(())
     }
-    fn request(&self, _: &str) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 struct NoEnv;

@@ -1,4 +1,4 @@
-//! Standard output as data: an export-only flow's records and a dry run's requests, one JSON value a line.
+//! Standard output as data: an export-only flow's records, one JSON value a line.
 
 use crate::app::run::Output;
 use crate::value::json::Json;
@@ -54,10 +54,6 @@ impl Default for Stdout {
 impl Output for Stdout {
     fn record(&self, record: &Json) -> io::Result<()> {
         self.line(record.text())
-    }
-
-    fn request(&self, shown: &str) -> io::Result<()> {
-        self.line(shown)
     }
 
     fn flush(&self) -> io::Result<()> {

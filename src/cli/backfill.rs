@@ -169,7 +169,7 @@ async fn there(
     stored: Option<Backfill>,
     owned: StateError,
 ) -> Result<Finished, Exit> {
-    if flow.import.is_none() {
+    if !flow.has_import() {
         globals
             .complain(&format!("{owned}; a flow that writes to standard output is filled by the owner of the state"));
         return Err(Exit::Temporary);

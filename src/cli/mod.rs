@@ -19,6 +19,7 @@ mod progress;
 mod run;
 mod run_args;
 mod serve;
+mod stages;
 mod state;
 mod status;
 mod steer;

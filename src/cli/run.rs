@@ -2,8 +2,8 @@
 
 use super::owner::Owner;
 use super::progress::Bars;
+use super::stages::Written;
 use super::{Exit, Globals, summary};
-use crate::app::output::Stdout;
 use crate::app::run::{
     Asked, Ending, Finished, Options, Started, Stopped, Supervisor, TriggerKind, WhenRefused, to_the_end,
 };
@@ -118,7 +118,7 @@ async fn beside(
 #[derive(Default)]
 struct Ran {
     finished: Finished,
-    output: Option<Arc<Stdout>>,
+    output: Option<Written>,
     /// Marks of delta exports that moved while another process owns the state.
     marks: Vec<(String, String)>,
 }
@@ -134,8 +134,8 @@ async fn here(
 ) -> Result<Ran, Exit> {
     let timeout = snapshot.settings.shutdown_timeout;
     let exports_only = ids.iter().filter_map(|id| snapshot.flows.get(id)).any(|flow| !flow.has_import());
-    let output = Arc::new(Stdout::new());
-    let supervisor = host.supervise(snapshot, output.clone(), &state, WhenRefused::GiveUp).map_err(|error| {
+    let output = Written::new(globals, ids, &options);
+    let supervisor = host.supervise(snapshot, output.output(), &state, WhenRefused::GiveUp).map_err(|error| {
         globals.complain(&error.to_string());
         Exit::Config
     })?;

@@ -11,7 +11,7 @@ pub struct RunArgs {
     /// Ids of flows: `orders` is flows/orders.toml
     #[arg(value_name = "FLOW", required = true)]
     pub flows: Vec<String>,
-    /// Show the requests of imports instead of sending them
+    /// Show what each stage makes of the records, as `preview` does, and send no import
     #[arg(long)]
     pub dry_run: bool,
     /// Stop after so many records of each flow

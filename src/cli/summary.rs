@@ -41,7 +41,7 @@ fn text(reports: &[Report], dry_run: bool, colour: bool) -> String {
     }
     let mut out = table.render(colour);
     if dry_run {
-        out.push_str("dry run: requests of imports were shown, none was sent\n");
+        out.push_str("dry run: what each stage did was shown, requests of imports included; none of those was sent\n");
     }
     for report in reports {
         details(report, &mut out);

@@ -43,17 +43,15 @@ pub struct Stop {
     pub abort: CancellationToken,
 }
 
-/// Where an export-only flow's records and a dry run's requests go.
+/// Where an export-only flow's records go, and what is shown of a flow's stages.
 pub trait Output: Send + Sync {
     /// One record.
     fn record(&self, record: &Json) -> std::io::Result<()>;
-    /// One request that was rendered but not sent, as a JSON object fit to be shown.
-    fn request(&self, shown: &str) -> std::io::Result<()>;
     /// Whether each stage is to be told.
     fn shows_stages(&self) -> bool {
         false
     }
-    /// One stage of a preview, as a JSON object fit to be shown.
+    /// One stage of a preview or dry run, as a JSON object fit to be shown.
     fn stage(&self, _shown: &str) -> std::io::Result<()> {
         Ok(())
     }

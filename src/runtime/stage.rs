@@ -1,8 +1,8 @@
-//! What a preview shows of each stage: requests as they are sent, answers, and a record after everything that is done
-//! to it. Every text has the secrets of the run's connections masked before it leaves.
+//! What a preview or a dry run shows of each stage: requests as they are sent, answers, a record after everything that is
+//! done to it, and the requests of imports, which are not sent. Every text has the secrets of the run's connections masked before it leaves.
 
 use super::export::page::Page;
-use super::import::Item;
+use super::import::{Batch, Item};
 use super::run::shown::shown;
 use super::scope::Scope;
 use super::walk::Passed;
@@ -10,6 +10,7 @@ use crate::http::client::Client;
 use crate::http::request::Prepared;
 use crate::value::json::{Json, write_string};
 use std::fmt::Write as _;
+use std::io;
 
 /// Most bytes of a record or answer that are shown.
 const MOST: usize = 64 * 1024;
@@ -18,7 +19,7 @@ const MOST: usize = 64 * 1024;
 pub fn asked(scope: &Scope, of: &str, page: u64, request: &Prepared) {
     if scope.output.shows_stages() {
         let request = shown(request, scope);
-        let mut line = begun("request", of);
+        let mut line = begun(scope, "request", of);
         let _ = write!(line, ",\"page\":{page},\"request\":{request}}}");
         tell(scope, &line);
     }
@@ -28,7 +29,7 @@ pub fn asked(scope: &Scope, of: &str, page: u64, request: &Prepared) {
 pub fn answered(scope: &Scope, client: &Client, of: &str, page: &Page) {
     if scope.output.shows_stages() {
         let body = page.body.as_ref().map(|body| client.clean(body.text()));
-        let mut line = begun("answer", of);
+        let mut line = begun(scope, "answer", of);
         let (place, status, bytes, records) = (page.place, page.status, page.bytes, page.records.len());
         let _ = write!(line, ",\"page\":{place},\"status\":{status},\"bytes\":{bytes},\"records\":{records},\"body\":");
         line.push_str(&quoted(body.as_deref().unwrap_or_default()));
@@ -49,8 +50,18 @@ pub fn passed(scope: &Scope, item: &Item, name: &str, passed: &Passed) {
     record(scope, item, name, passed);
 }
 
+/// A request of an import with its records, as it would leave.
+pub fn unsent(scope: &Scope, of: &str, batch: &Batch) -> io::Result<()> {
+    let mut line = begun(scope, "import", of);
+    let page = batch.items.first().map_or(0, |item| item.page);
+    let numbers: Vec<String> = batch.items.iter().map(|item| item.position.to_string()).collect();
+    let request = shown(&batch.request, scope);
+    let _ = write!(line, ",\"page\":{page},\"numbers\":[{}],\"request\":{request}}}", numbers.join(","));
+    scope.output.stage(&line)
+}
+
 fn record(scope: &Scope, item: &Item, name: &str, passed: &Passed) {
-    let mut line = begun(if name == "record" { "record" } else { "step" }, name);
+    let mut line = begun(scope, if name == "record" { "record" } else { "step" }, name);
     let _ = write!(line, ",\"page\":{},\"number\":{}", item.page, item.position);
     match passed {
         Passed::As(json) => {
@@ -67,8 +78,9 @@ fn record(scope: &Scope, item: &Item, name: &str, passed: &Passed) {
     tell(scope, &line);
 }
 
-fn begun(stage: &str, of: &str) -> String {
-    format!("{{\"stage\":{},\"of\":{}", quoted(stage), quoted(of))
+fn begun(scope: &Scope, stage: &str, of: &str) -> String {
+    let flow = scope.flow.id.as_str();
+    format!("{{\"stage\":{},\"flow\":{},\"of\":{}", quoted(stage), quoted(flow), quoted(of))
 }
 
 fn quoted(text: &str) -> String {

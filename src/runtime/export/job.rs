@@ -9,6 +9,7 @@ use crate::http::media;
 use crate::http::request::{Prepared, RequestSpec};
 use crate::model::flow::Durability;
 use crate::model::report::{Download, Report};
+use crate::runtime::stage;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::json::Kind;
@@ -79,6 +80,12 @@ impl Reader<'_> {
         let (created, at) = (self.keep(&page)?, self.course.scope.clock.utc());
         self.job = Some(Place { created, at, polled: None, files: Vec::new(), fetched: 0 });
         Ok(self.arrive(page, before))
+    }
+
+    /// The order of a report, as it leaves.
+    pub(super) fn prepare_order(&self, job: &Report) -> Result<Prepared, ReadError> {
+        let now = self.course.scope.now();
+        self.timed(&self.course.context(&now), |ctx| Ok(job.create.prepare(ctx, &self.course.lane.client)?))
     }
 
     /// Asks how far it is until it is done. Nothing is held meanwhile.
@@ -165,7 +172,9 @@ impl Reader<'_> {
             })
             .await?;
         let page = self.answered(number, answer, Vec::new());
-        self.page_of(number, page)
+        let page = self.page_of(number, page)?;
+        stage::answered(self.course.scope, &self.course.lane.client, &self.course.export.name, &page);
+        Ok(page)
     }
 
     /// The page with the records in its body.
@@ -228,6 +237,7 @@ impl Reader<'_> {
         };
         let flow = &scope.flow;
         let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
+        stage::asked(scope, &self.course.export.name, self.pager.ask().page, &prepared);
         let answer = lane.client.exchange(permit, &prepared, spec.response.as_ref(), true).await;
         answer.map_err(|failure| ReadError::Request(Box::new(failure)))
     }

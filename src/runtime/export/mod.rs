@@ -162,7 +162,10 @@ impl<'r> Reader<'r> {
 
     /// The next request, as it leaves.
     pub fn first(&self) -> Result<Prepared, ReadError> {
-        self.prepare(&self.pager.ask())
+        match self.course.export.job.as_deref() {
+            Some(job) => self.prepare_order(job),
+            None => self.prepare(&self.pager.ask()),
+        }
     }
 
     /// The status that ended it without a page (`stop_status`).

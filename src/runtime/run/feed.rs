@@ -6,7 +6,6 @@ use super::books::Books;
 use super::door::Admitted;
 use super::errors::Fault;
 use super::lineup::{Lineup, Ready};
-use super::shown::shown;
 use super::state::Resolution;
 use crate::model::export::Export;
 use crate::runtime::export::cursor::lasting_hash;
@@ -75,6 +74,8 @@ pub(super) struct Feed<'r> {
     pages: VecDeque<Pending>,
     /// Records on their way, in flows whose steps ask somebody.
     lineup: Option<Lineup>,
+    /// The places of all steps, by name, in the order of the flow.
+    orders: HashMap<&'r str, usize>,
     /// An admitted record that found no room in the batch before.
     held: Option<Item>,
 }
@@ -84,7 +85,13 @@ impl<'r> Feed<'r> {
         let hashed = scope.flow.writes_on_the_way() || import.is_some_and(|road| road.import.needs_intents());
         let lineup = scope.flow.asks_on_the_way().then(Lineup::default);
         let batcher = import.map(Batcher::new);
-        Self { scope, import, batcher, hashed, pages: VecDeque::new(), lineup, held: None }
+        let mut orders = HashMap::new();
+        for step in &scope.flow.steps {
+            step.each(&mut |step| {
+                orders.insert(step.name.as_str(), orders.len() + 1);
+            });
+        }
+        Self { scope, import, batcher, hashed, pages: VecDeque::new(), lineup, orders, held: None }
     }
 
     pub(super) fn push(&mut self, page: Page, known: Known) {
@@ -278,7 +285,8 @@ impl<'r> Feed<'r> {
         let Some(batcher) = self.batcher.as_mut().filter(|batcher| !batcher.is_empty()) else { return Fed::Progress };
         match batcher.take(base) {
             Ok(batch) if self.scope.dry_run => {
-                let closed = self.scope.output.request(&shown(&batch.request, self.scope)).is_err();
+                let name = self.import.map_or("import", |road| road.name());
+                let closed = stage::unsent(self.scope, name, &batch).is_err();
                 for item in &batch.items {
                     books.resolve(item, Resolution::Delivered);
                 }

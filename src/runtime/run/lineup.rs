@@ -3,7 +3,7 @@
 
 use crate::runtime::export::origin::Origin;
 use crate::runtime::import::Item;
-use crate::runtime::walk::{Need, Walk};
+use crate::runtime::walk::{Need, Reply, Walk};
 use crate::store::{IntentRow, Mark};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,6 +19,33 @@ pub(super) struct Walking {
     pub(super) walk: Walk,
     /// When it set out: the same whenever a step of it is gone through again.
     pub(super) now: String,
+    /// The first step that it waits at, in the order of the flow.
+    pub(super) at: usize,
+    /// How many of its questions wait for other records.
+    held: usize,
+}
+
+impl Walking {
+    pub(super) fn new(item: Item, intent: Option<IntentRow>, walk: Walk, now: String) -> Self {
+        Self { item, intent, walk, now, at: 0, held: 0 }
+    }
+
+    /// Whether it goes on only when other records come, or nobody waits for them any more.
+    fn is_held(&self) -> bool {
+        self.held > 0 && self.held == self.walk.open()
+    }
+}
+
+/// A page whose records are worked on.
+struct Line {
+    number: u64,
+    origin: Arc<Origin>,
+    /// Records of it on their way.
+    walking: usize,
+    /// Those of them that wait for others.
+    held: usize,
+    /// All of its records have set out.
+    ended: bool,
 }
 
 enum Place {
@@ -58,9 +85,9 @@ pub(super) struct Lineup {
     places: VecDeque<(usize, Place)>,
     /// The id of the first place.
     first: u64,
-    /// Where the records of each page in it come from.
-    origins: VecDeque<(u64, Arc<Origin>)>,
+    lines: VecDeque<Line>,
     walking: usize,
+    held: usize,
     bytes: usize,
 }
 
@@ -73,8 +100,8 @@ impl Lineup {
 
     /// Records of a page follow.
     pub(super) fn enter(&mut self, page: u64, origin: &Arc<Origin>) {
-        if self.origins.back().is_none_or(|(last, _)| *last != page) {
-            self.origins.push_back((page, origin.clone()));
+        if self.lines.back().is_none_or(|last| last.number != page) {
+            self.lines.push_back(Line { number: page, origin: origin.clone(), walking: 0, held: 0, ended: false });
         }
     }
 
@@ -82,7 +109,7 @@ impl Lineup {
     pub(super) fn add(&mut self, walking: Walking) -> u64 {
         let bytes = walking.item.record.json().text().len();
         self.bytes += bytes;
-        self.walking += 1;
+        self.set_walking(walking.item.page, true);
         self.places.push_back((bytes, Place::Walking(Box::new(walking))));
         self.first + self.places.len() as u64 - 1
     }
@@ -95,6 +122,71 @@ impl Lineup {
     /// All records of the page that was entered last were added.
     pub(super) fn end_page(&mut self) {
         self.places.push_back((0, Place::PageEnd));
+        if let Some(line) = self.lines.back_mut() {
+            line.ended = true;
+        }
+    }
+
+    fn line(&mut self, page: u64) -> Option<&mut Line> {
+        let at = self.lines.binary_search_by_key(&page, |line| line.number).ok()?;
+        self.lines.get_mut(at)
+    }
+
+    fn set_walking(&mut self, page: u64, more: bool) {
+        let change = |count: usize| if more { count + 1 } else { count.saturating_sub(1) };
+        self.walking = change(self.walking);
+        if let Some(line) = self.line(page) {
+            line.walking = change(line.walking);
+        }
+    }
+
+    /// Changes what a record waits for.
+    fn change<T>(&mut self, id: u64, change: impl FnOnce(&mut Walking) -> T) -> Option<T> {
+        let (_, Place::Walking(walking)) = self.place(id)? else { return None };
+        let (page, before) = (walking.item.page, walking.is_held());
+        let changed = change(walking);
+        let held = walking.is_held();
+        if held != before {
+            let count = |count: usize| if held { count + 1 } else { count.saturating_sub(1) };
+            self.held = count(self.held);
+            if let Some(line) = self.line(page) {
+                line.held = count(line.held);
+            }
+        }
+        Some(changed)
+    }
+
+    /// A question of a record waits for other records.
+    pub(super) fn hold(&mut self, id: u64) {
+        self.change(id, |walking| walking.held += 1);
+    }
+
+    /// It does not any more.
+    pub(super) fn release(&mut self, id: u64) {
+        self.change(id, |walking| walking.held = walking.held.saturating_sub(1));
+    }
+
+    /// A reply to what a record asked. True when it can go on.
+    pub(super) fn reply(&mut self, id: u64, place: &str, reply: Reply) -> bool {
+        self.change(id, |walking| walking.walk.reply(place, reply)).unwrap_or(false)
+    }
+
+    /// The first record, from a place on, that may still come to a step; none of those before `id` has to be.
+    pub(super) fn first_before(&self, from: u64, id: u64, step: usize) -> u64 {
+        let mut at = from.max(self.first);
+        while at < id && self.get(at).is_none_or(|walking| walking.at >= step) {
+            at += 1;
+        }
+        at
+    }
+
+    /// Whether no record of a page goes on by itself; `is_full` says that no more set out meanwhile.
+    pub(super) fn is_stuck(&self, page: u64, is_full: impl FnOnce(&Self) -> bool) -> bool {
+        let Ok(at) = self.lines.binary_search_by_key(&page, |line| line.number) else { return false };
+        self.lines.get(at).is_some_and(|line| {
+            let stands = line.held > 0 && line.held == line.walking;
+            stands && (line.ended || (self.held == self.walking && is_full(self)))
+        })
     }
 
     fn place(&mut self, id: u64) -> Option<&mut (usize, Place)> {
@@ -130,15 +222,15 @@ impl Lineup {
 
     /// It has passed all steps.
     pub(super) fn arrived(&mut self, id: u64, item: Item, intent: Option<IntentRow>) {
-        self.walking -= 1;
+        self.set_walking(item.page, false);
         if let Some((_, place)) = self.place(id) {
             *place = Place::Arrived(Box::new((item, intent)));
         }
     }
 
     /// It ended before the import.
-    pub(super) fn gone(&mut self, id: u64) {
-        self.walking -= 1;
+    pub(super) fn gone(&mut self, id: u64, page: u64) {
+        self.set_walking(page, false);
         if let Some((bytes, _)) = self.place(id) {
             let freed = std::mem::take(bytes);
             self.bytes -= freed;
@@ -152,7 +244,7 @@ impl Lineup {
 
     /// Where the first record comes from.
     pub(super) fn origin(&self) -> Option<Arc<Origin>> {
-        self.origins.front().map(|(_, origin)| origin.clone())
+        self.lines.front().map(|line| line.origin.clone())
     }
 
     /// What is next for the import; none when that is still on its way.
@@ -171,7 +263,7 @@ impl Lineup {
                     return Some(Ready::Settled(item, mark));
                 }
                 Place::PageEnd => {
-                    self.origins.pop_front();
+                    self.lines.pop_front();
                     return Some(Ready::PageEnd);
                 }
                 Place::Gone | Place::Walking(_) => {}
@@ -190,10 +282,11 @@ mod tests {
 
     fn lineup(records: u64) -> Lineup {
         let mut lineup = Lineup::default();
+        lineup.enter(1, &Origin::of(&Arc::new(export())));
         for position in 1..=records {
             let record = Record::new(Json::parse("{}").unwrap());
             let item = Item::new(1, &Origin::of(&Arc::new(export())), position, record.clone());
-            let walking = Walking { item, intent: None, walk: Walk::new(record, None), now: String::new() };
+            let walking = Walking::new(item, None, Walk::new(record, None), String::new());
             assert_eq!(lineup.add(walking), position - 1);
         }
         lineup.end_page();
@@ -217,7 +310,7 @@ mod tests {
         }
         assert_eq!((next(&mut lineup), next(&mut lineup)), (Some(1), None), "the second is on its way");
         lineup.take(1).unwrap();
-        lineup.gone(1);
+        lineup.gone(1, 1);
         assert_eq!((next(&mut lineup), next(&mut lineup), next(&mut lineup)), (Some(3), Some(0), None));
         assert_eq!((lineup.walking, lineup.bytes), (0, 0));
     }

@@ -4,6 +4,7 @@
 //! sent or reported before the store has what it needs for it ([`journal`]).
 
 mod books;
+mod collecting;
 mod door;
 mod errors;
 mod feed;
@@ -31,6 +32,7 @@ use crate::runtime::export::page::Page;
 use crate::store::{IntentRow, StoreError, Write};
 use crate::value::time::Mono;
 use books::Books;
+use collecting::Collecting;
 use feed::{Feed, Known};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -135,6 +137,8 @@ struct Run<'r> {
     asked: Asked<'r>,
     /// Of records delivered: the source is being told.
     tellings: FuturesUnordered<once::Told<'r>>,
+    /// Records that wait for each other before an import on the way.
+    collecting: Collecting<'r>,
     /// Writes of imports on the way whose intent is not stored yet.
     unsent: Vec<Writing<'r>>,
     /// Pages that wait until they are stored, or, in a careful run, until the one before them is worked off.
@@ -182,6 +186,7 @@ impl<'r> Run<'r> {
             deliveries: FuturesUnordered::new(),
             asked: Asked::default(),
             tellings: FuturesUnordered::new(),
+            collecting: Collecting::default(),
             unsent: Vec::new(),
             held: VecDeque::new(),
             locks: Locks::default(),

@@ -5,7 +5,7 @@ use super::feed::Feed;
 use super::lineup::Asking;
 use super::report::{Ending, RunError};
 use super::writing::Writing;
-use super::{MOST_TICKETS, Run};
+use super::{MOST_TICKETS, Run, WAITING_BODIES};
 use crate::model::step::{Action, Lookup, Step};
 use crate::runtime::import::Delivered;
 use crate::runtime::walk::cache::Key;
@@ -20,6 +20,9 @@ use std::sync::Arc;
 
 /// Records that set out before others get a turn.
 const STRETCH: usize = 1_000;
+
+/// Most records of one run that are under way where they fill batches.
+const MOST_COLLECTED: usize = 16_384;
 
 /// One question of one step, whoever asks it.
 type Flight<'r> = (&'r str, Key);
@@ -48,6 +51,11 @@ pub(super) struct Asked<'r> {
 impl<'r> Asked<'r> {
     pub(super) fn is_empty(&self) -> bool {
         self.answers.is_empty()
+    }
+
+    /// How much is asked now.
+    pub(super) fn len(&self) -> usize {
+        self.answers.len()
     }
 
     /// Whether a write is on its way.
@@ -91,36 +99,55 @@ impl<'r> Run<'r> {
 
     /// So many records may be under way as there are tickets wanted in the lines they ask in.
     pub(super) fn walking_width(&self) -> usize {
-        let connections: HashSet<_> = self.scope.flow.steps.iter().flat_map(Step::connections).collect();
+        let steps = &self.scope.flow.steps;
+        let connections: HashSet<_> = steps.iter().flat_map(Step::connections).collect();
         let lanes = connections.into_iter().filter_map(|id| self.scope.lane(id));
-        lanes.map(|lane| self.width(lane)).sum::<usize>().clamp(1, MOST_TICKETS)
+        let tickets = lanes.map(|lane| self.width(lane)).sum::<usize>().clamp(1, MOST_TICKETS);
+        // Records that fill a batch are under way for one ticket of it.
+        let batches = steps.iter().flat_map(Step::imports).filter(|import| import.batch_size.get() > 1);
+        let batched = batches.filter_map(|import| {
+            let lane = self.scope.lane(&import.connection)?;
+            Some(self.width(lane).saturating_mul(import.batch_size.get() as usize))
+        });
+        batched.fold(tickets, usize::saturating_add).min(tickets.max(MOST_COLLECTED))
     }
 
     /// Asks what waits to be asked.
     pub(super) fn ask(&mut self, feed: &mut Feed<'r>) {
-        while !self.is_stopping()
-            && !self.has_intended_enough()
-            && self.asked.answers.len() + self.unsent.len() < MOST_TICKETS
-            && let Some(asking) = self.asked.waiting.pop_front()
-        {
-            let (id, place) = (asking.id, asking.need.place.clone());
-            let reply = match asking.need.ask {
-                Ask::Lookup(lookup) => self.begin(asking, lookup),
-                Ask::Import(import) => self.write(asking, import, feed),
-            };
-            if let Some(reply) = reply {
-                self.asked.waiting.extend(feed.reply(id, &place, reply, &mut self.books));
+        loop {
+            while self.may_ask()
+                && let Some(asking) = self.asked.waiting.pop_front()
+            {
+                self.ask_one(asking, feed);
+            }
+            self.open_gates(feed);
+            if self.may_ask() && !self.asked.waiting.is_empty() {
+                continue;
+            }
+            self.dispatch();
+            if self.is_stopping() || !self.flush(feed) {
+                break;
             }
         }
         self.intend_writings();
     }
 
-    /// Whether what is asked next is a write that has to wait, so that no more than a window of them is ever unknown.
-    fn has_intended_enough(&self) -> bool {
-        let Some(Ask::Import(import)) = self.asked.waiting.front().map(|asking| asking.need.ask) else { return false };
-        let under_way = self.asked.writing + self.asked.intending + self.unsent.len();
-        let window = self.scope.lane(&import.connection).map(|lane| self.window(lane));
-        import.needs_intents() && window.is_some_and(|window| under_way >= window)
+    fn ask_one(&mut self, asking: Asking<'r>, feed: &mut Feed<'r>) {
+        let (id, place) = (asking.id, asking.need.place.clone());
+        match asking.need.ask {
+            Ask::Import(import) => self.write(asking, import, feed),
+            Ask::Lookup(lookup) => {
+                if let Some(reply) = self.begin(asking, lookup) {
+                    self.asked.waiting.extend(feed.reply(id, &place, reply, &mut self.books));
+                }
+            }
+        }
+    }
+
+    /// Whether more may be asked: what is rendered and not sent is bounded in number and bytes.
+    fn may_ask(&self) -> bool {
+        let asked = self.asked.answers.len() + self.unsent.len() + self.collecting.rendered();
+        !self.is_stopping() && asked < MOST_TICKETS && self.collecting.bytes < WAITING_BODIES
     }
 
     /// Begins one question, or joins it where it is asked already. Gives the reply when that is there.

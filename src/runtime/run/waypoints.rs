@@ -3,7 +3,7 @@
 
 use crate::runtime::import::Item;
 use crate::runtime::scope::{Scope, Work};
-use crate::runtime::walk::Remembered;
+use crate::runtime::walk::{Remembered, Sent, Together};
 use crate::store::{Space, StoreError, Write, waypoint_key};
 use crate::value::json::Json;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ struct Waypoint {
 enum Stop {
     /// About to be sent, with this key.
     Sent(Option<String>),
+    /// The same, in one request with others.
+    Joined(Option<String>, Together),
     /// Taken, with this answer where `merge` wants it.
     Taken(Option<String>),
 }
@@ -71,15 +73,18 @@ impl Waypoints {
             return HashMap::new();
         }
         let stop = |stop: &Stop| match stop {
-            Stop::Sent(key) => Remembered::Sent(key.clone()),
+            Stop::Sent(key) => Remembered::Sent(Sent { key: key.clone(), together: None }),
+            Stop::Joined(key, together) => Remembered::Sent(Sent { key: key.clone(), together: Some(*together) }),
             Stop::Taken(answer) => Remembered::Taken(answer.as_ref().and_then(|text| Json::parse(text.as_str()).ok())),
         };
         waypoint.steps.iter().map(|(place, at)| (place.clone(), stop(at))).collect()
     }
 
     /// A record is about to be sent.
-    pub(super) fn sending(&mut self, scope: &Scope, item: &Item, place: &str, key: Option<&str>) {
-        self.set(scope, item, place, Stop::Sent(key.map(str::to_owned)));
+    pub(super) fn sending(&mut self, scope: &Scope, item: &Item, place: &str, sent: Sent) {
+        let Sent { key, together } = sent;
+        let stop = together.map_or_else(|| Stop::Sent(key.clone()), |together| Stop::Joined(key.clone(), together));
+        self.set(scope, item, place, stop);
     }
 
     /// A record was taken.
@@ -156,7 +161,7 @@ fn text(waypoint: &Waypoint) -> String {
 }
 
 /// Under the run and the place where the record was exported, whatever run tries it again.
-fn key_of(scope: &Scope, item: &Item) -> String {
+pub(super) fn key_of(scope: &Scope, item: &Item) -> String {
     match &item.error {
         Some(error) => waypoint_key(&error.run, error.page, error.record),
         None => waypoint_key(&scope.run, item.page, item.position),

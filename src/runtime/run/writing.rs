@@ -1,77 +1,98 @@
-//! Imports on the way: each record in a request of its own. What was taken is remembered until the record is resolved,
+//! Imports on the way: requests of one record or several. What was taken is remembered until the record is resolved,
 //! so that nothing is sent twice, whatever ends the process or stops the record behind it.
 
-use super::Run;
 use super::feed::Feed;
 use super::journal::Stored;
-use super::lineup::Asking;
-use super::shown::shown;
+use super::waypoints::key_of;
 use super::walking::Answer;
-use crate::model::import::{Import, UnknownOutcome};
+use super::{MOST_TICKETS, Run};
 use crate::model::step::Step;
-use crate::runtime::import::{Batch, CUT_OFF, Delivered, Item, Outcome, Road, class_name};
-use crate::runtime::walk::{Reply, Trouble};
+use crate::runtime::export::cursor::lasting_hash;
+use crate::runtime::import::{Batch, Delivered, Item, Outcome, Road, class_name};
+use crate::runtime::scope::Scope;
+use crate::runtime::stage;
+use crate::runtime::walk::{Reply, Sent, Together, Trouble};
 use futures_util::FutureExt;
 
 /// A record that an import on the way is to take.
-pub(super) struct Writing<'r> {
+pub(super) struct Member {
     /// Which record.
-    id: u64,
+    pub(super) id: u64,
     /// As it was exported.
-    record: Item,
+    pub(super) record: Item,
     /// Which step of it, and which item of `many`.
-    place: String,
-    step: &'r Step,
-    road: Road<'r>,
-    batch: Batch,
+    pub(super) place: String,
+}
+
+/// What became of records.
+pub(super) type Replies = Vec<(Member, Reply)>;
+
+/// A request, and whom it is for.
+pub(super) struct Writing<'r> {
+    /// One for each record of the batch, in its order.
+    pub(super) members: Vec<Member>,
+    pub(super) step: &'r Step,
+    pub(super) road: Road<'r>,
+    pub(super) batch: Batch,
+    /// What tells it from others, where its records must be in one request again when it is sent again.
+    pub(super) together: Option<u64>,
+}
+
+impl Writing<'_> {
+    /// A request of several records has a key that is made of theirs: sent again it must be the same.
+    pub(super) fn numbered(self, scope: &Scope) -> Self {
+        if self.road.import.idempotency_key.is_none() || self.members.len() < 2 {
+            return self;
+        }
+        let names: Vec<String> =
+            self.members.iter().map(|member| format!("{} {}", key_of(scope, &member.record), member.place)).collect();
+        Self { together: Some(lasting_hash(names.join("\n").as_bytes()).max(1)), ..self }
+    }
+
+    /// Whether it must be durable that it is about to be sent.
+    fn intends(&self) -> bool {
+        self.road.import.needs_intents() || self.together.is_some()
+    }
 }
 
 impl<'r> Run<'r> {
-    /// Begins to write. Gives the reply when that is there already.
-    pub(super) fn write(&mut self, asking: Asking<'r>, import: &'r Import, feed: &Feed<'r>) -> Option<Reply> {
-        let scope = self.scope;
-        let Asking { id, need, .. } = asking;
-        let (record, now) = feed.walking(id)?;
-        let road = match Road::of(scope, import) {
-            Ok(road) => road,
-            Err(id) => return Some(failed("record", format!("connection `{id}` is not part of this snapshot"))),
-        };
-        let record = record.clone();
-        let again = record.error.as_ref().filter(|error| error.step == need.place).and_then(|error| error.key.clone());
-        let key = need.was_sent.clone().flatten().or(again).map(String::into_boxed_str);
-        let mut item = Item {
-            record: need.ground.record,
-            parent: need.ground.parent,
-            lookups: need.ground.lookups,
-            key,
-            ..record.clone()
-        };
-        let base = scope.context(now, &record.origin);
-        let admitted = road.admit(&mut item, &base);
-        let (way, key) = (item.way, item.key.clone());
-        let mut batch = match admitted.and_then(|()| road.alone(item, &base).map_err(|(_, error)| error)) {
-            Ok(batch) => batch,
-            Err(error) => return Some(Reply::Failed(Trouble::eval(&error))),
-        };
-        if scope.dry_run {
-            if scope.output.request(&shown(&batch.request, scope)).is_err() {
-                scope.stop.drain.cancel();
+    /// A request is rendered.
+    pub(super) fn rendered(&mut self, writing: Writing<'r>, feed: &mut Feed<'r>) {
+        if !self.scope.dry_run {
+            return self.collecting.line_up(writing);
+        }
+        if stage::unsent(self.scope, &writing.step.name, &writing.batch).is_err() {
+            self.scope.stop.drain.cancel();
+        }
+        self.give(writing.members.into_iter().map(|member| (member, Reply::Taken(None))).collect(), feed);
+    }
+
+    /// Sends what may be sent now. No more than a window of writes is ever unknown.
+    pub(super) fn dispatch(&mut self) {
+        let mut at = 0;
+        while !self.is_stopping()
+            && self.asked.len() + self.unsent.len() < MOST_TICKETS
+            && let Some(writing) = self.collecting.cleared.get(at)
+        {
+            let under_way = self.asked.writing + self.asked.intending + self.unsent.len();
+            let intends = writing.intends();
+            if intends && under_way >= self.window(writing.road.lane) {
+                at += 1;
+                continue;
             }
-            return Some(Reply::Taken(None));
+            let Some(writing) = self.collecting.cleared.remove(at) else { return };
+            if intends { self.intend_writing(writing) } else { self.send(writing) }
         }
-        match road.unknown(way) {
-            UnknownOutcome::Park if need.was_sent.is_some() => return Some(failed("unknown", CUT_OFF.to_owned())),
-            UnknownOutcome::Check(_) if need.was_sent.is_some() => batch = batch.asked_first(),
-            UnknownOutcome::Park | UnknownOutcome::Check(_) | UnknownOutcome::Retry => {}
+    }
+
+    fn intend_writing(&mut self, writing: Writing<'r>) {
+        let of = u32::try_from(writing.members.len()).unwrap_or(u32::MAX);
+        for (at, (member, item)) in (0..).zip(writing.members.iter().zip(&writing.batch.items)) {
+            let together = writing.together.map(|batch| Together { batch, at, of });
+            let sent = Sent { key: item.key.as_deref().map(str::to_owned), together };
+            self.books.waypoints.sending(self.scope, &member.record, &member.place, sent);
         }
-        let writing = Writing { id, record, place: need.place, step: need.step, road, batch };
-        if import.needs_intents() {
-            self.books.waypoints.sending(scope, &writing.record, &writing.place, key.as_deref());
-            self.unsent.push(writing);
-        } else {
-            self.send(writing);
-        }
-        None
+        self.unsent.push(writing);
     }
 
     /// Makes durable what is about to be written.
@@ -86,7 +107,7 @@ impl<'r> Run<'r> {
     /// Sends, unless nothing new is begun any more.
     pub(super) fn send(&mut self, writing: Writing<'r>) {
         if self.is_stopping() {
-            return self.books.waypoints.not_taken(self.scope, &writing.record, &writing.place);
+            return self.not_sent(&writing);
         }
         let halt = self.halt.clone();
         self.asked.writing += 1;
@@ -102,46 +123,59 @@ impl<'r> Run<'r> {
     /// What was not sent is not on its way.
     pub(super) fn withdraw(&mut self) {
         for writing in std::mem::take(&mut self.unsent) {
-            self.books.waypoints.not_taken(self.scope, &writing.record, &writing.place);
+            self.not_sent(&writing);
         }
     }
 
-    /// A write ended.
+    fn not_sent(&mut self, writing: &Writing<'r>) {
+        for member in &writing.members {
+            self.books.waypoints.not_taken(self.scope, &member.record, &member.place);
+        }
+    }
+
+    /// A write ended: each of its records has what became of it. All of that is stored at once.
     pub(super) fn written(&mut self, writing: Writing<'r>, delivered: Delivered, feed: &mut Feed<'r>) {
-        let Writing { id, record, place, step, road, batch } = writing;
         self.asked.writing -= 1;
         self.books.requests += delivered.requests;
-        let waypoints = &mut self.books.waypoints;
-        let reply = match delivered.outcomes.into_iter().next() {
-            Some(Outcome::Taken(answer)) => {
-                let answer = answer.filter(|_| road.import.merge.is_some());
-                waypoints.taken(self.scope, &record, &place, answer.as_ref());
-                Some(Reply::Taken(answer))
-            }
-            Some(Outcome::Skipped) => {
-                waypoints.not_taken(self.scope, &record, &place);
-                Some(Reply::Skipped)
-            }
-            Some(Outcome::Failed(failure) | Outcome::Unknown(failure)) => {
-                waypoints.not_taken(self.scope, &record, &place);
-                let (class, text) = (class_name(failure.class), failure.message.clone());
-                let key = batch.items.first().and_then(|item| item.key.clone());
-                Some(Reply::Failed(Trouble { class, text, failure: Some(failure), key }))
-            }
-            // It is still in flight for whoever takes the run up.
-            Some(Outcome::Unsent) | None => {
-                waypoints.not_taken(self.scope, &record, &place);
-                None
-            }
-        };
-        self.halted(&step.name, delivered.halted);
-        if let Some(reply) = reply {
-            let asking = feed.reply(id, &place, reply, &mut self.books);
-            self.asked.wait(asking);
+        self.collecting.bytes = self.collecting.bytes.saturating_sub(writing.batch.weight());
+        if !delivered.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Unsent)) {
+            self.collecting.let_go(&writing);
         }
+        self.halted(&writing.step.name, delivered.halted);
+        let mut replies = Vec::with_capacity(writing.members.len());
+        let keys: Vec<_> = writing.batch.items.iter().map(|item| item.key.clone()).collect();
+        for ((member, outcome), key) in writing.members.into_iter().zip(delivered.outcomes).zip(keys) {
+            let waypoints = &mut self.books.waypoints;
+            let (record, place) = (&member.record, &member.place);
+            let reply = match outcome {
+                Outcome::Taken(answer) => {
+                    let answer = answer.filter(|_| writing.road.import.merge.is_some());
+                    waypoints.taken(self.scope, record, place, answer.as_ref());
+                    Reply::Taken(answer)
+                }
+                Outcome::Skipped => {
+                    waypoints.not_taken(self.scope, record, place);
+                    Reply::Skipped
+                }
+                Outcome::Failed(failure) | Outcome::Unknown(failure) => {
+                    waypoints.not_taken(self.scope, record, place);
+                    let (class, text) = (class_name(failure.class), failure.message.clone());
+                    Reply::Failed(Trouble { class, text, failure: Some(failure), key })
+                }
+                // It is still in flight for whoever takes the run up; an earlier attempt may have arrived.
+                Outcome::Unsent => {
+                    if writing.together.is_none() {
+                        waypoints.not_taken(self.scope, record, place);
+                    }
+                    continue;
+                }
+            };
+            replies.push((member, reply));
+        }
+        self.give(replies, feed);
     }
 }
 
-fn failed(class: &'static str, text: String) -> Reply {
+pub(super) fn failed(class: &'static str, text: String) -> Reply {
     Reply::Failed(Trouble { class, text, failure: None, key: None })
 }

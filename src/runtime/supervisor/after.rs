@@ -101,5 +101,5 @@ fn counts(inner: &Inner, plan: &Plan, report: &Report) -> bool {
 fn waiting(generation: &Generation, ended: &FlowId) -> Vec<Arc<Flow>> {
     let Some(ended) = generation.snapshot.flow_now(ended) else { return Vec::new() };
     let flows = generation.snapshot.flows.values();
-    flows.filter(|flow| flow.enabled && flow.import.is_some() && flow.run_after.contains(&ended.id)).cloned().collect()
+    flows.filter(|flow| flow.enabled && flow.has_import() && flow.run_after.contains(&ended.id)).cloned().collect()
 }

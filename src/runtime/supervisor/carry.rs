@@ -290,7 +290,7 @@ impl Supervisor {
         if !whole || plan.options.dry_run || matches!(plan.task, Task::Retry(_)) {
             return Vec::new();
         }
-        if scope.flow.import.is_none() && scope.output.flush().is_err() {
+        if !scope.flow.has_import() && scope.output.flush().is_err() {
             return Vec::new();
         }
         scope.marks.writes().await

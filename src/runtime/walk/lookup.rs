@@ -116,7 +116,7 @@ impl Question<'_> {
 fn looks_again(export: &Export) -> bool {
     let paging = &export.paging;
     let computed = matches!(&paging.method, Method::Token(token) if matches!(token.from, TokenSource::From(_)));
-    export.later.is_some() || paging.stop_when.is_some() || paging.stop.is_some() || computed
+    export.job.is_some() || export.later.is_some() || paging.stop_when.is_some() || paging.stop.is_some() || computed
 }
 
 /// With its length, so that no two lists of parts are alike.

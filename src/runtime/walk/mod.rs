@@ -12,7 +12,7 @@ mod pass;
 #[cfg(test)]
 pub(in crate::runtime) mod tests;
 
-pub use pass::{Ask, Need, Note, Remembered, Reply, Trouble};
+pub use pass::{Ask, Need, Note, Remembered, Reply, Sent, Together, Trouble};
 
 use crate::model::export::Export;
 use crate::model::flow::Flow;
@@ -180,6 +180,11 @@ impl Walk {
         self.open == 0
     }
 
+    /// How many replies are still to come.
+    pub fn open(&self) -> usize {
+        self.open
+    }
+
     /// Errors that steps with `on_error = "proceed"` went on after, since this was last asked.
     pub fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
@@ -189,11 +194,12 @@ impl Walk {
     fn target(&self, way: Way<'_, '_>) -> usize {
         let Some(from) = self.from.as_deref() else { return 0 };
         let end = OWN + way.flow.steps.len();
+        let step = || way.flow.steps.iter().position(|step| step.holds(from));
         match from {
             "keep" => 1,
-            "import" => end,
             _ if way.flow.import.as_ref().is_some_and(|import| import.name == from) => end,
-            _ => way.flow.steps.iter().position(|step| step.holds(from)).map_or(0, |at| at + OWN),
+            "import" => step().map_or(end, |at| at + OWN),
+            _ => step().map_or(0, |at| at + OWN),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::runtime::step::{self, Ground};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonRef};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,8 +26,8 @@ pub struct Need<'f> {
     pub ask: Ask<'f>,
     /// For what.
     pub ground: Ground,
-    /// It may have been asked before a restart; with this key.
-    pub was_sent: Option<Option<String>>,
+    /// It may have been asked before a restart.
+    pub was_sent: Option<Sent>,
 }
 
 /// What a record needs of somebody.
@@ -38,11 +39,31 @@ pub enum Ask<'f> {
     Import(&'f Import),
 }
 
+/// A write that was about to leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Its idempotency key.
+    pub key: Option<String>,
+    /// With which others it shares a request, where that must be the same when it is sent again.
+    pub together: Option<Together>,
+}
+
+/// A place in a request of several records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Together {
+    /// Which request.
+    pub batch: u64,
+    /// Which of its records, from 0.
+    pub at: u32,
+    /// How many it has.
+    pub of: u32,
+}
+
 /// What is known of a write from before.
 #[derive(Debug, Clone)]
 pub enum Remembered {
-    /// It was about to leave, with this key.
-    Sent(Option<String>),
+    /// It was about to leave.
+    Sent(Sent),
     /// It was taken, with this answer.
     Taken(Option<Json>),
 }
@@ -260,7 +281,7 @@ impl<'p, 'f> Pass<'p, 'f> {
         let place = format!("{}{item}", step.name);
         let was_sent = match self.memo.kept.get(&place) {
             Some(Remembered::Taken(answer)) => return self.passed(step, import, answer.as_ref(), ground, ctx),
-            Some(Remembered::Sent(key)) => Some(key.clone()),
+            Some(Remembered::Sent(sent)) => Some(sent.clone()),
             None => None,
         };
         let Some(asked) = self.memo.asked.get(&place) else {

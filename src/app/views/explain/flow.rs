@@ -128,7 +128,7 @@ impl Views {
     }
 
     fn next_run(&self, flow: Option<&Flow>) -> Option<String> {
-        let flow = flow.filter(|flow| flow.enabled && flow.import.is_some())?;
+        let flow = flow.filter(|flow| flow.enabled && flow.has_import())?;
         flow.schedule.as_ref()?.next_after(self.now()).map(status::time)
     }
 }

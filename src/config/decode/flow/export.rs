@@ -77,7 +77,7 @@ pub(super) fn asked(
     // A lookup asks for one record's sake, and remembers nothing.
     let Own { delta, job, once } = match outer {
         None => own(table, &scope, &timed, &records),
-        Some(_) => Own { delta: Ok(None), job: Ok(None), once: Ok(None) },
+        Some(_) => Own { delta: Ok(None), job: job(table, &scope), once: Ok(None) },
     };
     let later = paging.as_ref().zip(request.as_ref()).and_then(|(paging, request)| later(paging, request));
     if let (Some(request), Some(value), Ok(Some(delta))) = (&request, table.peek("delta"), &delta) {
@@ -120,14 +120,18 @@ struct Own {
 }
 
 fn own(table: &Table<'_>, scope: &Scope<'_>, timed: &Scope<'_>, records: &Scope<'_>) -> Own {
+    Own {
+        delta: table.given("delta", |value| delta::decode(value, scope)),
+        job: job(table, timed),
+        once: table.given("once", |value| once(value, records)),
+    }
+}
+
+fn job(table: &Table<'_>, scope: &Scope<'_>) -> Result<Option<Report>, Reported> {
     if table.has("job") {
         report::report_idle(table);
     }
-    Own {
-        delta: table.given("delta", |value| delta::decode(value, scope)),
-        job: table.given("job", |value| report::decode(value, timed)),
-        once: table.given("once", |value| once(value, records)),
-    }
+    table.given("job", |value| report::decode(value, scope))
 }
 
 /// The request that tells the source of a record: it sees the record as it was exported.

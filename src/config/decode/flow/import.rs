@@ -14,13 +14,13 @@ use crate::http::media::MediaType;
 use crate::http::on::Act;
 use crate::http::request::{BodySpec, Method, RequestSpec};
 use crate::model::import::{Answers, Import, Upsert};
-use crate::model::step::OnError;
+use crate::model::step::{Action, OnError, Step};
 use crate::value::context::Root;
+use crate::value::path::Path;
 use crate::value::template::{Place, Template};
 use crate::value::tree::Tree;
 use std::num::NonZeroU32;
 
-const NOT_YET: &[&str] = &["many"];
 /// Largest batch: more in one request helps nobody.
 const MOST: u64 = 100_000;
 /// What a key may read to come out the same after a restart.
@@ -43,8 +43,48 @@ struct Written {
     answers: Option<Answers>,
 }
 
-/// `outer` is what its texts see of the flow's records.
-pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections, outer: &Scope<'_>) -> Option<Import> {
+/// `[import]`; with `many` it is the last step, for each part of a record.
+pub(super) enum Last {
+    /// For the record.
+    Whole(Box<Import>),
+    /// For each part of it.
+    Each(Box<Step>),
+}
+
+/// `[import]`
+pub(super) fn last(
+    value: &Value<'_>,
+    facts: &Facts,
+    connections: &Connections,
+    outer: &Scope<'_>,
+    steps: Option<&[Step]>,
+) -> Option<Last> {
+    let table = value.table()?;
+    let each = table.has("many");
+    let outer = if each { outer.with(&[Root::Parent]) } else { outer.clone() };
+    let (import, many) = decode(value, facts, connections, &outer)?;
+    if steps.is_some_and(|steps| steps.iter().any(|step| step.name == import.name)) {
+        let finding = Finding::error("duplicate-name", format!("a step is named `{}` already", import.name));
+        match table.peek("name") {
+            Some(name) => name.report(finding),
+            None if each => value.report_key(finding.help("give the import a `name` of its own")),
+            None => {}
+        }
+    }
+    let Some(many) = many else { return Some(Last::Whole(Box::new(import))) };
+    let (name, on_error) = (import.name.clone(), import.on_error);
+    let when = import.when.clone();
+    let action = Action::Import(Box::new(Import { when: None, ..import }));
+    Some(Last::Each(Box::new(Step { name, when, on_error, many: Some(many), action })))
+}
+
+/// An import, and what of a record it works on. `outer` is what its texts see of the flow's records.
+pub(super) fn decode(
+    value: &Value<'_>,
+    facts: &Facts,
+    connections: &Connections,
+    outer: &Scope<'_>,
+) -> Option<(Import, Option<Path>)> {
     let table = value.table()?;
     let (connection, names) = match table.need("connection") {
         Some(value) => value.connection(connections),
@@ -63,6 +103,7 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
     let lock_key = table.given("lock_key", |value| value.text(Place::Plain, &single));
     let when = table.given("when", |value| value.condition(&single));
     let name = table.given("name", name);
+    let many = table.given("many", Value::path);
     let merge = table.given("merge", |value| merge(value, &single));
     let drop_empty = table.given("drop_empty", Value::boolean);
     let on_error = table.given("on_error", |value| value.word(ON_ERROR, &[]));
@@ -76,7 +117,6 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
         (Some(value), Some(create)) => upsert::decode(value, &create.request, &way).map(Some),
         (given, _) => given.is_none().then_some(None),
     };
-    table.not_yet(NOT_YET);
     table.finish();
     let batch_size = batch_size.ok()?.and_then(|size| u32::try_from(size).ok()).and_then(NonZeroU32::new);
     let (connection, create, key, unknown) = (connection?, create?, key.ok()?, unknown.ok()?);
@@ -88,7 +128,7 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
         update: found.update.request,
         answers: found.update.answers.unwrap_or_else(|| answers.clone()),
     });
-    Some(Import {
+    let import = Import {
         name: name.ok()?.unwrap_or_else(|| "import".to_owned()),
         when: when.ok()?,
         on_error: on_error.ok()?.unwrap_or_default(),
@@ -106,7 +146,8 @@ pub(super) fn decode(value: &Value<'_>, facts: &Facts, connections: &Connections
         idempotency_key: key,
         idempotency_header: header.ok()?.unwrap_or_else(|| "Idempotency-Key".to_owned()),
         upsert,
-    })
+    };
+    Some((import, many.ok()?))
 }
 
 /// A request table, with what `response` says of single records.

@@ -24,6 +24,7 @@ use super::source::Sources;
 use super::table::Table;
 use super::value::Value;
 use crate::config::suggest;
+use import::Last;
 use crate::model::export::Export;
 use crate::model::flow::{Durability, Flow};
 use crate::model::step::{Action, Step, Transform};
@@ -95,14 +96,8 @@ pub(in crate::config) fn decode(
     let site = step::Site { facts: &facts, connections };
     let (steps, lookups) = step::decode(root, &scope, site);
     let found = scope.with_lookups(&lookups);
-    let import = root.given("import", |value| import::decode(value, &facts, connections, &found));
+    let last = root.given("import", |value| import::last(value, &facts, connections, &found, steps.as_deref()));
     let writes = root.has("import") || steps.iter().flatten().any(|step| !step.imports().is_empty());
-    if let (Some(steps), Ok(Some(import))) = (&steps, &import)
-        && steps.iter().any(|step| step.name == import.name)
-        && let Some(value) = root.peek("import").and_then(|value| value.table()?.peek("name"))
-    {
-        value.report(Finding::error("duplicate-name", format!("a step is named `{}` already", import.name)));
-    }
     root.finish();
     if !writes && root.has("export") {
         report_idle_triggers(root, &after);
@@ -111,7 +106,15 @@ pub(in crate::config) fn decode(
     let run_after = after.iter().map(|named| named.value.clone()).collect();
     let former = formerly.iter().map(|named| named.value.clone()).collect();
     let whole = move || {
-        let ((webhook, exports), mut steps, mut import) = (origin?, steps?, import.ok()?);
+        let ((webhook, exports), mut steps) = (origin?, steps?);
+        let mut import = match last.ok()? {
+            Some(Last::Each(step)) => {
+                steps.push(*step);
+                None
+            }
+            Some(Last::Whole(import)) => Some(*import),
+            None => None,
+        };
         if !exports.iter().all(|export| shapes_last(export, &steps)) {
             if let Some(import) = &mut import {
                 import.key_is_lasting = false;

@@ -111,7 +111,7 @@ impl Line<'_> {
     }
 }
 
-/// `[step.import]`: one record a request; what is said of the step stands on the step.
+/// `[step.import]`: what is said of the step stands on the step.
 fn writes(value: &Value<'_>, name: &str, scope: &Scope<'_>, site: Site<'_>) -> Option<Action> {
     let table = value.table()?;
     for key in ["name", "when", "on_error", "many"] {
@@ -120,15 +120,7 @@ fn writes(value: &Value<'_>, name: &str, scope: &Scope<'_>, site: Site<'_>) -> O
             value.report_key(finding.help(format!("write it above, right below `[[step]]`: `{key} = …`")));
         }
     }
-    if let Some(value) = table.peek("lock_key") {
-        value.not_yet();
-    }
-    let import = import::decode(value, site.facts, site.connections, scope)?;
-    if let (Some(value), true) = (table.peek("batch_size"), import.batch_size.get() > 1) {
-        let finding =
-            Finding::error("not-supported-yet", "batches of an import before the last one are not supported yet");
-        value.report_key(finding.help("leave `batch_size` out, or make it the flow's `[import]`"));
-    }
+    let (import, _) = import::decode(value, site.facts, site.connections, scope)?;
     Some(Action::Import(Box::new(Import { name: name.to_owned(), ..import })))
 }
 

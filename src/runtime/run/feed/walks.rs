@@ -2,10 +2,11 @@
 //! in line for the import.
 
 use super::{Feed, Next};
+use crate::model::step::Step;
 use crate::runtime::import::Item;
 use crate::runtime::run::books::Books;
 use crate::runtime::run::errors::Fault;
-use crate::runtime::run::lineup::{Asking, Walking};
+use crate::runtime::run::lineup::{Asking, Lineup, Walking};
 use crate::runtime::run::state::Resolution;
 use crate::runtime::step::Ground;
 use crate::runtime::walk::{Advance, Reply, StepError, Walk, Way};
@@ -45,7 +46,7 @@ impl<'r> Feed<'r> {
             return Some(Vec::new());
         }
         let walk = self.walk(&item).remembering(books.waypoints.of(self.scope, &item));
-        let id = self.lineup.as_mut()?.add(Walking { item, intent, walk, now });
+        let id = self.lineup.as_mut()?.add(Walking::new(item, intent, walk, now));
         Some(self.go_on(id, books))
     }
 
@@ -63,12 +64,24 @@ impl<'r> Feed<'r> {
         reply: Reply,
         books: &mut Books<'r>,
     ) -> Vec<Asking<'r>> {
-        let Some(mut walking) = self.lineup.as_mut().and_then(|lineup| lineup.take(id)) else { return Vec::new() };
-        let complete = walking.walk.reply(place, reply);
-        if let Some(lineup) = &mut self.lineup {
-            lineup.put_back(id, walking);
-        }
+        let complete = self.lineup.as_mut().is_some_and(|lineup| lineup.reply(id, place, reply));
         if complete { self.go_on(id, books) } else { Vec::new() }
+    }
+
+    /// The place of a step in the flow, those inside others included.
+    pub(in crate::runtime::run) fn order(&self, step: &Step) -> usize {
+        self.orders.get(step.name.as_str()).copied().unwrap_or_default()
+    }
+
+    /// The records on their way.
+    pub(in crate::runtime::run) fn lineup(&mut self) -> Option<&mut Lineup> {
+        self.lineup.as_mut()
+    }
+
+    /// Whether no record of a page goes on by itself; so many may be under way.
+    pub(in crate::runtime::run) fn is_stuck(&self, page: u64, width: impl FnOnce() -> usize) -> bool {
+        let is_full = |lineup: &Lineup| !self.pages.is_empty() && !lineup.has_room(width());
+        self.lineup.as_ref().is_some_and(|lineup| lineup.is_stuck(page, is_full))
     }
 
     fn go_on(&mut self, id: u64, books: &mut Books<'r>) -> Vec<Asking<'r>> {
@@ -80,17 +93,19 @@ impl<'r> Feed<'r> {
         let advance = walking.walk.advance(way, &lane.client.context(base));
         self.show(&walking.item, &mut walking.walk);
         if let Advance::Waits(needs) = advance {
+            walking.at = needs.iter().filter_map(|need| self.orders.get(need.step.name.as_str())).min().map_or(0, |at| *at);
             if let Some(lineup) = &mut self.lineup {
                 lineup.put_back(id, walking);
             }
             return needs.into_iter().map(|need| Asking { id, need, origin: origin.clone() }).collect();
         }
         let Walking { item, intent, walk, .. } = *walking;
+        let page = item.page;
         let arrived = ended(item, walk, advance, books);
         if let Some(lineup) = &mut self.lineup {
             match arrived {
                 Some(item) => lineup.arrived(id, item, intent),
-                None => lineup.gone(id),
+                None => lineup.gone(id, page),
             }
         }
         Vec::new()

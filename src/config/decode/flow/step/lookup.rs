@@ -5,6 +5,7 @@ use crate::config::decode::file::Finding;
 use crate::config::decode::flow::export;
 use crate::config::decode::scope::Scope;
 use crate::config::decode::value::Value;
+use crate::model::export::Export;
 use crate::model::step::{CacheSettings, Lookup};
 use crate::value::tree::Tree;
 use std::ops::RangeInclusive;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 /// Keys of exports that make no sense for one record.
 const NOT_HERE: &[&str] = &["delta", "once", "each", "trace_key", "link", "name"];
-const NOT_YET: &[&str] = &["job", "group_by"];
+const NOT_YET: &[&str] = &["group_by"];
 const LIVES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(30 * 24);
 /// Most answers kept: their bytes are bounded beside.
 const MOST_KEPT: u64 = 1_000_000;
@@ -47,7 +48,7 @@ pub(super) fn decode(value: &Value<'_>, name: &str, scope: &Scope<'_>, site: Sit
             finding.help("add `merge`, which sets members of the item, as in `merge = { sku = \"$.data[0].sku\" }`"),
         );
     }
-    let export = Arc::new(export?);
+    let export = Arc::new(Export { name: name.to_owned(), ..export? });
     Some(Lookup { export, cache: cache.ok()?, merge: merge.ok()?, name: name.to_owned() })
 }
 
