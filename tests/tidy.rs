@@ -138,22 +138,6 @@ const RULES: &[Rule] = &[
             ("src/runtime/a.rs", "clock.sleep_until(at).await"),
         ],
     },
-    Rule {
-        name: "series are taken in observe only",
-        find: metric_macros,
-        bad: &[
-            ("src/http/client.rs", "metrics::counter!(\"x\").increment(1);"),
-            ("src/queue/task.rs", "gauge! { x }"),
-            ("src/observe/event.rs", "histogram!(\"x\")"),
-            ("src/app.rs", "metrics::describe_counter!(\"x\", \"y\")"),
-        ],
-        good: &[
-            ("src/observe/meters.rs", "metrics::counter!(name)"),
-            ("src/observe/meters/flow.rs", "metrics::counter!(name)"),
-            ("src/observe/recorder.rs", "metrics::describe_gauge!(name, unit, help)"),
-            ("src/http/client.rs", "// counter!(x)\nencounter!(x)"),
-        ],
-    },
 ];
 
 /// The layer table: a top folder and what it may name, by prefix of the path after `crate::`.
@@ -403,17 +387,6 @@ fn sleeps(source: &Source) -> Vec<String> {
     let everything = Source { test: true, ..*source };
     let found = statements(&everything).into_iter().filter(|(_, text)| SLEEP.is_match(text));
     found.map(|(line, text)| format!("{line}: {}; wait for the condition, or use the clock", text.trim())).collect()
-}
-
-fn metric_macros(source: &Source) -> Vec<String> {
-    static TAKES: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\b(?:describe_)?(?:counter|gauge|histogram)!\s*[({\[]").unwrap());
-    let home = ["src/observe/meters", "src/observe/recorder.rs"].iter().any(|home| source.path.starts_with(home));
-    if home || source.test {
-        return Vec::new();
-    }
-    let found = code(source).into_iter().filter(|(_, text)| TAKES.is_match(text));
-    found.map(|(line, text)| format!("{line}: {}", text.trim())).collect()
 }
 
 /// Everything before the unit tests.

@@ -84,8 +84,6 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let clock = setup.host.clock.clone();
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
     let host = setup.host.clone();
-    // Before the store takes its meters: those taken earlier count nowhere.
-    let recorder = recorder::install(&clock);
     let state = State::open(&host, &setup.state)?;
     let Some(dir) = &state.dir else { return Err(NoState::from(StoreError::Closed).into()) };
     ProcessMeters::started(clock.utc());
@@ -98,7 +96,7 @@ pub async fn serve(setup: Setup) -> Result<Ended, ServeError> {
     let timeout = setup.snapshot.settings.shutdown_timeout;
     let process = Process::start(setup, &state, door.shown(), &clock).await?;
     let face = process.face.clone();
-    let upkeep = recorder::keep(recorder, clock.clone(), move || face.live());
+    let upkeep = recorder::keep(clock.clone(), move || face.live());
     let server = door.start(process.face.clone(), process.supervisor.services().agents.clone(), clock.clone());
     // Outlives the drain: `status` tells how that goes.
     let silence = CancellationToken::new();

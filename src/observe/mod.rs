@@ -5,4 +5,6 @@ pub mod logs;
 pub mod meters;
 pub mod names;
 pub mod recorder;
+mod registry;
+mod series;
 pub mod task;

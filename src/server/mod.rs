@@ -22,12 +22,15 @@ use crate::store::socket::Answers;
 use crate::value::secret::Secret;
 use crate::value::time::SharedClock;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use futures_util::stream;
 use gate::Gate;
 use serde_json::json;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, broadcast};
@@ -152,8 +155,12 @@ fn agents_only(doors: &Doors, hub: Arc<Hub>, clock: SharedClock) -> Router {
 
 async fn metrics(State(app): State<App>) -> Response {
     app.source.before_scrape();
-    let text = recorder::install(&app.clock).render(&app.source.live());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    let families = recorder::render(&app.source.live());
+    let length = families.iter().map(String::len).sum::<usize>();
+    // Sent as they are: with many flows they are too long to be copied into one text.
+    let body = Body::from_stream(stream::iter(families.into_iter().map(Ok::<_, Infallible>)));
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind), (header::CONTENT_LENGTH, length.into())], body).into_response()
 }
 
 async fn health() -> Response {

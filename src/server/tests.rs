@@ -33,7 +33,7 @@ fn doors() -> Doors {
 
 async fn start(doors: Doors) -> (ServerHandle, Arc<Process>, SharedClock) {
     let (process, clock) = (Arc::new(Process(Mutex::new(Readiness::Ready))), SystemClock::start());
-    recorder::install(&clock);
+    crate::observe::meters::ProcessMeters::started(clock.utc());
     let hub = Hub::open([], &clock, &SeededRng::from_system());
     (Server::bind(doors).await.unwrap().start(process.clone(), hub, clock.clone()), process, clock)
 }

@@ -2,7 +2,7 @@
 
 use super::{float, gauge};
 use crate::observe::names;
-use metrics::Gauge;
+use crate::observe::series::Gauge;
 
 /// The series of the agents of one name.
 pub struct AgentMeters {

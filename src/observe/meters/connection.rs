@@ -2,9 +2,9 @@
 
 use super::{counter, float, gauge, histogram, timestamp};
 use crate::observe::names;
+use crate::observe::series::{Counter, Gauge, Histogram};
 use crate::value::id::ConnectionId;
 use chrono::{DateTime, Utc};
-use metrics::{Counter, Gauge, Histogram};
 use std::sync::OnceLock;
 use std::time::Duration;
 

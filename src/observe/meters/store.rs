@@ -2,7 +2,7 @@
 
 use super::{counter, float, gauge, histogram};
 use crate::observe::names;
-use metrics::{Counter, Gauge, Histogram};
+use crate::observe::series::{Counter, Gauge, Histogram};
 use std::time::Duration;
 
 /// The store's series.

@@ -1,15 +1,14 @@
 //! What the connection's series show.
 
 use super::*;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use crate::observe::recorder::{self, Live};
 
 #[tokio::test(start_paused = true)]
 async fn depth_in_flight_level_and_waits_are_reported() {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let of = |name: &str| ConnectionMeters::of(&ConnectionId::parse(name).unwrap());
-    let meters = metrics::with_local_recorder(&recorder, || Arc::new(of("a")));
+    let id = ConnectionId::parse("a").unwrap();
+    let (meters, live) = (Arc::new(ConnectionMeters::of(&id)), Live::of([], [&id]));
     let shown = |line: &str| {
-        let rendered = recorder.handle().render();
+        let rendered = recorder::render(&live).concat();
         let found = rendered.lines().find_map(|sample| sample.strip_prefix(line)).map(|value| value.trim().to_owned());
         found.unwrap_or_else(|| panic!("no {line} in {rendered}"))
     };
