@@ -76,6 +76,8 @@ pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "gone", "pa
 pub const WEBHOOK_OUTCOMES: &[&str] = &["accepted", "duplicate", "unauthorized", "rejected", "full", "unavailable"];
 /// Values of `outcome` of a notice.
 pub const NOTICE_OUTCOMES: &[&str] = &["sent", "failed", "dropped", "suppressed"];
+/// Values of `reason` of a request that was refused at the door.
+pub const DOOR_REASONS: &[&str] = &["no_token", "wrong_token", "agent_token", "host", "origin", "content_type"];
 /// Values of `kind` of the state's bytes.
 pub const STORE_KINDS: &[&str] = &["database", "pages"];
 
@@ -189,6 +191,10 @@ table! {
         "Calls to the flow's webhook, by what became of them; accepted ones are durable";
     WEBHOOK_WAITING = "flowgate_webhook_waiting", Kind::Gauge, Count, &[FLOW],
         "Payloads that were taken and whose run has not begun or was cut off";
+
+    SERVER_REFUSED = "flowgate_server_refused_total", Kind::Counter, Count,
+        &[Label { name: "reason", values: DOOR_REASONS }],
+        "Requests to the server that were refused at its door: token missing or wrong, name not known, another site's page";
 
     NOTICES = "flowgate_notices_total", Kind::Counter, Count,
         &[Label { name: "outcome", values: NOTICE_OUTCOMES }],

@@ -61,8 +61,8 @@ pub fn keep(clock: SharedClock, live: impl Fn() -> Live + Send + 'static) -> Joi
 mod tests {
     use super::*;
     use crate::observe::meters::{
-        AgentMeters, ConfigMeters, ConnectionMeters, FlowMeters, NoticeMeters, ProcessMeters, RecordOutcome,
-        RequestOutcome, StoreMeters,
+        AgentMeters, ConfigMeters, ConnectionMeters, DoorMeters, FlowMeters, NoticeMeters, ProcessMeters,
+        RecordOutcome, RequestOutcome, StoreMeters,
     };
     use crate::observe::meters::{RunOutcome, SchedulerMeters, TriggerKind, WebhookMeters};
     use crate::observe::names::{self, Kind};
@@ -155,6 +155,7 @@ mod tests {
         }
         AgentMeters::of("warehouse").connected(1);
         NoticeMeters::take();
+        DoorMeters::take();
         render(live).concat()
     }
 

@@ -4,6 +4,7 @@ use super::gate::PeerAddress;
 use super::{Doors, refuse};
 use crate::agent::{Hub, NAME_HEADER, PATH, PROTOCOL};
 use crate::model::agent::AgentToken;
+use crate::observe::meters::{DoorMeters, Refused};
 use crate::observe::{event, task};
 use crate::value::time::SharedClock;
 use crate::value::token;
@@ -24,6 +25,7 @@ struct Agents {
     known: Vec<AgentToken>,
     hub: Arc<Hub>,
     clock: SharedClock,
+    meters: DoorMeters,
 }
 
 /// The route, where there are agents at all.
@@ -32,7 +34,7 @@ pub(super) fn router(doors: &Doors, hub: Arc<Hub>, clock: SharedClock) -> Router
         return Router::new();
     }
     let known = doors.agents.clone();
-    Router::new().route(PATH, get(enter)).with_state(Arc::new(Agents { known, hub, clock }))
+    Router::new().route(PATH, get(enter)).with_state(Arc::new(Agents { known, hub, clock, meters: DoorMeters::take() }))
 }
 
 async fn enter(State(agents): State<Arc<Agents>>, mut request: Request) -> Response {
@@ -41,6 +43,7 @@ async fn enter(State(agents): State<Arc<Agents>>, mut request: Request) -> Respo
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the caller has no address");
     };
     let Some(name) = agents.recognise(request.headers()) else {
+        agents.meters.refused(Refused::AgentToken);
         event::agent_refused(&from.to_string(), "a token that no agent has");
         agents.clock.sleep_until(agents.clock.mono().plus(WRONG_TOKEN_DELAY)).await;
         return refuse(StatusCode::UNAUTHORIZED, "the token is that of no agent in `flowgate.toml`");

@@ -2,8 +2,10 @@
 //!
 //! The names keep out web pages that point their own name at our address; the token keeps out everybody else.
 
+use super::refusals::Refusals;
 use super::{Doors, api, hooks, refuse};
 use crate::model::settings::Public;
+use crate::observe::meters::Refused;
 use crate::value::secret::Secret;
 use crate::value::time::SharedClock;
 use crate::value::token;
@@ -32,6 +34,7 @@ pub(super) struct Gate {
     public: Vec<Public>,
     hosts: Vec<String>,
     clock: SharedClock,
+    refusals: Refusals,
 }
 
 impl Gate {
@@ -41,6 +44,7 @@ impl Gate {
             own_token: doors.own_token.clone(),
             public: doors.public.clone(),
             hosts: doors.hosts.iter().map(|host| host.trim_end_matches('.').to_ascii_lowercase()).collect(),
+            refusals: Refusals::new(clock.clone()),
             clock,
         }
     }
@@ -107,17 +111,22 @@ pub(super) async fn keep(State(gate): State<Arc<Gate>>, request: Request, next: 
 
 async fn judge(gate: &Gate, request: Request, next: Next) -> Response {
     let local = request.extensions().get::<LocalAddress>().map(|local| local.0.ip());
+    let from = request.extensions().get::<PeerAddress>().map(|peer| peer.0.ip());
     if !named_host(&request).is_some_and(|host| gate.knows(&host, local)) {
+        gate.refusals.count(Refused::Host, from);
         let reason = "this server is not known by that name: add it to `[server] hosts`";
         return refuse(StatusCode::MISDIRECTED_REQUEST, reason);
     }
     let key = api::key_of(&request);
-    if let Some(refusal) = key.and_then(|_| api::refuse_foreign(&request)) {
+    if let Some((why, refusal)) = key.and_then(|_| api::refuse_foreign(&request)) {
+        gate.refusals.count(why, from);
         return refusal;
     }
     if gate.open(&request) || gate.admits(&request) {
         return next.run(request).await;
     }
+    let guessed = request.headers().contains_key(header::AUTHORIZATION);
+    gate.refusals.count(if guessed { Refused::WrongToken } else { Refused::NoToken }, from);
     gate.clock.sleep_until(gate.clock.mono().plus(WRONG_TOKEN_DELAY)).await;
     let reason = if gate.token.is_some() {
         "the token of `[server] token` is needed"

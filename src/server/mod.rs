@@ -8,6 +8,7 @@ mod agents;
 mod api;
 mod gate;
 mod hooks;
+mod refusals;
 mod tls;
 
 pub use accept::{BindError, Server, ServerHandle};

@@ -25,8 +25,8 @@ pub use connection::{
     credential_renewed, level_changed, pause_cut, renewal_failed, request_retried,
 };
 pub use process::{
-    accept_failed, drain_finished, drain_started, listening, notice_failed, notice_sent, notices_missed, second_signal,
-    serving, socket_failed, stopped,
+    accept_failed, drain_finished, drain_started, listening, notice_failed, notice_sent, notices_missed,
+    requests_refused, second_signal, serving, socket_failed, stopped,
 };
 pub use run::{
     RecordFailure, RunSummary, answers_left_over, delta_from_the_beginning, page_quarantined, page_read, page_resumed,

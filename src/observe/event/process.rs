@@ -1,7 +1,8 @@
 //! The process: its ends and its doors.
 
 use super::seconds;
-use std::net::SocketAddr;
+use crate::observe::meters::Refused;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// `serve` is up.
@@ -17,6 +18,12 @@ pub fn listening(address: SocketAddr) {
 /// A connection could not be accepted; accepting goes on. Said once per cause until one succeeds again.
 pub fn accept_failed(door: &str, cause: &std::io::Error) {
     tracing::warn!(door, %cause, "accept failed");
+}
+
+/// Requests were refused at the door: so many since the last such line.
+pub fn requests_refused(why: Refused, from: Option<IpAddr>, count: u64) {
+    let from = from.map(tracing::field::display);
+    tracing::warn!(reason = why.label(), from, count, "requests refused");
 }
 
 /// The owner's socket could not answer.

@@ -12,7 +12,8 @@ pub use agent::AgentMeters;
 pub use connection::{ConnectionMeters, RequestOutcome};
 pub use flow::{ErrorMeters, FlowMeters, RecordOutcome, RunOutcome, TriggerKind, WebhookMeters};
 pub use process::{
-    ConfigMeters, NoticeMeters, NoticeOutcome, ProcessMeters, ReloadOutcome, SchedulerMeters, SkipReason,
+    ConfigMeters, DoorMeters, NoticeMeters, NoticeOutcome, ProcessMeters, Refused, ReloadOutcome, SchedulerMeters,
+    SkipReason,
 };
 pub use store::StoreMeters;
 

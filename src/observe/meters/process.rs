@@ -93,6 +93,47 @@ impl NoticeMeters {
     }
 }
 
+/// Why a request was refused at the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// A token is needed and none came.
+    NoToken,
+    /// It is not the token.
+    WrongToken,
+    /// It is the token of no agent.
+    AgentToken,
+    /// The server is not known by the name that was asked for.
+    Host,
+    /// A page of another site asked.
+    Origin,
+    /// A change that did not come as JSON.
+    ContentType,
+}
+
+impl Refused {
+    /// How many reasons there are.
+    pub const COUNT: usize = names::DOOR_REASONS.len();
+
+    /// The label's value.
+    pub fn label(self) -> &'static str {
+        names::DOOR_REASONS[self as usize]
+    }
+}
+
+/// The series of the server's door.
+pub struct DoorMeters([Counter; Refused::COUNT]);
+
+impl DoorMeters {
+    /// Creates (or finds) the series.
+    pub fn take() -> Self {
+        Self(std::array::from_fn(|i| counter(&names::SERVER_REFUSED, &[names::DOOR_REASONS[i]])))
+    }
+    /// Counts one.
+    pub fn refused(&self, why: Refused) {
+        self.0[why as usize].increment(1);
+    }
+}
+
 /// Why a due occurrence started no run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {

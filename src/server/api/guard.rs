@@ -6,6 +6,7 @@
 
 use super::routes::ROUTES;
 use super::{ROOT, is_read};
+use crate::observe::meters::Refused;
 use crate::server::refuse;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header, uri::Authority};
@@ -31,16 +32,16 @@ pub(in crate::server) fn key_of(request: &Request) -> Option<Key> {
 }
 
 /// Refuses what another site's page asks, and changes that no program of ours would send so.
-pub(in crate::server) fn refuse_foreign(request: &Request) -> Option<Response> {
+pub(in crate::server) fn refuse_foreign(request: &Request) -> Option<(Refused, Response)> {
     let headers = request.headers();
     let said = headers.get_all("sec-fetch-site").iter();
     let elsewhere = said.filter(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")).count() > 0;
     if elsewhere || !is_own_origin(headers) {
-        return Some(refuse(StatusCode::FORBIDDEN, "pages of other sites may not ask here"));
+        return Some((Refused::Origin, refuse(StatusCode::FORBIDDEN, "pages of other sites may not ask here")));
     }
     if !is_read(request.method()) && !is_json(headers) {
         let reason = "changes are asked for with `content-type: application/json`";
-        return Some(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason));
+        return Some((Refused::ContentType, refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)));
     }
     None
 }

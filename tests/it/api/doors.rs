@@ -195,10 +195,26 @@ fn ten_thousand_wrong_tokens_are_slow_open_nothing_and_flood_no_log() {
         now() - begun >= Duration::from_millis(250) * u32::try_from(GUESSES / 128).unwrap(),
         "guessing was not slowed"
     );
+    let series = |reason: &str| {
+        let text = client::send(addr, "GET", "/metrics", "authorization: Bearer correct-horse\r\n", "").body;
+        let head = format!("flowgate_server_refused_total{{reason=\"{reason}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&head)).unwrap().parse::<usize>().unwrap()
+    };
+    assert_eq!(series("wrong_token"), GUESSES);
+    assert_eq!(exchange(addr, "GET", "/metrics", "", "").unwrap().split(' ').nth(1), Some("401"));
+    assert_eq!(client::get_as(addr, "evil.test", "/metrics"), 421);
+    let foreign = "origin: http://evil.test\r\nauthorization: Bearer correct-horse\r\n";
+    assert_eq!(client::send(addr, "GET", "/api/v1/snapshot", foreign, "").status, 403);
+    let form = "content-type: text/plain\r\nauthorization: Bearer correct-horse\r\n";
+    assert_eq!(client::send(addr, "POST", RUN, form, "{}").status, 415);
+    assert_eq!(["no_token", "host", "origin", "content_type", "wrong_token"].map(series), [1, 1, 1, 1, GUESSES]);
     serving.signal(rustix::process::Signal::TERM);
     let (code, lines) = serving.wait_for_end();
     assert_eq!(code, Some(0));
     assert!(lines.len() < 100, "{} lines", lines.len());
+    let told = lines.iter().filter(|line| line.contains("requests refused") && line.contains("wrong_token")).count();
+    let minutes = usize::try_from((now() - begun).as_secs() / 60).unwrap();
+    assert!((1..=minutes + 1).contains(&told), "{told} lines in {minutes} minutes");
     assert!(lines.iter().all(|line| !line.contains("correct-hors")), "no guess is logged");
 }
 
