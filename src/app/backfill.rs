@@ -63,7 +63,7 @@ pub enum NoBackfill {
 impl Backfill {
     /// The one that was typed: `before` goes on when it is the same.
     pub fn of(flow: &Flow, typed: Typed, before: Option<Self>, now: DateTime<Utc>) -> Result<Self, NoBackfill> {
-        if flow.exports.iter().all(|export| export.delta.is_none()) {
+        if flow.exports.iter().all(|export| export.any_delta().is_none()) {
             return Err(NoBackfill::NoDelta(flow.id.to_string()));
         }
         if let Some(before) = before {
@@ -90,7 +90,7 @@ impl Backfill {
 
     /// Its windows.
     pub fn windows(&self, flow: &Flow) -> Result<Windows, NoBackfill> {
-        let delta = flow.exports.iter().find_map(|export| export.delta.as_ref());
+        let delta = flow.exports.iter().find_map(|export| export.any_delta());
         let granularity = delta.map(|delta| delta.granularity).unwrap_or_default();
         let typed = self.typed.step.as_deref();
         let own = delta.and_then(|delta| delta.step).filter(|_| typed.is_none());

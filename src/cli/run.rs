@@ -291,7 +291,7 @@ fn has_deltas(snapshot: &Snapshot, ids: Vec<FlowId>, options: &Options) -> Resul
 
 /// Whether a flow remembers until when it exported.
 fn has_delta(flow: &Flow) -> bool {
-    flow.exports.iter().any(|export| export.delta.is_some())
+    flow.exports.iter().any(|export| export.any_delta().is_some())
 }
 
 /// The ids typed, checked against the snapshot.

@@ -44,6 +44,8 @@ pub struct Export {
     pub transform: Option<Transform>,
     /// `keep`
     pub keep: Option<Expression>,
+    /// `group_by`: records one after the other in which these are equal become one; empty = none do.
+    pub group_by: Vec<Path>,
     /// `trace_key`: the same whenever the record is exported again.
     pub trace_key: Option<Template>,
     /// `link`: where people find the record.
@@ -93,6 +95,15 @@ impl Export {
             EachFrom::Values(_) | EachFrom::Computed(_) => None,
         });
         std::iter::once(&self.connection).chain(parents)
+    }
+
+    /// Its delta, or one of its parents'.
+    pub fn any_delta(&self) -> Option<&Delta> {
+        let of_parents = self.each.iter().find_map(|each| match &each.from {
+            EachFrom::Request { parent, .. } => parent.delta.as_ref(),
+            EachFrom::Values(_) | EachFrom::Computed(_) => None,
+        });
+        self.delta.as_ref().or(of_parents)
     }
 
     /// The request of a page, numbered from 1.

@@ -268,6 +268,12 @@ pub struct ErrorRow {
     /// For which of its `each`, when there are any: JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<String>,
+    /// Of a delta export: the time that was asked for, JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// Of a group (`group_by`): how many records it is made of; 0 = it is one record by itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub members: u32,
     /// `transform`, `keep`, a step's name, or `import`.
     pub step: String,
     /// Page, from 1.
@@ -308,6 +314,11 @@ pub struct ErrorRow {
     pub retries: u32,
     /// When it is retried by itself.
     pub next_retry: Option<DateTime<Utc>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Families of stored values.

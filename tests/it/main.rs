@@ -26,6 +26,7 @@ mod isolation;
 mod level;
 mod locks;
 mod login;
+mod marks;
 mod media;
 mod metrics;
 mod monitoring;

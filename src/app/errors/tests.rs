@@ -19,6 +19,8 @@ fn error(flow_id: &str, number: u64) -> ErrorRow {
         run: format!("run-{flow_id}"),
         export: "export".to_owned(),
         each: None,
+        time: None,
+        members: 0,
         step: "import".to_owned(),
         page: 1,
         record: number,

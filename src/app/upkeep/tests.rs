@@ -112,6 +112,8 @@ fn error() -> ErrorRow {
         run: "first".to_owned(),
         export: "export".to_owned(),
         each: None,
+        time: None,
+        members: 0,
         step: "import".to_owned(),
         page: 1,
         record: 1,

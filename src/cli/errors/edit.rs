@@ -145,6 +145,8 @@ mod tests {
             run: String::new(),
             export: String::new(),
             each: None,
+        time: None,
+        members: 0,
             step: String::new(),
             page: 1,
             record: 1,

@@ -38,6 +38,8 @@ pub(in crate::config) struct Facts {
     pub(in crate::config) defaults: Defaults,
     /// The names of a flow's `each`.
     pub(in crate::config) kin: Kin,
+    /// Whether records of a flow come from an export with `delta`.
+    pub(in crate::config) timed: bool,
     /// `[tables]` of a flow.
     pub(in crate::config) tables: Tables,
     /// False when the file could not be read far enough to know its names.
@@ -55,6 +57,7 @@ impl Facts {
             xml: XmlSettings::default(),
             defaults: Defaults::default(),
             kin: Kin::default(),
+            timed: false,
             tables: Tables::new(),
             complete: false,
         }
@@ -63,6 +66,9 @@ impl Facts {
         Self { complete: true, ..Self::unknown() }
     }
 }
+
+/// What requests and records of a delta export see.
+pub(in crate::config) const TIMED: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window];
 
 /// The roots on offer at one place, and the names behind two of them.
 #[derive(Clone)]
@@ -99,6 +105,9 @@ impl<'a> Scope<'a> {
     /// Texts of a flow file, on behalf of one of its connections.
     pub(in crate::config) fn of_flow(flow: &'a Facts, connection: Option<&'a Facts>) -> Self {
         let mut roots = vec![Root::Connection, Root::Flow, Root::Run, Root::Export, Root::Now];
+        if flow.timed {
+            roots.extend(TIMED);
+        }
         let kin = flow.kin.clone();
         let by_name = !kin.names.is_empty();
         if by_name {
@@ -299,7 +308,7 @@ impl<'a> Scope<'a> {
                     .to_owned(),
             ),
             Root::LastExport | Root::ThisExport | Root::Window => {
-                Some("it is for the requests of an export that has `[export.delta]`".to_owned())
+                Some("it belongs to an export that has `[export.delta]`".to_owned())
             }
             Root::Parent => Some("it exists inside `each` and in steps with `many` only".to_owned()),
             Root::Item | Root::Index => Some("it exists inside `each` only".to_owned()),

@@ -4,15 +4,18 @@
 //! nothing it has seen. What is stored as the mark is written when the run ends, and only then.
 
 mod reading;
+mod roots;
+
+pub use roots::Roots;
 
 use super::ReadError;
 use super::cursor::lasting_hash;
-use crate::model::delta::format::{Format, usual};
+use crate::model::delta::format::usual;
 use crate::model::delta::step::{FIRST, LAST};
 use crate::model::delta::windows::{Span, Windows};
 use crate::model::delta::{Bound, Delta};
 use crate::store::{Space, Store, Write};
-use crate::value::context::{Context, Root, Slot};
+use crate::value::context::Context;
 use crate::value::id::FlowId;
 use crate::value::record::Record;
 use chrono::{DateTime, Utc};
@@ -330,41 +333,7 @@ impl<'r> Watch<'r> {
     pub fn roots(&self) -> Roots {
         let Span { since, until } = self.place.span;
         let window = self.window();
-        Roots([since, until, window.since, window.until].map(|at| Written::of(&self.delta.format, at)))
-    }
-}
-
-/// An instant as it is sent.
-#[derive(Debug, Clone)]
-enum Written {
-    Number(i64),
-    Text(String),
-}
-
-impl Written {
-    fn of(format: &Format, at: DateTime<Utc>) -> Self {
-        format.number(at).map_or_else(|| Self::Text(format.write(at)), Self::Number)
-    }
-
-    fn slot(&self) -> Slot<'_> {
-        match self {
-            Self::Number(number) => Slot::Number(*number),
-            Self::Text(text) => Slot::Text(text),
-        }
-    }
-}
-
-/// `last_export`, `this_export`, `window.start` and `window.end`, as they are sent.
-#[derive(Debug, Clone)]
-pub struct Roots([Written; 4]);
-
-impl Roots {
-    /// Offers them while `then` runs.
-    pub fn offer<T>(&self, ctx: Context<'_>, then: impl FnOnce(&Context<'_>) -> T) -> T {
-        let [last, this, start, end] = &self.0;
-        let window = [("start", start.slot()), ("end", end.slot())];
-        let ctx = ctx.with(Root::LastExport, last.slot()).with(Root::ThisExport, this.slot());
-        then(&ctx.with(Root::Window, Slot::Map(&window)))
+        Roots::of(&self.delta.format, [since, until, window.since, window.until])
     }
 }
 

@@ -8,7 +8,7 @@ use super::origin::{Kin, Origin};
 use super::places::{Entry, LevelPlace};
 use super::quota::Quota;
 use super::shelf::{Found, Parents, Shelf};
-use super::{Course, ReadError, Reader};
+use super::{Block, Course, ReadError, Reader};
 use crate::model::export::{Each, EachFrom};
 use crate::value::json::write_string;
 use futures_util::FutureExt;
@@ -171,7 +171,9 @@ impl<'r> Fan<'r> {
         let before = reader.cursor();
         let shelf_key = may_repeat.then(|| {
             let read: Vec<&Entry> = block.reads.iter().filter_map(|at| self.chosen.get(*at)).collect();
-            let name = block.reads_name.then_some(&course.origin.export.name);
+            // What changed since each export was read last is that one's own.
+            let own = block.reads_name || course.export.delta.is_some();
+            let name = own.then_some(&course.origin.export.name);
             let what = (self.lists.get(depth), read, name, before.text());
             xxh3_128(format!("{what:?}").as_bytes())
         });
@@ -211,7 +213,11 @@ impl<'r> Fan<'r> {
         let gone = || ReadError::Stored(format!("connection `{}` is not part of this snapshot", parent.connection));
         let lane = scope.lane(&parent.connection).ok_or_else(gone)?;
         let quota = Quota::of(parent.limit);
-        Ok(Course { scope, lane, export: parent, origin, beside: None, quota, is_all: false })
+        let (blocks, chosen) = (&self.course.export.each, &self.chosen);
+        let read = || block.reads.iter().filter_map(|at| Some((blocks.get(*at)?, chosen.get(*at)?)));
+        let keys = read().next().is_some().then(|| object(read().map(|(b, entry)| (b.name.as_str(), &*entry.key))));
+        let block = Some(Block { name: block.name.clone(), keys });
+        Ok(Course { scope, lane, export: parent, origin, beside: None, quota, is_all: false, block })
     }
 
     /// Whether it was not given before. What is not remembered any more is given again.
@@ -231,24 +237,26 @@ impl<'r> Fan<'r> {
     }
 }
 
+/// JSON texts by name.
+fn object<'e>(parts: impl Iterator<Item = (&'e str, &'e str)>) -> String {
+    let mut out = b"{".to_vec();
+    for (at, (name, value)) in parts.enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_string(&mut out, name);
+        out.push(b':');
+        out.extend_from_slice(value.as_bytes());
+    }
+    out.push(b'}');
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// What was taken of the blocks, by name.
 fn kin(blocks: &[Each], chosen: &[Entry]) -> Kin {
-    let object = |parts: &mut dyn Iterator<Item = (&str, &str)>| {
-        let mut out = b"{".to_vec();
-        for (at, (name, value)) in parts.enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            write_string(&mut out, name);
-            out.push(b':');
-            out.extend_from_slice(value.as_bytes());
-        }
-        out.push(b'}');
-        String::from_utf8_lossy(&out).into_owned()
-    };
     let taken = || blocks.iter().zip(chosen);
-    let each = object(&mut taken().map(|(block, entry)| (block.name.as_str(), entry.key.as_str())));
+    let each = object(taken().map(|(block, entry)| (block.name.as_str(), entry.key.as_str())));
     let records = || taken().filter_map(|(block, entry)| Some((block.name.as_str(), entry.record.as_deref()?)));
-    let parent = records().next().is_some().then(|| object(&mut records()));
+    let parent = records().next().is_some().then(|| object(records()));
     Kin { each, parent }
 }

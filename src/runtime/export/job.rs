@@ -188,7 +188,7 @@ impl Reader<'_> {
         Page {
             number,
             place: number,
-            origin: self.course.origin.clone(),
+            origin: self.origin(),
             bytes: answer.document.as_ref().map_or(0, |document| document.text().len()),
             body: answer.document,
             records: records.into(),

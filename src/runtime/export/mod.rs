@@ -4,6 +4,7 @@
 pub mod cursor;
 pub mod delta;
 pub mod fan;
+pub mod group;
 mod job;
 pub mod origin;
 pub mod page;
@@ -97,6 +98,17 @@ pub struct Course<'r> {
     pub quota: Quota,
     /// Whether what it says of its total is the run's.
     pub is_all: bool,
+    /// Of parents: which block of `each` they are for.
+    pub block: Option<Block>,
+}
+
+/// A block of `each`, as far as the mark of its delta goes.
+#[derive(Clone)]
+pub struct Block {
+    /// Its name.
+    pub name: String,
+    /// The keys of the blocks that it reads, when it reads any: a JSON object.
+    pub keys: Option<String>,
 }
 
 impl<'r> Course<'r> {
@@ -104,7 +116,7 @@ impl<'r> Course<'r> {
     pub fn of(scope: &'r Scope, export: &'r Arc<Export>) -> Option<Self> {
         let lane = scope.lane(&export.connection)?;
         let (origin, quota) = (Origin::of(export), Quota::of(export.limit));
-        Some(Self { scope, lane, export, origin, beside: None, quota, is_all: false })
+        Some(Self { scope, lane, export, origin, beside: None, quota, is_all: false, block: None })
     }
 
     /// What requests see.
@@ -301,7 +313,7 @@ impl<'r> Reader<'r> {
         let page = Page {
             number: ask.page,
             place: ask.page,
-            origin: self.course.origin.clone(),
+            origin: self.origin(),
             body: answer.document,
             records: records.into(),
             status: answer.status,
@@ -343,7 +355,7 @@ impl<'r> Reader<'r> {
         let ctx = course.context(&now);
         let mut received = |ctx: &Context<'_>| page.as_previous(*ctx, |ctx| pager.received(&got, ctx));
         let next = match self.watch.as_ref().map(Watch::roots) {
-            Some(roots) => roots.offer(ctx, received),
+            Some(roots) => received(&roots.offer(ctx)),
             None => received(&ctx),
         }?;
         let settings = self.course.lane.client.settings();

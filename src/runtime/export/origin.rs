@@ -1,5 +1,6 @@
 //! Where a page comes from: its export, and for which of the `each` it was read; and what its records see of that.
 
+use super::delta::Roots;
 use crate::model::export::Export;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::json::{Json, JsonError, write_string};
@@ -14,6 +15,8 @@ pub struct Origin {
     /// `export` root: `{"name": …}`.
     root: Json,
     kin: Option<(Json, Option<Json>)>,
+    /// Of a delta export: the time that was asked for.
+    time: Option<Roots>,
 }
 
 /// For which of the `each` something is read, as it is stored: JSON texts.
@@ -29,14 +32,25 @@ pub struct Kin {
 impl Origin {
     /// An export that is read once.
     pub fn of(export: &Arc<Export>) -> Arc<Self> {
-        Arc::new(Self { export: export.clone(), root: root(export), kin: None })
+        Arc::new(Self { export: export.clone(), root: root(export), kin: None, time: None })
     }
 
     /// An export for one of its `each`.
     pub fn kin(export: &Arc<Export>, kin: Option<Kin>) -> Result<Arc<Self>, JsonError> {
         let read = |kin: Kin| Ok((Json::parse(kin.each)?, kin.parent.map(Json::parse).transpose()?));
         let kin = kin.map(read).transpose()?;
-        Ok(Arc::new(Self { export: export.clone(), root: root(export), kin }))
+        Ok(Arc::new(Self { export: export.clone(), root: root(export), kin, time: None }))
+    }
+
+    /// The same, for what was read of this time.
+    pub fn timed(&self, time: Roots) -> Arc<Self> {
+        let Self { export, root, kin, .. } = self;
+        Arc::new(Self { export: export.clone(), root: root.clone(), kin: kin.clone(), time: Some(time) })
+    }
+
+    /// The time that was asked for, as it is stored.
+    pub fn of_time(&self) -> Option<String> {
+        self.time.as_ref().map(Roots::text)
     }
 
     /// For which of the `each`; none where there is none.
@@ -59,6 +73,7 @@ impl Origin {
     /// Offers what it knows.
     pub fn offer<'a>(&'a self, ctx: Context<'a>) -> Context<'a> {
         let ctx = ctx.with(Root::Export, Slot::Json(self.root.as_ref()));
+        let ctx = self.time.as_ref().map_or(ctx, |time| time.offer(ctx));
         let Some((each, parent)) = &self.kin else { return ctx };
         let ctx = ctx.with(Root::Each, Slot::Json(each.as_ref()));
         parent.as_ref().map_or(ctx, |parent| ctx.with(Root::Parent, Slot::Json(parent.as_ref())))

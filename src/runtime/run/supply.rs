@@ -4,7 +4,7 @@
 use super::once::STEP as TELLS;
 use super::state::Counts;
 use crate::runtime::export::cursor::{Cursor, Head, lasting_hash, stored};
-use crate::runtime::export::delta::Judged;
+use crate::runtime::export::delta::{Judged, Roots, Watch};
 use crate::runtime::export::fan::Trouble;
 use crate::runtime::export::origin::{Kin, Origin};
 use crate::runtime::export::page::Page;
@@ -234,13 +234,18 @@ impl<'r> Supply<'r> {
     fn retry(&mut self) -> Option<Supplied> {
         // Those of one place at a time: a page is of one; and those that only want their source to be told by themselves.
         let first = self.errors.front()?;
-        let (name, each, tells) = (first.export.clone(), first.each.clone(), first.step == TELLS);
-        let alike = |error: &&ErrorRow| error.export == name && error.each == each && (error.step == TELLS) == tells;
+        let (name, each, time) = (first.export.clone(), first.each.clone(), first.time.clone());
+        let tells = first.step == TELLS;
+        let alike = |error: &&ErrorRow| {
+            error.export == name && error.each == each && error.time == time && (error.step == TELLS) == tells
+        };
         let alike = self.errors.iter().take(RETRIED_AT_ONCE).take_while(alike).count();
         let chunk: Vec<ErrorRow> = self.errors.drain(..alike).collect();
         let export = self.scope.flow.export(&name)?;
         let kin = each.and_then(|text| serde_json::from_str::<Kin>(&text).ok());
         let origin = Origin::kin(export, kin).unwrap_or_else(|_| Origin::of(export));
+        let time = time.and_then(|text| Roots::read(&text));
+        let origin = time.map_or_else(|| origin.clone(), |time| origin.timed(time));
         let url = self.scope.lane(&export.connection)?.client.settings().base_uri.clone();
         self.pages += 1;
         let records: Vec<Record> = chunk.iter().map(|error| Record::new(payload(error))).collect();
@@ -295,6 +300,10 @@ fn course_of<'r>(scope: &'r Scope, row: &PageRow) -> Result<(Course<'r>, Head), 
         course.ok_or_else(|| ReadError::Stored(format!("the export of page {} is not there any more", row.number)))?;
     let origin = Origin::kin(&course.origin.export, head.kin.clone());
     course.origin = origin.map_err(|error| ReadError::Stored(format!("the stored page {}: {error}", row.number)))?;
+    let place = head.before.as_ref().and_then(|before| before.delta.as_deref());
+    if let Some((delta, place)) = course.export.delta.as_ref().zip(place) {
+        course.origin = course.origin.timed(Watch::resume(delta, place.clone()).roots());
+    }
     Ok((course, head))
 }
 

@@ -1,6 +1,7 @@
 //! What a lookup found: `{ data, status, headers }`, as templates, expressions and `merge` see it.
 
 use crate::model::export::Export;
+use crate::runtime::export::group;
 use crate::runtime::step::{self, Ground};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
@@ -37,13 +38,16 @@ impl Found {
 
     /// The answer for one record: with the lookup's own `transform` and `keep`, which may look at that record.
     pub fn shaped(&self, export: &Export, ground: &Ground, ctx: &Context<'_>) -> Result<Json, EvalError> {
-        if export.transform.is_none() && export.keep.is_none() {
+        if export.transform.is_none() && export.keep.is_none() && export.group_by.is_empty() {
             return Ok(self.whole.clone());
         }
         let mut records = Vec::with_capacity(self.records.len());
         for (at, record) in self.records.iter().enumerate() {
             let record = shaped(export, ground.inside(record.clone()), ctx);
             records.extend(record.map_err(|error| error.at(&format!("data[{at}]")))?);
+        }
+        if !export.group_by.is_empty() {
+            records = group::all(&export.group_by, &records, ctx.missing_is_empty())?;
         }
         Ok(whole(&records, self.status, &self.headers))
     }

@@ -64,7 +64,7 @@ impl Question<'_> {
         let Self { scope, lane, lookup, origin, ground } = self;
         let export = &lookup.export;
         let (origin, quota) = (origin.clone(), Quota::of(export.limit));
-        Reader::new(Course { scope, lane, export, origin, beside: Some(ground), quota, is_all: false })
+        Reader::new(Course { scope, lane, export, origin, beside: Some(ground), quota, is_all: false, block: None })
     }
 
     /// What tells it from others: its request as it leaves, and the record where later requests look at that.

@@ -39,6 +39,7 @@ pub(in crate::runtime) fn export() -> Export {
             max_pages: 1,
         },
         transform: None,
+        group_by: Vec::new(),
         keep: None,
         trace_key: None,
         link: None,

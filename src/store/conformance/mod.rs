@@ -146,6 +146,8 @@ pub(super) fn error(run: &str, of: &str, trace: &str, opened: i64) -> ErrorRow {
         run: run.to_owned(),
         export: "main".to_owned(),
         each: None,
+        time: None,
+        members: 0,
         step: "import".to_owned(),
         page: 1,
         record: 1,

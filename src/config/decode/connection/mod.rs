@@ -119,6 +119,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     let types = root.media_types();
     let mut facts = Facts {
         kin: Kin::default(),
+        timed: false,
         tables: Tables::new(),
         defaults: Defaults::default(),
         types,

@@ -12,9 +12,6 @@ use crate::value::path::Path;
 use chrono::DateTime;
 use toml::de::DeValue;
 
-/// The roots that requests of a delta export see.
-pub(super) const ROOTS: &[Root] = &[Root::LastExport, Root::ThisExport, Root::Window];
-
 const SCOPES: &[(&str, bool)] = &[("value", true), ("flow", false)];
 
 pub(super) fn decode(value: &Value<'_>, scope: &Scope<'_>) -> Option<Delta> {

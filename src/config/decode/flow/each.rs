@@ -19,6 +19,10 @@ const MOST_BATCHED: u64 = 10_000;
 /// Most blocks of one export.
 const MOST_BLOCKS: usize = 8;
 
+/// What says something about requests: where the keys are a list there are none.
+const BESIDE_VALUES: [&str; 8] =
+    ["relative_uri", "connection", "records", "key", "paging", "keep", "transform", "delta"];
+
 /// The connection of an export, and its names.
 type Connected<'c> = (Option<ConnectionId>, Option<&'c Facts>);
 
@@ -101,7 +105,6 @@ fn block(
         }
         None => parent(table, facts, connections, connection),
     };
-    table.not_yet(&["delta", "once"]);
     table.finish();
     let read = notes.lock().unwrap_or_else(PoisonError::into_inner);
     let reads = |name: &String| [Root::Each, Root::Parent].iter().any(|root| read.contains(&(*root, name.clone())));
@@ -126,7 +129,7 @@ fn parent(table: &Table<'_>, facts: &Facts, connections: &Connections, connectio
         Some(value) => value.connection(connections),
         None => connection.clone(),
     };
-    for name in ["trace_key", "link", "once", "job"] {
+    for name in ["trace_key", "link", "once", "job", "group_by"] {
         if let Some(value) = table.peek(name) {
             let finding = Finding::error("unknown-key", format!("a parent has no `{name}`"));
             value.report_key(finding.help("its records are not delivered: set it on the export"));
@@ -140,13 +143,13 @@ fn parent(table: &Table<'_>, facts: &Facts, connections: &Connections, connectio
 
 /// What says nothing where the keys are a list.
 fn beside_values(table: &Table<'_>) {
-    for name in ["relative_uri", "connection", "records", "key", "paging", "keep", "transform"] {
+    for name in BESIDE_VALUES {
         if let Some(value) = table.peek(name) {
             let finding = Finding::error("conflicting-keys", format!("`values` and `{name}` exclude each other"));
             value.report_key(finding.help("keys are a list, or come from a request: keep one"));
         }
     }
-    for name in ["relative_uri", "connection", "records", "key", "paging", "keep", "transform"] {
+    for name in BESIDE_VALUES {
         table.take(name);
     }
 }

@@ -1,9 +1,10 @@
 //! `[export]`: a request per page, and what becomes of its records before the steps.
 
 use super::{Connections, delta, each, paging, report, step};
+use crate::config::decode::file::Finding;
 use crate::config::decode::kin::Kin;
 use crate::config::decode::request::RequestScopes;
-use crate::config::decode::scope::{Facts, Scope};
+use crate::config::decode::scope::{Facts, Scope, TIMED};
 use crate::config::decode::table::{Reported, Table};
 use crate::config::decode::value::Value;
 use crate::http::request::{Method, RequestSpec};
@@ -14,11 +15,14 @@ use crate::runtime::export::paging::Paging;
 use crate::value::context::{Reference, Root};
 use crate::value::expression::Expression;
 use crate::value::id::ConnectionId;
+use crate::value::path::Path;
 use crate::value::template::Place;
 
 /// The name of an export that is the only one and has none.
 pub(super) const DEFAULT_NAME: &str = "export";
 const NOT_YET: &[&str] = &["group_by"];
+/// Most keys of `group_by`.
+const MOST_KEYS: usize = 16;
 
 pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections) -> Option<Export> {
     let connection = match table.need("connection") {
@@ -47,9 +51,9 @@ pub(super) fn asked(
     let plain = Scope::of_flow(facts, names);
     let scope = outer.map_or_else(|| plain.clone(), |outer| plain.seeing(outer));
     // What a lookup found is `record` in its own shape and rules; the record it was asked for is then `parent`.
-    let records = scope.with(&[Root::Record]);
+    let timed = if outer.is_none() && table.has("delta") { scope.with(TIMED) } else { scope.clone() };
+    let records = timed.with(&[Root::Record]);
     let records = if outer.is_some() { records.with(&[Root::Parent]) } else { records };
-    let timed = if outer.is_none() && table.has("delta") { scope.with(delta::ROOTS) } else { scope.clone() };
     let defaults = names.map(|facts| facts.defaults.clone()).unwrap_or_default();
     let paged = if table.has("paging") { paging::has_method(table) } else { defaults.turn_pages() };
     let pages = if paged { timed.with(&[Root::Page, Root::Previous]) } else { timed.clone() };
@@ -68,6 +72,7 @@ pub(super) fn asked(
         Some(_) => Ok(None),
     };
     let (trace_key, link) = (text("trace_key", Place::Plain), text("link", Place::Uri));
+    let group_by = table.given("group_by", Value::group_keys);
     let transform = table.given("transform", |value| step::transform(value, &records));
     let paging = match defaults.paging {
         Some(paging) if !table.has("paging") => Some(paging),
@@ -107,9 +112,23 @@ pub(super) fn asked(
         job: job.ok()?.map(Box::new),
         transform: transform.ok()?,
         keep: keep.ok()?.or(defaults.keep),
+        group_by: group_by.ok()?.unwrap_or_default(),
         trace_key: trace_key.ok()?,
         link: link.ok()?,
     })
+}
+
+impl Value<'_> {
+    /// `group_by`: one path, or a list.
+    fn group_keys(&self) -> Option<Vec<Path>> {
+        let keys = self.one_or_many();
+        if keys.is_empty() || keys.len() > MOST_KEYS {
+            let finding = Finding::error("out-of-range", format!("`group_by` names 1 to {MOST_KEYS} keys"));
+            self.report(finding.help("name what the records of a group have in common: `group_by = [\"$.customer_id\"]`"));
+            return None;
+        }
+        keys.iter().map(Value::singular_path).collect::<Vec<_>>().into_iter().collect()
+    }
 }
 
 /// What only exports have.

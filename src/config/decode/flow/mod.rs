@@ -81,6 +81,7 @@ pub(in crate::config) fn decode(
     let formerly = root.take("formerly").map(|value| value.ids(FlowId::parse)).unwrap_or_default();
     let after = root.take("run_after").map(|value| value.ids(FlowId::parse)).unwrap_or_default();
     let (mut facts, unresolved) = facts(root, sources);
+    facts.timed = is_timed(root);
     let read = Notes::default();
     facts.kin = each::all(root, &read);
     let plain = Scope::of_flow(&facts, None);
@@ -144,6 +145,12 @@ pub(in crate::config) fn decode(
         })
     };
     (whole(), Ids { formerly, after })
+}
+
+/// Whether an export has `delta`: its records know the time that was asked for.
+fn is_timed(root: &Table<'_>) -> bool {
+    let exports = root.peek("export").map(|value| value.items().unwrap_or_else(|| vec![value])).unwrap_or_default();
+    exports.iter().filter(|value| value.is_table()).filter_map(Value::table).any(|table| table.has("delta"))
 }
 
 /// What starts flows by themselves starts none whose records nobody takes.
@@ -275,6 +282,8 @@ fn exports<'c>(
     let first = tables.first().and_then(used);
     let is_one = tables.iter().all(|table| used(table) == first);
     let source = first.filter(|_| is_one).and_then(|id| connections.get(&id));
+    // Each says for itself whether it has a delta.
+    let facts = &Facts { timed: false, ..facts.clone() };
     let exports: Vec<_> = tables.iter().map(|table| export::decode(table, facts, connections)).collect();
     (exports.into_iter().collect(), source)
 }

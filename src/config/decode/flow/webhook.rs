@@ -78,6 +78,7 @@ pub(super) fn decode(
         once: None,
         job: None,
         transform: transform.ok()?,
+        group_by: Vec::new(),
         keep: keep.ok()?,
         trace_key: trace_key.ok()?,
         link: link.ok()?,

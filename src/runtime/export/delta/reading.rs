@@ -2,9 +2,11 @@
 
 use super::{Watch, mark_key};
 use crate::observe::event;
+use crate::runtime::export::origin::Origin;
 use crate::runtime::export::paging::Pager;
 use crate::runtime::export::{Course, ReadError, Reader};
 use crate::value::context::Context;
+use std::sync::Arc;
 
 impl Reader<'_> {
     /// Finds out which time a delta export covers.
@@ -43,9 +45,15 @@ impl Reader<'_> {
     /// Offers the time that is asked for while `then` runs.
     pub(in crate::runtime::export) fn timed<T>(&self, ctx: &Context<'_>, then: impl FnOnce(&Context<'_>) -> T) -> T {
         match self.watch.as_ref().map(Watch::roots) {
-            Some(roots) => roots.offer(*ctx, then),
+            Some(roots) => then(&roots.offer(*ctx)),
             None => then(ctx),
         }
+    }
+
+    /// Where the records of the page at hand come from: with the time that is asked for now.
+    pub(in crate::runtime::export) fn origin(&self) -> Arc<Origin> {
+        let origin = &self.course.origin;
+        self.watch.as_ref().map_or_else(|| origin.clone(), |watch| origin.timed(watch.roots()))
     }
 }
 
@@ -53,7 +61,13 @@ impl Course<'_> {
     /// Under what its delta's mark is stored.
     fn mark(&self) -> String {
         let per_value = self.export.delta.as_ref().is_none_or(|delta| delta.per_value);
-        let keys = self.origin.keys().filter(|_| per_value);
-        mark_key(&self.scope.flow.id, &self.origin.export.name, keys)
+        let (flow, export) = (&self.scope.flow.id, &self.origin.export.name);
+        match &self.block {
+            None => mark_key(flow, export, self.origin.keys().filter(|_| per_value)),
+            Some(block) => {
+                let name = format!("{export} each.{}", block.name);
+                mark_key(flow, &name, block.keys.as_deref().filter(|_| per_value))
+            }
+        }
     }
 }

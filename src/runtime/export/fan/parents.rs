@@ -37,9 +37,18 @@ pub(super) async fn read<'r>(
         Err(error) => return (None, Err(Trouble { place: format!("{place} page {number}"), error })),
     };
     let now = course.scope.now();
-    let ctx = course.context(&now);
+    let ctx = arrived.page.origin.offer(course.context(&now));
     let (mut singles, mut wrong) = (Vec::new(), None);
+    let judged = &arrived.judged;
     for (at, record) in arrived.page.records.iter().enumerate() {
+        // What did not change since is left out; what cannot be said when it changed must not be.
+        if judged.old.iter().any(|old| usize::try_from(*old) == Ok(at)) {
+            continue;
+        }
+        if let Some((_, text)) = judged.faults.iter().find(|(index, _)| usize::try_from(*index) == Ok(at)) {
+            wrong = Some(format!("page {number}, record {}: {text}", at + 1));
+            break;
+        }
         match entry(course.export, key, block.whole, record, &ctx) {
             Ok(Some(entry)) => singles.push(entry),
             Ok(None) => {}

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 /// Keys of exports that make no sense for one record.
 const NOT_HERE: &[&str] = &["delta", "once", "each", "trace_key", "link", "name"];
-const NOT_YET: &[&str] = &["group_by"];
 const LIVES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(30 * 24);
 /// Most answers kept: their bytes are bounded beside.
 const MOST_KEPT: u64 = 1_000_000;
@@ -38,7 +37,6 @@ pub(super) fn decode(value: &Value<'_>, name: &str, scope: &Scope<'_>, site: Sit
     let export = export::asked(&table, site.facts, connection, Some(scope));
     let cache = table.given("cache", |value| cache(value, scope));
     let merge = table.given("merge", |value| value.merge(scope));
-    table.not_yet(NOT_YET);
     table.finish();
     if each && !table.has("merge") {
         let finding =
