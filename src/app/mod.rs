@@ -47,6 +47,7 @@ use tokens::StoredTokens;
 pub use signals::{Signal, Signals, hangup_ends};
 use state::Files;
 pub use state::State;
+pub use views::look_at_runs;
 
 /// What the process gets from outside: a directory, an environment, time and chance.
 #[derive(Clone)]

@@ -1,8 +1,11 @@
 //! The command line as typed. What is not built yet is known by name, so that it can be refused by name.
+// size: every command and its arguments.
 
 use super::errors::ErrorsCommand;
 use super::exit::Exit;
 use super::run_args::{BackfillArgs, RunArgs};
+use super::runs::RunsCommand;
+use crate::config::schema::Kind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -59,6 +62,10 @@ pub enum Format {
     Json,
     /// Annotations of a pull request (`check` only)
     Github,
+    /// A Mermaid flowchart (`graph` only)
+    Mermaid,
+    /// A Graphviz graph (`graph` only)
+    Dot,
     /// Not built yet.
     #[value(hide = true)]
     Sarif,
@@ -136,6 +143,38 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<ErrorsCommand>,
     },
+    /// Runs there were and are: list, show, logs, cancel
+    Runs {
+        /// What to do; `list` when nothing is said
+        #[command(subcommand)]
+        command: Option<RunsCommand>,
+    },
+    /// Draws connections, flows and their steps: `--format mermaid` (also when nothing is said), `dot` or `json`
+    Graph {
+        /// Id of a flow: only this one, and the connections it uses
+        #[arg(value_name = "FLOW")]
+        flow: Option<String>,
+    },
+    /// Looks at the running `serve` once a second, until `q`
+    Top {
+        /// Print one look, as where there is no terminal
+        #[arg(long)]
+        once: bool,
+    },
+    /// JSON Schemas of the files, for editors
+    Schema(SchemaArgs),
+    /// Prints the script that completes this command line in a shell
+    Completions {
+        /// Which shell
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Writes man pages into a directory; prints the first one when none is named
+    Man {
+        /// The directory
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
     /// Anything else.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -150,7 +189,7 @@ pub enum StateCommand {
     Repair,
     /// Lists stored values and what the state takes up
     Show {
-        /// schedule, meaning, mark, token, offline, webhook, pause, waypoint or meta; all without it
+        /// schedule, meaning, mark, token, offline, webhook, pause, waypoint, log or meta; all without it
         space: Option<String>,
         /// Renewed credentials too
         #[arg(long)]
@@ -202,6 +241,70 @@ pub struct FlowArgs {
     pub flows: Vec<String>,
 }
 
+/// Arguments of `schema`.
+#[derive(Debug, Clone, Args)]
+pub struct SchemaArgs {
+    /// Of which file; all of them in one document when it is not said
+    #[arg(value_enum, value_name = "FILE")]
+    pub kind: Option<SchemaKind>,
+    /// Write all of them into a folder of the project, where `#:schema` lines find them
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = super::schema::FOLDER, conflicts_with = "kind")]
+    pub write: Option<PathBuf>,
+}
+
+/// A kind of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaKind {
+    /// connections/<id>.toml
+    Connection,
+    /// flows/<id>.toml
+    Flow,
+    /// flowgate.toml
+    Settings,
+    /// An agent's own file
+    Agent,
+}
+
+impl SchemaKind {
+    /// As the configuration knows it.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Connection => Kind::Connection,
+            Self::Flow => Kind::Flow,
+            Self::Settings => Kind::Settings,
+            Self::Agent => Kind::Agent,
+        }
+    }
+}
+
+/// A shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+    /// Elvish
+    Elvish,
+}
+
+impl Shell {
+    /// As typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+            Self::Powershell => "powershell",
+            Self::Elvish => "elvish",
+        }
+    }
+}
+
 /// Arguments of `preview`.
 #[derive(Debug, Clone, Args)]
 pub struct PreviewArgs {
@@ -237,12 +340,35 @@ pub struct AgentArgs {
 }
 
 /// Commands of the format that are not built yet.
-const LATER: &[&str] = &["runs", "plan", "diff", "test", "graph", "top", "schema", "import", "completions", "man"];
+const LATER: &[&str] = &["plan", "diff", "test", "import"];
 
 /// Commands that are there.
 const NOW: &[&str] = &[
-    "demo", "init", "check", "ping", "auth", "run", "preview", "backfill", "serve", "status", "explain", "errors",
-    "pause", "resume", "drain", "reload", "state", "agent", "help",
+    "demo",
+    "init",
+    "check",
+    "ping",
+    "auth",
+    "run",
+    "preview",
+    "backfill",
+    "serve",
+    "status",
+    "runs",
+    "explain",
+    "errors",
+    "graph",
+    "top",
+    "schema",
+    "pause",
+    "resume",
+    "drain",
+    "reload",
+    "state",
+    "agent",
+    "completions",
+    "man",
+    "help",
 ];
 
 /// Why a command line is not carried out.
@@ -297,11 +423,15 @@ fn unknown(cli: &Cli) -> Option<String> {
                 None => format!("there is no command `{name}`; there are: {}", NOW.join(", ")),
             })
         }
-        Command::Check { .. } => None,
-        _ if cli.global.format == Some(Format::Github) => {
-            Some(format!("`--format github` is for `flowgate check`, not for `flowgate {name}`"))
+        _ => {
+            let (format, place) = match cli.global.format? {
+                Format::Github => ("github", "check"),
+                Format::Mermaid => ("mermaid", "graph"),
+                Format::Dot => ("dot", "graph"),
+                Format::Text | Format::Json | Format::Sarif => return None,
+            };
+            (name != place).then(|| format!("`--format {format}` is for `flowgate {place}`, not for `flowgate {name}`"))
         }
-        _ => None,
     }
 }
 
@@ -327,6 +457,12 @@ impl Command {
             Self::Agent(_) => "agent",
             Self::State { .. } => "state",
             Self::Errors { .. } => "errors",
+            Self::Runs { .. } => "runs",
+            Self::Graph { .. } => "graph",
+            Self::Top { .. } => "top",
+            Self::Schema(_) => "schema",
+            Self::Completions { .. } => "completions",
+            Self::Man { .. } => "man",
             Self::Other(words) => {
                 return words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
             }

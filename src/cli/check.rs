@@ -42,7 +42,7 @@ fn shown(globals: &Globals, loaded: &Loaded) -> String {
     match globals.format {
         Format::Json => render::json(&loaded.diagnostics),
         Format::Github => render::github(&loaded.diagnostics),
-        Format::Text | Format::Sarif => text(&loaded.diagnostics, loaded.snapshot.as_ref(), globals.style.stdout),
+        _ => text(&loaded.diagnostics, loaded.snapshot.as_ref(), globals.style.stdout),
     }
 }
 

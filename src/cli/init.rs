@@ -1,12 +1,13 @@
 //! `flowgate init`: writes a small commented project that passes `check`, or one that makes the request of a curl command.
 //! Never overwrites, never asks the network.
 
-use super::{Exit, Globals};
+use super::{Exit, Globals, schema};
 use crate::config::files;
 use crate::convert::curl;
+use serde_json::json;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const FILES: &[(&str, &str)] = &[
     ("flowgate.toml", include_str!("init/flowgate.toml")),
@@ -36,10 +37,10 @@ pub fn init(globals: &Globals) -> Exit {
         globals.complain(&format!("cannot write `{}`: {error}", root.join(path).display()));
         return Exit::Input;
     }
-    for (path, _) in FILES {
-        globals.say(&format!("wrote {}", root.join(path).display()));
-    }
-    ignore(globals);
+    let mut written: Vec<PathBuf> = FILES.iter().map(|(path, _)| root.join(path)).collect();
+    written.extend(schemas(globals));
+    written.extend(ignore(globals));
+    tell(globals, &written);
     globals.note("\nNext: edit the two connections, then\n  flowgate check\n  flowgate run orders --dry-run --limit 5");
     Exit::Done
 }
@@ -78,16 +79,19 @@ pub fn from_curl(globals: &Globals, line: &str) -> Exit {
         (format!("connections/{connection}.toml"), project.connection_text.as_str()),
         (format!("flows/{flow}.toml"), flow_text.as_str()),
     ];
+    let mut told = Vec::new();
     for (path, text) in &written {
         let target = root.join(path);
         let folder = target.parent().unwrap_or(root);
-        if let Err(error) = fs::create_dir_all(folder).and_then(|()| write_new(&target, text)) {
+        if let Err(error) = fs::create_dir_all(folder).and_then(|()| write_new(&target, &with_schema(path, text))) {
             globals.complain(&format!("cannot write `{}`: {error}", target.display()));
             return Exit::Input;
         }
-        globals.say(&format!("wrote {}", target.display()));
+        told.push(target);
     }
-    ignore(globals);
+    told.extend(schemas(globals));
+    told.extend(ignore(globals));
+    tell(globals, &told);
     for note in &project.notes {
         globals.warn(note);
     }
@@ -118,9 +122,39 @@ fn write(root: &Path) -> Result<(), (&'static str, io::Error)> {
     for (path, text) in FILES {
         let target = root.join(path);
         let folder = target.parent().unwrap_or(root);
-        fs::create_dir_all(folder).and_then(|()| write_new(&target, text)).map_err(|error| (*path, error))?;
+        fs::create_dir_all(folder)
+            .and_then(|()| write_new(&target, &with_schema(path, text)))
+            .map_err(|error| (*path, error))?;
     }
     Ok(())
+}
+
+/// Editors find the schema by the first line.
+fn with_schema(path: &str, text: &str) -> String {
+    format!("{}{text}", schema::line(path))
+}
+
+/// What the first lines name. A project is one without them too.
+fn schemas(globals: &Globals) -> Option<PathBuf> {
+    let folder = globals.root.join(schema::FOLDER);
+    match schema::write(&folder) {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            globals.warn(&format!("cannot write schemas for editors into `{}`: {error}", folder.display()));
+            None
+        }
+    }
+}
+
+fn tell(globals: &Globals, written: &[PathBuf]) {
+    if globals.json() {
+        let paths: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
+        globals.say(&json!({ "format": 1, "written": paths }).to_string());
+        return;
+    }
+    for path in written {
+        globals.say(&format!("wrote {}", path.display()));
+    }
 }
 
 /// Refuses when the file appeared meanwhile.
@@ -129,15 +163,16 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// A repository mostly has its own `.gitignore`: it is left alone.
-fn ignore(globals: &Globals) {
+fn ignore(globals: &Globals) -> Option<PathBuf> {
     let path = globals.root.join(".gitignore");
     match write_new(&path, IGNORED) {
-        Ok(()) => globals.say(&format!("wrote {}", path.display())),
+        Ok(()) => return Some(path),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             globals.note("there is a .gitignore already: make sure that it names /state/ and /secrets/");
         }
         Err(error) => globals.warn(&format!("cannot write `{}`: {error}", path.display())),
     }
+    None
 }
 
 #[cfg(test)]
@@ -163,6 +198,12 @@ mod tests {
         let snapshot = loaded.snapshot.unwrap();
         assert_eq!((snapshot.connections.len(), snapshot.flows.len()), (2, 1));
         assert_eq!(fs::read_to_string(root.join(".gitignore")).unwrap(), IGNORED);
+        for (path, _) in FILES {
+            let text = fs::read_to_string(root.join(path)).unwrap();
+            let named = text.lines().next().unwrap().strip_prefix("#:schema ").unwrap();
+            let schema = root.join(path).parent().unwrap().join(named);
+            assert!(schema.is_file(), "{path} names {named}");
+        }
     }
 
     #[test]

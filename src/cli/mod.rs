@@ -6,11 +6,15 @@ mod args;
 mod auth;
 mod backfill;
 mod check;
+mod completions;
 mod demo;
 mod errors;
 mod exit;
 mod explain;
 mod globals;
+#[cfg(test)]
+mod golden;
+mod graph;
 mod init;
 mod owner;
 mod ping;
@@ -18,6 +22,8 @@ mod preview;
 mod progress;
 mod run;
 mod run_args;
+mod runs;
+mod schema;
 mod serve;
 mod stages;
 mod state;
@@ -26,6 +32,7 @@ mod steer;
 mod style;
 mod summary;
 mod table;
+mod top;
 
 pub use exit::Exit;
 pub use globals::Globals;
@@ -87,6 +94,14 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Errors { command } => {
             with_runtime(&globals, 1, async |host| errors::errors(&globals, &host, command).await)
         }
+        Command::Runs { command } => with_runtime(&globals, 1, async |host| runs::runs(&globals, &host, command).await),
+        Command::Graph { flow } => {
+            with_runtime(&globals, 1, async |host| graph::graph(&globals, &host, flow.as_deref()))
+        }
+        Command::Top { once } => with_runtime(&globals, 1, async |host| top::top(&globals, &host, once).await),
+        Command::Schema(args) => schema::schema(&globals, &args),
+        Command::Completions { shell } => completions::completions(&globals, shell),
+        Command::Man { directory } => completions::man(&globals, directory.as_deref()),
         Command::Ping { connection } => {
             with_runtime(&globals, 1, async |host| ping::ping(&globals, &host, connection.as_deref()).await)
         }

@@ -308,7 +308,8 @@ pub fn named(snapshot: &Snapshot, typed: &[String]) -> Result<Vec<FlowId>, Strin
     Ok(ids)
 }
 
-fn no_flow(snapshot: &Snapshot, text: &str) -> String {
+/// What is said of a flow that is not there.
+pub(super) fn no_flow(snapshot: &Snapshot, text: &str) -> String {
     let known: Vec<&str> = snapshot.flows.keys().map(FlowId::as_str).collect();
     let near = known.iter().max_by(|a, b| strsim::jaro(a, text).total_cmp(&strsim::jaro(b, text)));
     match near.filter(|near| strsim::jaro(near, text) > 0.7) {

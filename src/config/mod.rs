@@ -9,6 +9,7 @@ pub mod files;
 mod load;
 pub mod render;
 mod resolve;
+pub mod schema;
 mod suggest;
 #[cfg(test)]
 mod tests;

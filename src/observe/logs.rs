@@ -4,6 +4,7 @@
 
 mod escape;
 mod filter;
+pub mod kept;
 mod line;
 
 pub use filter::{BadLevel, check_level};
@@ -12,7 +13,8 @@ use crate::value::time::SharedClock;
 use line::Lines;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{OnceLock, PoisonError, RwLock};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt};
 use tracing_subscriber::{Registry, reload};
 
 /// How a line looks.
@@ -62,9 +64,11 @@ pub fn install(options: &Options, clock: SharedClock) -> Result<LevelHandle, Bad
     }
     let format = options.format.unwrap_or_else(|| if io::stderr().is_terminal() { Format::Text } else { Format::Json });
     let (filter, handle) = reload::Layer::new(filter);
-    let lines = Lines::new(format, options.colour, clock, write);
+    let lines = Lines::new(format, options.colour, clock.clone(), write).with_filter(filter);
+    let ours = Targets::new().with_target("flowgate", tracing::Level::INFO);
+    let keeper = kept::Keeper::new(clock).with_filter(ours);
     // A subscriber that is already there (a test's) keeps what it collects.
-    let _ = tracing::subscriber::set_global_default(Registry::default().with(filter).with(lines));
+    let _ = tracing::subscriber::set_global_default(Registry::default().with(lines).with(keeper));
     panics_become_lines();
     Ok(INSTALLED.get_or_init(|| LevelHandle { filter: handle }).clone())
 }
@@ -74,6 +78,11 @@ pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     escape::onto(&mut out, text);
     out
+}
+
+/// A line of the JSON log as it is shown to people, with its line feed.
+pub fn shown(line: &serde_json::Value, colour: bool) -> String {
+    line::shown(line, colour)
 }
 
 /// Writes one whole line somewhere.

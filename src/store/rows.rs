@@ -345,6 +345,8 @@ pub enum Space {
     /// What imports on the way took of records: run, page and record joined by spaces -> JSON, the run engine's own. Let
     /// go when the record is resolved; of one that failed, when its error record is.
     Waypoint,
+    /// Log lines of a run that ended or is held: run -> JSON array. Let go with the run.
+    Log,
     /// What the store keeps about itself.
     Meta,
 }
@@ -356,7 +358,7 @@ pub fn waypoint_key(run: &str, page: u64, record: u64) -> String {
 
 impl Space {
     /// All, for walking.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Schedule,
         Self::Meaning,
         Self::Mark,
@@ -367,6 +369,7 @@ impl Space {
         Self::Backfill,
         Self::Pause,
         Self::Waypoint,
+        Self::Log,
         Self::Meta,
     ];
 
@@ -388,6 +391,7 @@ impl Space {
             Self::Backfill => "backfill",
             Self::Pause => "pause",
             Self::Waypoint => "waypoint",
+            Self::Log => "log",
             Self::Meta => "meta",
         }
     }

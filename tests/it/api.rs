@@ -148,6 +148,7 @@ fn every_route_answers_as_its_document_says() {
         ("/api/v1/runs", "/api/v1/runs".to_owned()),
         ("/api/v1/runs", "/api/v1/runs?flow=eu/copy&phase=ended&limit=1".to_owned()),
         ("/api/v1/runs/{id}", format!("/api/v1/runs/{run}")),
+        ("/api/v1/logs/{id}", format!("/api/v1/logs/{run}")),
         ("/api/v1/queues", "/api/v1/queues".to_owned()),
         ("/api/v1/connections", "/api/v1/connections".to_owned()),
         ("/api/v1/connections/{id}", "/api/v1/connections/api".to_owned()),

@@ -45,6 +45,7 @@ mod renewal;
 mod reports;
 mod rotation;
 mod rules;
+mod runs;
 mod sample_projects;
 mod schedule;
 mod serve;

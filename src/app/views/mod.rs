@@ -5,11 +5,13 @@ mod config;
 mod errors;
 mod explain;
 mod flows;
+mod lines;
 mod links;
 mod runs;
 
 pub(super) use flows::flow_line;
 pub(super) use links::line_state;
+pub use runs::look_at_runs;
 
 use super::errors::Masks;
 use super::reloads::Reloads;
@@ -72,8 +74,9 @@ impl Views {
             View::Reload(id) => self.reload(&id)?,
             View::Flows(ask) => self.flows(&ask),
             View::Flow(id) => self.flow(&flow_id(&id)?)?,
-            View::Runs(ask) => self.runs(ask).await?,
-            View::Run(id) => self.run(&id).await?,
+            View::Runs(ask) => self.shelf().runs(ask).await?,
+            View::Run(id) => self.shelf().run(&id).await?,
+            View::RunLog(id) => self.shelf().log(&id).await?,
             View::Queues => self.queues(),
             View::Connections => self.connections().await,
             View::Connection(id) => self.connection(&connection_id(&id)?).await?,

@@ -1,11 +1,12 @@
 //! Runs: those under way with live figures, and those that are stored.
 
-use super::{Views, short, unreadable};
+use super::{Views, short, unreadable, versioned};
+use crate::app::errors::Masks;
 use crate::app::run::Counts;
 use crate::app::status;
 use crate::runtime::view::{FlowView, RunView};
-use crate::store::socket::{Denied, RunsAsk};
-use crate::store::{ErrorFilter, PageRow, RunFilter, RunRow};
+use crate::store::socket::{Denied, RunsAsk, View};
+use crate::store::{ErrorFilter, PageRow, RunFilter, RunRow, Store};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,32 +19,53 @@ const MOST_PAGES: usize = 200;
 /// Error records looked at to tell where a run's records failed.
 const MOST_ERRORS: u32 = 5_000;
 
+/// Where runs are looked up: the store, and those under way where this process is the one that runs them.
+pub(super) struct Shelf<'s> {
+    pub(super) store: &'s dyn Store,
+    pub(super) active: Vec<FlowView>,
+    pub(super) masks: Masks,
+}
+
 impl Views {
+    pub(super) fn shelf(&self) -> Shelf<'_> {
+        let store = self.supervisor.services().store.as_ref();
+        Shelf { store, active: self.supervisor.active(), masks: self.masks() }
+    }
+}
+
+/// Looks at runs in a store that no process of ours serves now.
+pub async fn look_at_runs(store: &dyn Store, masks: Masks, view: View) -> Result<Value, Denied> {
+    let shelf = Shelf { store, active: Vec::new(), masks };
+    let document = match view {
+        View::Runs(ask) => shelf.runs(ask).await?,
+        View::Run(id) => shelf.run(&id).await?,
+        View::RunLog(id) => shelf.log(&id).await?,
+        _ => return Err(Denied::invalid("only runs can be looked at without a running `flowgate serve`")),
+    };
+    Ok(versioned(document))
+}
+
+impl Shelf<'_> {
     pub(super) async fn runs(&self, ask: RunsAsk) -> Result<Value, Denied> {
         let most = ask.limit.unwrap_or(PAGE).clamp(1, MOST);
         let RunsAsk { flow, phase, before, .. } = ask;
         let filter = RunFilter { flow, phases: phase.into_iter().collect(), before, limit: Some(most + 1) };
-        let mut rows = self.supervisor.services().store.runs(filter).await.map_err(unreadable)?;
+        let mut rows = self.store.runs(filter).await.map_err(unreadable)?;
         let next = cut(&mut rows, most as usize).map(exact);
-        let active = self.supervisor.active();
-        let masks = self.masks();
-        let runs: Vec<Value> =
-            rows.iter().map(|row| stored(row, live(&active, &row.id), &|text| masks.text(text))).collect();
+        let mask = |text: &str| self.masks.text(text);
+        let runs: Vec<Value> = rows.iter().map(|row| stored(row, live(&self.active, &row.id), &mask)).collect();
         Ok(json!({ "runs": runs, "next": next }))
     }
 
     pub(super) async fn run(&self, id: &str) -> Result<Value, Denied> {
-        let store = &self.supervisor.services().store;
-        let active = self.supervisor.active();
-        let row = store.run(id).await.map_err(unreadable)?;
-        let masks = self.masks();
-        let mut document = match (&row, live(&active, id)) {
-            (Some(row), live) => stored(row, live, &|text| masks.text(text)),
+        let row = self.store.run(id).await.map_err(unreadable)?;
+        let mut document = match (&row, live(&self.active, id)) {
+            (Some(row), live) => stored(row, live, &|text| self.masks.text(text)),
             // Only shown: a dry run, an export without an import.
             (None, Some((flow, run))) => passing(flow, run),
             (None, None) => return Err(Denied::unknown(format!("there is no run `{}`", short(id)))),
         };
-        let pages = store.pages(id).await.map_err(unreadable)?;
+        let pages = self.store.pages(id).await.map_err(unreadable)?;
         let shown = pages.iter().rev().take(MOST_PAGES);
         document["open_pages"] = json!(pages.iter().filter(|page| !page.marks.is_done()).count());
         document["pages_shown"] = shown.map(page).collect();
@@ -54,7 +76,7 @@ impl Views {
     /// Error records of a run by the step that met them.
     async fn failed_by_step(&self, run: &str) -> Result<BTreeMap<String, u64>, Denied> {
         let filter = ErrorFilter { run: Some(run.to_owned()), limit: Some(MOST_ERRORS), ..ErrorFilter::default() };
-        let rows = self.supervisor.services().store.errors(filter).await.map_err(unreadable)?;
+        let rows = self.store.errors(filter).await.map_err(unreadable)?;
         let mut steps = BTreeMap::new();
         for row in rows {
             *steps.entry(row.step).or_default() += 1;
@@ -77,7 +99,7 @@ fn exact(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
-fn live<'v>(active: &'v [FlowView], run: &str) -> Option<(&'v FlowView, &'v RunView)> {
+pub(super) fn live<'v>(active: &'v [FlowView], run: &str) -> Option<(&'v FlowView, &'v RunView)> {
     active.iter().find_map(|view| Some((view, view.running.as_ref().filter(|running| running.run == run)?)))
 }
 

@@ -149,6 +149,8 @@ impl<'f> Table<'f> {
 
     /// Reports every key nobody asked for.
     pub(in crate::config) fn finish(&self) {
+        #[cfg(test)]
+        witness::note(self);
         let (known, later) = (self.known.borrow(), self.later.borrow());
         let offered: Vec<_> = known.iter().copied().filter(|name| !later.contains(name)).collect();
         for (key, node) in self.inner {
@@ -194,6 +196,60 @@ impl<'f> Table<'f> {
             );
             self.file.report(finding.at(key.span()).key(join(&self.key, name)).help(help));
         }
+    }
+}
+
+/// Which keys were asked for where: what a schema is held against.
+#[cfg(test)]
+pub(in crate::config) mod witness {
+    use super::Table;
+    use std::cell::RefCell;
+    use std::path::PathBuf;
+
+    /// A table whose keys were all asked for.
+    #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+    pub(in crate::config) struct Seen {
+        pub(in crate::config) file: PathBuf,
+        pub(in crate::config) key: String,
+        /// Without those that are not built yet.
+        pub(in crate::config) known: Vec<&'static str>,
+    }
+
+    /// A word that was asked for: where, and which there are.
+    #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+    pub(in crate::config) struct Choice {
+        pub(in crate::config) file: PathBuf,
+        pub(in crate::config) key: String,
+        pub(in crate::config) words: Vec<String>,
+    }
+
+    thread_local! {
+        static CHOICES: RefCell<Vec<Choice>> = const { RefCell::new(Vec::new()) };
+        static SEEN: RefCell<Vec<Seen>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn note(table: &Table<'_>) {
+        let later = table.later.borrow();
+        let mut known: Vec<_> = table.known.borrow().iter().copied().filter(|name| !later.contains(name)).collect();
+        known.sort_unstable();
+        known.dedup();
+        let seen = Seen { file: table.file.path().to_owned(), key: table.key.clone(), known };
+        SEEN.with_borrow_mut(|all| all.push(seen));
+    }
+
+    pub(in crate::config::decode) fn note_choice<'w>(
+        file: &std::path::Path,
+        key: &str,
+        words: impl Iterator<Item = &'w str>,
+    ) {
+        let words = words.map(str::to_owned).collect();
+        let choice = Choice { file: file.to_owned(), key: key.to_owned(), words };
+        CHOICES.with_borrow_mut(|all| all.push(choice));
+    }
+
+    /// What was seen on this thread since the last time.
+    pub(in crate::config) fn take() -> (Vec<Seen>, Vec<Choice>) {
+        (SEEN.with_borrow_mut(std::mem::take), CHOICES.with_borrow_mut(std::mem::take))
     }
 }
 

@@ -154,6 +154,8 @@ impl<'f> Value<'f> {
 
     /// One of the words; others that belong to the format but are not built yet are refused by name.
     pub(in crate::config) fn word<T: Copy>(&self, words: &[(&str, T)], not_yet: &[&str]) -> Option<T> {
+        #[cfg(test)]
+        super::table::witness::note_choice(self.file.path(), &self.key, words.iter().map(|(word, _)| *word));
         let text = self.string()?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);

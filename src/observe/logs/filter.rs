@@ -6,7 +6,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::layer::{Context, Filter, Layer};
 
 const OURS: &str = "flowgate";
 
@@ -56,6 +56,19 @@ impl<S: Subscriber> Layer<S> for Levels {
     }
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Layer::<S>::max_level_hint(&self.0)
+    }
+}
+
+/// For one layer only, so that others may see more.
+impl<S: Subscriber> Filter<S> for Levels {
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        !too_talkative(metadata) && Filter::<S>::enabled(&self.0, metadata, context)
+    }
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if too_talkative(metadata) { Interest::never() } else { Filter::<S>::callsite_enabled(&self.0, metadata) }
+    }
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<S>::max_level_hint(&self.0)
     }
 }
 

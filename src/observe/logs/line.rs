@@ -29,23 +29,43 @@ impl<W: Fn(&str)> Lines<W> {
     pub(super) fn new(format: Format, colour: bool, clock: SharedClock, write: W) -> Self {
         Self { format, colour, clock, write }
     }
+}
 
-    fn text(&self, time: &str, level: Level, message: &str, fields: &Fields) -> String {
-        let mut out = String::with_capacity(160);
-        let (on, off) = if self.colour { (colour_of(level), "\x1b[0m") } else { ("", "") };
-        let dim = if self.colour { "\x1b[2m" } else { "" };
-        let _ = write!(out, "{dim}{time}{off} {on}{level:<5}{off} ");
-        escape::onto(&mut out, message);
-        for (name, value) in &fields.0 {
-            let _ = write!(out, " {dim}{name}={off}");
-            match value {
-                Value::String(text) => escape::value_onto(&mut out, text),
-                other => escape::value_onto(&mut out, &other.to_string()),
-            }
+fn text(colour: bool, time: &str, level: Level, message: &str, fields: &Fields) -> String {
+    let mut out = String::with_capacity(160);
+    let (on, off) = if colour { (colour_of(level), "\x1b[0m") } else { ("", "") };
+    let dim = if colour { "\x1b[2m" } else { "" };
+    let _ = write!(out, "{dim}{time}{off} {on}{level:<5}{off} ");
+    escape::onto(&mut out, message);
+    for (name, value) in &fields.0 {
+        out.push(' ');
+        out.push_str(dim);
+        escape::onto(&mut out, name);
+        let _ = write!(out, "={off}");
+        match value {
+            Value::String(text) => escape::value_onto(&mut out, text),
+            other => escape::value_onto(&mut out, &other.to_string()),
         }
-        out.push('\n');
-        out
     }
+    out.push('\n');
+    out
+}
+
+/// A JSON line as it is shown to people. What is no line of ours is shown all the same.
+pub(super) fn shown(line: &Value, colour: bool) -> String {
+    let word = |name: &str| line[name].as_str().unwrap_or_default();
+    let level = word("level").parse().unwrap_or(Level::INFO);
+    let mut fields = Fields::default();
+    for (name, value) in line.as_object().into_iter().flatten().filter(|(name, _)| !OWN_KEYS.contains(&name.as_str())) {
+        fields.add(name, value.clone());
+    }
+    let mut time = String::new();
+    escape::onto(&mut time, if word("time").is_empty() { "-" } else { word("time") });
+    text(colour, &time, level, word("message"), &fields)
+}
+
+pub(super) fn level_name(level: Level) -> String {
+    level.as_str().to_ascii_lowercase()
 }
 
 fn colour_of(level: Level) -> &'static str {
@@ -57,10 +77,10 @@ fn colour_of(level: Level) -> &'static str {
     }
 }
 
-fn json(time: &str, level: Level, message: &str, fields: Fields) -> String {
+pub(super) fn json(time: &str, level: Level, message: &str, fields: Fields) -> String {
     let mut object = Map::new();
     object.insert("time".to_owned(), time.into());
-    object.insert("level".to_owned(), level.as_str().to_ascii_lowercase().into());
+    object.insert("level".to_owned(), level_name(level).into());
     object.insert("message".to_owned(), message.into());
     for (name, value) in fields.0 {
         let name = if OWN_KEYS.contains(&name.as_str()) { format!("field.{name}") } else { name };
@@ -73,20 +93,24 @@ fn json(time: &str, level: Level, message: &str, fields: Fields) -> String {
 
 /// Fields in the order met; the first of a name stays.
 #[derive(Default, Clone)]
-struct Fields(Vec<(String, Value)>);
+pub(super) struct Fields(Vec<(String, Value)>);
 
 impl Fields {
-    fn add(&mut self, name: &str, value: Value) {
+    pub(super) fn add(&mut self, name: &str, value: Value) {
         if self.0.len() < MOST_FIELDS && !self.0.iter().any(|(known, _)| known == name) {
             self.0.push((name.to_owned(), value));
         }
     }
+
+    pub(super) fn drop(&mut self, names: &[&str]) {
+        self.0.retain(|(name, _)| !names.contains(&name.as_str()));
+    }
 }
 
 /// Takes an event's or a span's fields.
-struct Take<'a> {
-    fields: &'a mut Fields,
-    message: String,
+pub(super) struct Take<'a> {
+    pub(super) fields: &'a mut Fields,
+    pub(super) message: String,
 }
 
 impl Take<'_> {
@@ -161,7 +185,7 @@ where
         let time = self.clock.utc().to_rfc3339_opts(SecondsFormat::Millis, true);
         let level = *event.metadata().level();
         (self.write)(&match self.format {
-            Format::Text => self.text(&time, level, &message, &fields),
+            Format::Text => text(self.colour, &time, level, &message, &fields),
             Format::Json => json(&time, level, &message, fields),
         });
     }

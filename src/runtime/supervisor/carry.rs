@@ -6,6 +6,7 @@ use super::{Options, Supervisor};
 use crate::model::flow::Flow;
 use crate::model::import::Import;
 use crate::observe::event;
+use crate::observe::logs::kept;
 use crate::observe::meters::{RecordOutcome, TriggerKind};
 use crate::runtime::engine::Generation;
 use crate::runtime::export::delta::{Asked, Marks};
@@ -66,6 +67,7 @@ impl Supervisor {
         if slot.is_some() {
             plan.progress.begin();
         }
+        self.keep_lines(&plan).await;
         let report = match slot {
             None => self.not_begun(&plan, Ending::Cancelled),
             Some(_) => match self.ready(&plan).await {
@@ -86,10 +88,20 @@ impl Supervisor {
         };
         drop(slot);
         event::run_finished(&plan.generation.meters(&plan.id), &report.summary(plan.trigger), clock.utc());
+        kept::end(&plan.run);
         self.finished(&plan, &report);
         // Nobody waits for scheduled runs: a closed receiver is normal.
         let _ = tell.send(report);
         self.running.send_modify(|count| *count -= 1);
+    }
+
+    /// Log lines of the run are stored with its end; those of one that goes on follow what it had.
+    async fn keep_lines(&self, plan: &Plan) {
+        let before = match &plan.task {
+            Task::GoOn(row) => plan.store.value(Space::Log, &row.id).await.ok().flatten(),
+            Task::Begin | Task::Retry(_) => None,
+        };
+        kept::begin(&plan.run, before.as_deref());
     }
 
     /// A run that came to nothing; one that was to go on waits as before.
@@ -257,6 +269,16 @@ impl Supervisor {
             writes.push(Write::Withdraw { run: run.clone() });
         }
         let marks = self.marks(plan, scope, report).await;
+        if phase == Phase::Held {
+            kept::note(
+                &run,
+                at,
+                tracing::Level::WARN,
+                "run held: the flow's next run goes on with it",
+                cause.as_deref(),
+            );
+        }
+        writes.extend(kept::text(&run).map(|value| Write::Put { space: Space::Log, key: run.clone(), value }));
         writes.push(Write::Phase { run, phase, outcome, cause, at });
         let done = if Arc::ptr_eq(&plan.store, &self.services.store) {
             // With the end of the run, or not at all.

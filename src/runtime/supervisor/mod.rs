@@ -327,7 +327,7 @@ impl Supervisor {
         self.happenings.tell(Happening::RunStarted { flow: plan.id.clone(), run: run.clone(), trigger, at: now });
         let (tell, report) = oneshot::channel();
         let this = self.clone();
-        task::spawn("run", async move { this.carry(plan, tell).await });
+        task::spawn_run(&run, async move { this.carry(plan, tell).await });
         Started { run, resumed, progress, report }
     }
 

@@ -117,6 +117,7 @@ pub(super) const ROUTES: &[Route] = &[
         ..read("/api/v1/runs", "Runs, the newest first", "Runs", runs)
     },
     read("/api/v1/runs/{id}", "One run with its pages", "Run", |asked| view(View::Run(asked.id.clone()))),
+    read("/api/v1/logs/{id}", "The log lines of one run", "RunLog", |asked| view(View::RunLog(asked.id.clone()))),
     read("/api/v1/queues", "Every pool, its lines, and what each flow has in them", "Queues", |_| view(View::Queues)),
     read("/api/v1/connections", "Every connection", "Connections", |_| view(View::Connections)),
     read("/api/v1/connections/{id}", "One connection with its queue", "Connection", |asked| {

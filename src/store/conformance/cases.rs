@@ -446,6 +446,8 @@ pub async fn pruning_dismisses_open_errors_before_it_drops_them(store: Held) {
         phase("r3", Phase::Ended, 90),
         named("r4", "m2"),
         phase("r4", Phase::Held, 10),
+        Write::Put { space: Space::Log, key: "r2".to_owned(), value: "[]".to_owned() },
+        Write::Put { space: Space::Log, key: "r4".to_owned(), value: "[]".to_owned() },
     ];
     let id = done(&store, batch).await.errors[0];
     let prune = |errors| Write::Prune { runs_before: at(50), errors_before: at(errors), at: at(99) };
@@ -455,6 +457,8 @@ pub async fn pruning_dismisses_open_errors_before_it_drops_them(store: Held) {
     assert_eq!(ids(store.runs(RunFilter::default()).await.unwrap()), ["r4", "r3", "r1"], "r1 has an open error");
     let texts = store.values(Space::Meaning).await.unwrap();
     assert_eq!(texts.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["m1", "m2"]);
+    let logs = store.values(Space::Log).await.unwrap();
+    assert_eq!(logs, [("r4".to_owned(), "[]".to_owned())], "the lines of a run go with it");
     balanced(&store).await;
 
     let receipt = done(&store, vec![prune(1)]).await;

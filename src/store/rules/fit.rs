@@ -38,7 +38,7 @@ pub(in crate::store) fn value(space: Space, key: &str, value: &str) -> Result<()
     let named = match space {
         Space::Schedule | Space::Mark | Space::After | Space::Backfill | Space::Pause => FlowId::parse(first).err(),
         Space::Token | Space::Offline => ConnectionId::parse(first).err(),
-        Space::Meaning | Space::Webhook | Space::Waypoint | Space::Meta => None,
+        Space::Meaning | Space::Webhook | Space::Waypoint | Space::Log | Space::Meta => None,
     };
     if let Some(why) = named {
         return unfit(format!("the key `{key}` of a {name} does not begin with an id: {why}"));
@@ -54,7 +54,8 @@ pub(in crate::store) fn value(space: Space, key: &str, value: &str) -> Result<()
         | Space::After
         | Space::Backfill
         | Space::Pause
-        | Space::Waypoint => match serde_json::from_str::<IgnoredAny>(value) {
+        | Space::Waypoint
+        | Space::Log => match serde_json::from_str::<IgnoredAny>(value) {
             Ok(_) => Ok(()),
             Err(error) => unfit(format!("the value of {name} `{key}` is no JSON: {error}")),
         },

@@ -27,6 +27,7 @@ pub(super) fn prune<T: Tables>(
     for run in tables.runs_over_before(runs_before).map_err(Stop::Fault)? {
         if !tables.has_open_errors(&run.id).map_err(Stop::Fault)? {
             runs::change_figures(tables, &run.flow, Figures::of_run(&run), Figures::default())?;
+            tables.drop_value(Space::Log, &run.id).map_err(Stop::Fault)?;
             tables.drop_run(&run.id).map_err(Stop::Fault)?;
             receipt.pruned.runs += 1;
         }

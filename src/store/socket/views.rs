@@ -23,6 +23,8 @@ pub enum View {
     Runs(RunsAsk),
     /// One run, with its pages.
     Run(String),
+    /// The log lines of one run.
+    RunLog(String),
     /// Every pool and what waits in it.
     Queues,
     /// Every connection.

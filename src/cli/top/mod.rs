@@ -1,0 +1,108 @@
+//! `flowgate top`: a running `serve`, looked at once a second until `q`. Where there is no terminal: once.
+
+mod frame;
+mod screen;
+
+use super::steer::unanswered;
+use super::{Exit, Globals};
+use crate::app::{Host, Signal, Signals, hangup_ends};
+use crate::store::socket::{Ask, AskError, ask};
+use crate::value::time::Mono;
+use frame::{Look, frame};
+use screen::{Key, Screen};
+use serde_json::Value;
+use std::time::Duration;
+
+/// How often it is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+/// The size of what is not a terminal.
+const PLAIN: (usize, usize) = (120, usize::MAX);
+
+/// Shows it.
+pub async fn top(globals: &Globals, host: &Host, once: bool) -> Exit {
+    let first = match ask(&globals.state_dir(), Ask::Status) {
+        Ok(document) => document,
+        Err(error) => return unanswered(globals, &error),
+    };
+    if globals.json() {
+        globals.say(&first.to_string());
+        return Exit::Done;
+    }
+    if once || !screen::is_terminal() || !globals.style.terminal {
+        let look = Look { document: &first, before: None, now: host.clock.utc(), lost: None };
+        globals.data(&(frame(&look, PLAIN, globals.style.stdout).join("\n") + "\n"));
+        return Exit::Done;
+    }
+    let hangup = hangup_ends();
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            globals.complain(&format!("signals cannot be handled: {error}"));
+            return Exit::Temporary;
+        }
+    };
+    match Screen::enter() {
+        Ok(screen) => live(globals, host, screen, signals, hangup, first).await,
+        Err(error) => {
+            globals.complain(&format!("the terminal cannot be used: {error}; `flowgate top --once` prints one look"));
+            Exit::Temporary
+        }
+    }
+}
+
+/// What was seen, and when.
+struct Seen {
+    document: Value,
+    at: Mono,
+}
+
+async fn live(
+    globals: &Globals,
+    host: &Host,
+    mut screen: Screen,
+    mut signals: Signals,
+    hangup: bool,
+    first: Value,
+) -> Exit {
+    let clock = &host.clock;
+    let (mut before, mut now) = (None::<Seen>, Seen { document: first, at: clock.mono() });
+    let mut lost: Option<String> = None;
+    loop {
+        let rate = before.as_ref().map(|seen| (&seen.document, now.at.since(seen.at)));
+        let look = Look { document: &now.document, before: rate, now: clock.utc(), lost: lost.as_deref() };
+        // A terminal that went away ends it.
+        if screen.draw(&frame(&look, screen.size(), globals.style.stdout)).is_err() {
+            return Exit::Done;
+        }
+        let next = now.at.plus(EVERY).max(clock.mono().plus(EVERY / 4));
+        tokio::select! {
+            key = screen.key() => match key {
+                Key::Quit => return Exit::Done,
+                Key::Resized => continue,
+            },
+            signal = signals.ending(hangup) => return match signal {
+                Signal::Interrupt => Exit::Interrupted,
+                Signal::Terminate | Signal::Reload => Exit::Terminated,
+            },
+            () = clock.sleep_until(next) => {}
+        }
+        match looked(globals).await {
+            Ok(document) => {
+                let seen = Seen { document, at: clock.mono() };
+                before = Some(std::mem::replace(&mut now, seen));
+                lost = None;
+            }
+            Err(error) => {
+                lost = Some(error.to_string());
+                now.at = clock.mono();
+            }
+        }
+    }
+}
+
+async fn looked(globals: &Globals) -> Result<Value, AskError> {
+    let state = globals.state_dir();
+    // A key must not wait for an owner that is slow to answer.
+    let answer = tokio::task::spawn_blocking(move || ask(&state, Ask::Status)).await;
+    answer.map_err(|error| AskError::Unclear(error.to_string()))?
+}
