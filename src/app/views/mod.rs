@@ -5,16 +5,19 @@ mod config;
 mod errors;
 mod explain;
 mod flows;
+mod fresh;
 mod links;
 mod runs;
 
 pub(super) use flows::flow_line;
+pub(super) use fresh::Freshness;
 pub(super) use links::line_state;
 
 use super::errors::Masks;
 use super::reloads::Reloads;
 use super::status::SharedConfigState;
 use super::tallies::Tallies;
+use super::trends::Trends;
 use crate::runtime::supervisor::Supervisor;
 use crate::store::socket::{Denied, View};
 use crate::store::{FlowTally, StoreError};
@@ -36,6 +39,8 @@ pub(super) struct Views {
     pub(super) tallies: Tallies,
     pub(super) started: DateTime<Utc>,
     pub(super) pings: Pings,
+    pub(super) trends: Trends,
+    pub(super) fresh: Freshness,
 }
 
 /// The last ping of each connection.

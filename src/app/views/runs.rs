@@ -47,6 +47,7 @@ impl Views {
         let shown = pages.iter().rev().take(MOST_PAGES);
         document["open_pages"] = json!(pages.iter().filter(|page| !page.marks.is_done()).count());
         document["pages_shown"] = shown.map(page).collect();
+        document["timeline"] = json!(self.trends.run(id));
         document["failed_by_step"] = json!(self.failed_by_step(id).await?);
         Ok(document)
     }
