@@ -6,6 +6,7 @@ use super::owner::Desk;
 use super::status::{self, Stored};
 use super::tallies::keep_tallies;
 use super::tokens::read_token;
+use super::trends;
 use super::upkeep::{Retries, prune, wake_hooks};
 use super::views::Views;
 use crate::config::watch::Trigger;
@@ -77,6 +78,7 @@ impl Face {
         task::spawn("tallies", keep_tallies(tallies, supervisor.clone(), self.desk.changed(), stop.clone()));
         task::spawn("retries", retries.keep(stop.clone()));
         task::spawn("webhooks", wake_hooks(supervisor.clone(), stop.clone()));
+        trends::keep(self.views.trends.clone(), supervisor.clone(), stop.clone());
         task::spawn("live", self.feed.clone().keep(supervisor.clone(), stop.clone()));
         if let Some(told) = supervisor.snapshot().and_then(|snapshot| snapshot.settings.notify.clone()) {
             task::spawn("notices", notify(supervisor.clone(), told, stop.clone()));

@@ -26,6 +26,7 @@ pub mod status;
 mod systemd;
 mod tallies;
 mod tokens;
+mod trends;
 mod upkeep;
 mod views;
 

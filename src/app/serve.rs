@@ -10,7 +10,8 @@ use super::state::NoState;
 use super::status::SharedConfigState;
 use super::systemd::Systemd;
 use super::tallies::Tallies;
-use super::views::{Pings, Views};
+use super::trends::Trends;
+use super::views::{Freshness, Pings, Views};
 use super::{Host, Signal, Signals, State};
 use crate::config::watch::{Trigger, Watch};
 use crate::http::tokens::WhenRefused;
@@ -177,6 +178,8 @@ impl Process {
             tallies: Tallies::default(),
             started: now,
             pings: Pings::default(),
+            trends: Trends::default(),
+            fresh: Freshness::default(),
         };
         let face = Arc::new(Face::new(views, look.clone()));
         let reloader = Reloader {

@@ -119,8 +119,8 @@ impl Stored {
 
 /// What every flow and connection is looked at with, read once.
 pub(super) struct Sight {
-    snapshot: Option<Arc<Snapshot>>,
-    now: DateTime<Utc>,
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    pub(super) now: DateTime<Utc>,
     unfinished: HashMap<FlowId, RunRow>,
     /// Connections whose requests wait, by id.
     pub(super) offline: HashMap<String, OfflineView>,

@@ -38,6 +38,11 @@ impl Tallies {
         flows
     }
 
+    /// Open error records of all flows.
+    pub(super) fn open_records(&self) -> u64 {
+        self.lock().values().map(|kept| kept.tally.open).sum()
+    }
+
     /// As last read.
     pub(super) fn all(&self) -> HashMap<FlowId, FlowTally> {
         self.lock().iter().map(|(id, kept)| (id.clone(), kept.tally.clone())).collect()

@@ -3,7 +3,7 @@
 //! The names keep out web pages that point their own name at our address; the token keeps out everybody else.
 
 use super::refusals::Refusals;
-use super::{Doors, api, hooks, refuse};
+use super::{Doors, api, dashboard, hooks, refuse};
 use crate::model::settings::Public;
 use crate::observe::meters::Refused;
 use crate::value::secret::Secret;
@@ -67,6 +67,7 @@ impl Gate {
             // Agents bring tokens of their own, which are asked for there.
             crate::agent::PATH => return true,
             path if path.starts_with(hooks::ROOT) => Public::Webhooks,
+            path if dashboard::is_asset(request.method(), path) => return true,
             // Changes and records are open to nobody without a token, wherever this listens.
             _ => return self.token.is_none() && api::key_of(request) != Some(api::Key::Change),
         };
@@ -86,15 +87,16 @@ impl Gate {
     }
 }
 
-/// What every answer says of itself: not to be guessed at, kept, framed, or used by pages of other sites.
+/// What every answer says of itself: not to be guessed at, framed, or used by pages of other sites.
 const MARKS: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),
-    ("cache-control", "no-store"),
     ("referrer-policy", "no-referrer"),
     ("x-frame-options", "DENY"),
     ("cross-origin-resource-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
 ];
+/// Nothing is kept. An answer that may be says so itself.
+const FRESH: &str = "no-store";
 /// Nothing in an answer is to be run, loaded or framed. An answer that is a page says what it needs itself.
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -105,6 +107,7 @@ pub(super) async fn keep(State(gate): State<Arc<Gate>>, request: Request, next: 
     for (name, value) in MARKS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(FRESH));
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     response
 }

@@ -1,11 +1,12 @@
-//! `/metrics`, `/healthz`, `/readyz`: what monitoring asks, reads only; `/api/…`: what people and their pages ask; `/agent`:
-//! where agents come in; `/hooks/…`: where payloads do.
+//! `/metrics`, `/healthz`, `/readyz`: what monitoring asks, reads only; `/api/…`: what people and their pages ask; `/`: the
+//! page they ask it with; `/agent`: where agents come in; `/hooks/…`: where payloads do.
 //!
 //! `gate` decides who may ask, `accept` keeps the door, this file says what there is.
 
 mod accept;
 mod agents;
 mod api;
+mod dashboard;
 mod gate;
 mod hooks;
 mod refusals;
@@ -139,6 +140,7 @@ fn router(doors: &Doors, source: Arc<dyn StatusSource>, hub: Arc<Hub>, clock: Sh
         .route("/readyz", get(ready))
         .route("/hooks/{*path}", any(hooks::call))
         .merge(api::router())
+        .merge(dashboard::router())
         .fallback(nothing)
         .method_not_allowed_fallback(reads_only)
         .with_state(App { source, clock, room: hooks::room(), seats: api::seats() })
@@ -178,7 +180,7 @@ async fn ready(State(app): State<App>) -> Response {
 }
 
 async fn nothing() -> Response {
-    refuse(StatusCode::NOT_FOUND, "there is /metrics, /healthz, /readyz, and what /api/openapi.json lists")
+    refuse(StatusCode::NOT_FOUND, "there is / for people, /metrics, /healthz, /readyz, and what /api/openapi.json lists")
 }
 
 async fn reads_only() -> Response {

@@ -1,6 +1,6 @@
 //! What is promised to servers, judged by software that was not written here: Apache, nginx, OpenSSL, squid, microsocks,
 //! Django, oidc-provider, Handlebars, moment, oauthlib, PyJWT, botocore, zeep, wsse, graphql-yoga, libxml2, spyne,
-//! Prometheus, Python's csv, zipfile and email.
+//! Prometheus, Chromium, Python's csv, zipfile and email.
 //!
 //! `./test` installs them. A group whose peer is missing says that it skipped, and fails where `FLOWGATE_PEERS=required`
 //! (continuous integration).
@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod browser;
+mod dashboard;
 mod graphql;
 mod handlebars;
 mod media;

@@ -34,11 +34,16 @@ pub fn python_program(name: &str) -> Option<PathBuf> {
 
 /// Node, and the folder with the packages of `package.json`.
 pub fn node() -> Option<(PathBuf, PathBuf)> {
+    node_with("oidc-provider")
+}
+
+/// The same, with this package there.
+pub fn node_with(package: &str) -> Option<(PathBuf, PathBuf)> {
     let node = program("node")?;
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools/npm/node_modules");
     let modules = variable("FLOWGATE_PEERS_NODE_MODULES").map_or(here, PathBuf::from);
-    let modules = Some(modules).filter(|path| path.join("oidc-provider").is_dir());
-    Some((node, found("oidc-provider of tests/peers/package.json", modules)?))
+    let modules = Some(modules).filter(|path| path.join(package).is_dir());
+    Some((node, found(&format!("{package} of tests/peers/package.json"), modules)?))
 }
 
 fn found(name: &str, path: Option<PathBuf>) -> Option<PathBuf> {

@@ -30,6 +30,7 @@ impl Views {
             "git": git.map(|git| json!({ "commit": git.commit, "branch": git.branch })),
             "flows": flows,
             "connections": connections,
+            "open_errors": self.tallies.open_records(),
             "running": self.supervisor.active().len(),
             "invalid": invalid,
             "last_reload": last.map(|report| report.id),

@@ -60,7 +60,7 @@ impl Views {
             open += errors;
             let title = || flow.and_then(|flow| flow.title.as_deref()).unwrap_or_default().to_lowercase();
             let named = wanted.as_deref().is_none_or(|q| view.id.as_str().contains(q) || title().contains(q));
-            if named && ask.state.as_deref().is_none_or(|wanted| wanted == state) {
+            if named && ask.state.as_deref().is_none_or(|wanted| wanted.split(',').any(|one| one == state)) {
                 matching.push((view, state));
             }
         }
@@ -72,7 +72,7 @@ impl Views {
         let next = page.last().filter(|_| more).map(|(view, _)| view.id.to_string());
         let sight = Sight::of(&self.supervisor);
         let flows: Vec<Value> =
-            page.iter().map(|(view, state)| row(&sight, view, state, tallies.get(&view.id))).collect();
+            page.iter().map(|(view, state)| self.row_of(&sight, view, state, tallies.get(&view.id))).collect();
         json!({ "total": total, "states": states, "open_errors": open, "flows": flows, "next": next })
     }
 
@@ -86,7 +86,7 @@ impl Views {
         let flow = snapshot.as_ref().and_then(|snapshot| snapshot.flows.get(id));
         let tally = tallies.get(id);
         let state = word(&view, flow.map(AsRef::as_ref), tally.map_or(0, |tally| tally.open));
-        let mut document = row(&Sight::of(&self.supervisor), &view, state, tally);
+        let mut document = self.row_of(&Sight::of(&self.supervisor), &view, state, tally);
         if let Some(flow) = flow {
             document["parts"] = parts(flow);
             document["hash"] = json!(flow.hash);
@@ -97,6 +97,15 @@ impl Views {
             })));
         }
         Ok(document)
+    }
+
+    fn row_of(&self, sight: &Sight, view: &FlowView, state: &str, tally: Option<&FlowTally>) -> Value {
+        let mut row = row(sight, view, state, tally);
+        let flow = sight.snapshot.as_ref().and_then(|snapshot| snapshot.flows.get(&view.id));
+        let flow = flow.filter(|_| view.paused.is_none());
+        row["fresh"] = json!(flow.and_then(|flow| self.fresh.of(flow, view.last_success)));
+        row["recent"] = json!(self.trends.flow(&view.id, sight.now));
+        row
     }
 
     /// Those of the snapshot, those that run or ran, and those with something left in the store.

@@ -39,6 +39,8 @@ impl Views {
         let mut shares = by_line(queue.shares());
         let here = |view: &&PoolView| view.lines.iter().any(|line| line.id == LineId::Connection(id.clone()));
         document["queue"] = queue.view().iter().find(here).map_or(Value::Null, |view| pool(view, &sight, &mut shares));
+        let pool = document["pool"].as_str().map(str::to_owned);
+        document["recent"] = json!(pool.and_then(|pool| self.trends.pool(&pool, self.now())));
         let uses = snapshot.flows.values().filter(|flow| flow.connections().any(|used| used == id));
         document["flows"] = uses.map(|flow| flow.id.as_str()).collect();
         Ok(document)

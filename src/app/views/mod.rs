@@ -5,11 +5,13 @@ mod config;
 mod errors;
 mod explain;
 mod flows;
+mod fresh;
 mod lines;
 mod links;
 mod runs;
 
 pub(super) use flows::flow_line;
+pub(super) use fresh::Freshness;
 pub(super) use links::line_state;
 pub use runs::look_at_runs;
 
@@ -17,6 +19,7 @@ use super::errors::Masks;
 use super::reloads::Reloads;
 use super::status::SharedConfigState;
 use super::tallies::Tallies;
+use super::trends::Trends;
 use crate::runtime::supervisor::Supervisor;
 use crate::store::socket::{Denied, View};
 use crate::store::{FlowTally, StoreError};
@@ -38,6 +41,8 @@ pub(super) struct Views {
     pub(super) tallies: Tallies,
     pub(super) started: DateTime<Utc>,
     pub(super) pings: Pings,
+    pub(super) trends: Trends,
+    pub(super) fresh: Freshness,
 }
 
 /// The last ping of each connection.

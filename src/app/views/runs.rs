@@ -4,6 +4,7 @@ use super::{Views, short, unreadable, versioned};
 use crate::app::errors::Masks;
 use crate::app::run::Counts;
 use crate::app::status;
+use crate::app::trends::Trends;
 use crate::runtime::view::{FlowView, RunView};
 use crate::store::socket::{Denied, RunsAsk, View};
 use crate::store::{ErrorFilter, PageRow, RunFilter, RunRow, Store};
@@ -24,18 +25,20 @@ pub(super) struct Shelf<'s> {
     pub(super) store: &'s dyn Store,
     pub(super) active: Vec<FlowView>,
     pub(super) masks: Masks,
+    /// How runs went over time, where somebody looked on.
+    pub(super) trends: Option<&'s Trends>,
 }
 
 impl Views {
     pub(super) fn shelf(&self) -> Shelf<'_> {
         let store = self.supervisor.services().store.as_ref();
-        Shelf { store, active: self.supervisor.active(), masks: self.masks() }
+        Shelf { store, active: self.supervisor.active(), masks: self.masks(), trends: Some(&self.trends) }
     }
 }
 
 /// Looks at runs in a store that no process of ours serves now.
 pub async fn look_at_runs(store: &dyn Store, masks: Masks, view: View) -> Result<Value, Denied> {
-    let shelf = Shelf { store, active: Vec::new(), masks };
+    let shelf = Shelf { store, active: Vec::new(), masks, trends: None };
     let document = match view {
         View::Runs(ask) => shelf.runs(ask).await?,
         View::Run(id) => shelf.run(&id).await?,
@@ -69,6 +72,7 @@ impl Shelf<'_> {
         let shown = pages.iter().rev().take(MOST_PAGES);
         document["open_pages"] = json!(pages.iter().filter(|page| !page.marks.is_done()).count());
         document["pages_shown"] = shown.map(page).collect();
+        document["timeline"] = json!(self.trends.and_then(|trends| trends.run(id)));
         document["failed_by_step"] = json!(self.failed_by_step(id).await?);
         Ok(document)
     }
