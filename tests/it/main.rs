@@ -56,6 +56,7 @@ mod stopping;
 mod storm;
 mod support;
 mod tls;
+mod together;
 mod triggers;
 mod volume;
 mod webhook;
