@@ -442,7 +442,7 @@ fn a_dry_run_asks_its_lookups_and_sends_no_import() {
     let steps = format!("{LOOKUP}merge = {{ c = \"$.data[0].id\" }}\n");
     let project = project(&api, QUICK, &flow(&steps, TAKE));
     let ended = run(project.dir(), &["run", "copy", "--dry-run"]).expect_code(0);
-    assert!(ended.stdout.contains("\"c\":\"c-a@x\""), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\"c\": \"c-a@x\""), "{}", ended.stdout);
     assert!(api.requests_to("/taken").is_empty());
 }
 

@@ -277,7 +277,7 @@ fn what_was_in_one_request_before_a_kill_is_in_one_again_under_the_same_key() {
             "/first" => numbered(request, &[]).behind(&held.next()),
             path if path.starts_with("/known/") => {
                 turn += 1;
-                if turn % 3 == 0 { Reply::json(503, "{}") } else { Reply::json(200, "{}") }
+                if turn.is_multiple_of(8) { Reply::json(503, "{}") } else { Reply::json(200, "{}") }
             }
             _ => Reply::json(200, "{}"),
         });
@@ -328,6 +328,40 @@ fn of_batches_without_keys_a_kill_leaves_no_more_than_a_window_unknown_and_none_
     let first = sorted(&api, "/first");
     let unique: BTreeSet<_> = first.iter().collect();
     assert_eq!(first.len(), unique.len(), "{first:?}");
+}
+
+#[test]
+fn no_more_than_a_window_of_requests_is_intended_however_many_wait() {
+    let gates = Gates::default();
+    let held = gates.clone();
+    let lines: Vec<Value> = (1..=60).map(|id| json!({ "id": id })).collect();
+    let page = json!({ "data": [{ "id": 1, "lines": lines }] }).to_string();
+    let api = Api::start(move |request| match request.path() {
+        "/records" => Reply::json(200, page.clone()),
+        "/lines" => Reply::json(200, "{}").behind(&held.next()),
+        _ => Reply::json(200, "{}"),
+    });
+    let step = "[[step]]\nname = \"lines\"\nmany = \"$.lines[*]\"\n[step.import]\nconnection = \"api\"\n\
+                relative_uri = \"/lines\"\nbatch_size = 3\n";
+    let export = EXPORT.split("[export.paging").next().unwrap();
+    let project = project(&api, &format!("concurrency_level = 1\n{QUICK}"), &format!("{export}{step}{TAKE}"));
+    let child = begun(&project);
+    gates.open(2);
+    api.wait_until(|seen| seen.iter().filter(|r| r.path() == "/lines").count() == 3);
+    kill(child, Signal::KILL);
+    let ended = run(project.dir(), &["state", "show", "waypoint", "--json"]).expect_code(0);
+    let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let known: Value = match &document["values"][0]["value"] {
+        Value::String(text) => serde_json::from_str(text).unwrap(),
+        other => other.clone(),
+    };
+    let steps = known["steps"].as_object().unwrap();
+    let sent = steps.values().filter(|stop| stop.get("sent").is_some()).count();
+    assert!((3..=12).contains(&sent), "4 x level requests of 3: {known}");
+    gates.open_all();
+    assert_eq!(copy(&project, 1), [0, 0, 1]);
+    let arrived = sorted(&api, "/lines");
+    assert_eq!(arrived.len(), arrived.iter().collect::<BTreeSet<_>>().len(), "{arrived:?}");
 }
 
 #[test]
@@ -383,16 +417,16 @@ fn records_of_one_lock_key_are_in_order_and_alone_over_pages_lookups_and_retries
     for size in [1, 3] {
         let mut seen = BTreeSet::new();
         let api = source(&[9, 9, 9, 5], move |request| match request.path() {
-            // Those that come first are answered last.
+            // Some that come first are answered last.
             path if path.starts_with("/known/") => {
                 let id: u64 = path.rsplit('/').next().unwrap().parse().unwrap();
-                Reply::json(if id % 5 < 2 && seen.insert(vec![id]) { 503 } else { 200 }, "{}")
+                Reply::json(if id % 8 == 1 && seen.insert(vec![id]) { 503 } else { 200 }, "{}")
             }
             "/first" => {
                 let ids = ids(&batch(request));
-                match (ids[0] % 3, seen.insert(ids.iter().map(|id| id + 100).collect())) {
+                match (ids[0] % 9, seen.insert(ids.iter().map(|id| id + 100).collect())) {
                     (0, true) => Reply::json(503, "{}"),
-                    (1, _) if ids[0] % 2 == 0 => Reply::json(422, "{\"error\":\"no\"}"),
+                    (1 | 5, _) => Reply::json(422, "{\"error\":\"no\"}"),
                     _ => Reply::json(200, "{}"),
                 }
             }
@@ -483,7 +517,8 @@ fn the_import_works_on_each_part_of_a_record_with_many() {
         let ended = run(project.dir(), &["run", "copy", "--json"]).expect_code(1);
         assert_eq!(figures(&ended), [1, 2, 1]);
         assert_eq!(account(&ended)["records"]["exported"], 4);
-        let lines: Vec<Value> = api.requests_to("/taken")[before..].iter().flat_map(batch).collect();
+        let mut lines: Vec<Value> = api.requests_to("/taken")[before..].iter().flat_map(batch).collect();
+        lines.sort_by_key(|line| line["id"].as_u64());
         assert_eq!(lines, [json!({"id":11,"of":1}), json!({"id":12,"of":1}), json!({"id":31,"of":3})]);
         assert_eq!(open_errors(&project)[0]["step"], "import");
         repaired.store(true, Ordering::SeqCst);
