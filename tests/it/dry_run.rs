@@ -2,8 +2,9 @@
 
 use crate::support::api::{Api, Reply};
 use crate::support::flow::{lines, project};
-use crate::support::{PATIENCE, command::finish, command::flowgate};
-use serde_json::json;
+use crate::support::command::{Ended, finish, flowgate};
+use crate::support::PATIENCE;
+use serde_json::{Value, json};
 
 const FLOW: &str = r#"
 [export]
@@ -30,6 +31,11 @@ pin = { env = "PIN" }
 token = "{{connection.secrets.pin}}"
 "#;
 
+/// The requests of imports that were shown.
+fn imports(ended: &Ended) -> Vec<Value> {
+    lines(ended).into_iter().filter(|line| line["stage"] == "import").map(|line| line["request"].clone()).collect()
+}
+
 #[test]
 fn requests_are_shown_with_their_secrets_masked_and_none_is_sent() {
     let source = Api::scripted([("GET /records", vec![Reply::json(200, "[{\"id\":1},{\"id\":2},{\"id\":3}]")])]);
@@ -38,9 +44,9 @@ fn requests_are_shown_with_their_secrets_masked_and_none_is_sent() {
     project.connection("erp", &sink.base(), KEYS);
     let (key, pin) = ("k3y\"s/ecret+", "87654321");
     let mut command = flowgate(project.dir());
-    command.args(["run", "copy", "--dry-run", "--limit", "2"]).env("KEY", key).env("PIN", pin);
+    command.args(["run", "copy", "--dry-run", "--json", "--limit", "2"]).env("KEY", key).env("PIN", pin);
     let ended = finish(command, PATIENCE).expect_code(0);
-    let shown = lines(&ended);
+    let shown = imports(&ended);
     assert_eq!(shown.len(), 2);
     assert_eq!(shown[0]["method"], "PUT");
     assert_eq!(shown[0]["url"], format!("{}/items/1?full=1", sink.base()));
@@ -54,7 +60,6 @@ fn requests_are_shown_with_their_secrets_masked_and_none_is_sent() {
         }
     }
     assert!(sink.requests().is_empty(), "an import was sent");
-    assert!(ended.stderr.contains("none was sent"), "{}", ended.stderr);
 }
 
 #[test]
@@ -66,9 +71,9 @@ fn a_secret_that_stands_alone_as_a_number_leaves_the_line_json() {
     let project = project(&source, "", flow);
     project.connection("erp", &sink.base(), "[secrets]\npin = { env = \"PIN\" }\n");
     let mut command = flowgate(project.dir());
-    command.args(["run", "copy", "--dry-run"]).env("PIN", "87654321");
+    command.args(["run", "copy", "--dry-run", "--json"]).env("PIN", "87654321");
     let ended = finish(command, PATIENCE).expect_code(0);
-    let shown = lines(&ended);
+    let shown = imports(&ended);
     assert_eq!(shown[0]["body"], "{\"id\":[secret]}");
     assert_eq!(shown[0]["url"], format!("{}/x/[secret]", sink.base()));
 }
@@ -82,8 +87,110 @@ fn a_record_that_cannot_be_rendered_is_told_and_the_others_are_shown() {
     let project = project(&source, "", flow);
     project.connection("erp", &sink.base(), "");
     let mut command = flowgate(project.dir());
-    command.args(["run", "copy", "--dry-run"]);
+    command.args(["run", "copy", "--dry-run", "--json"]);
     let ended = finish(command, PATIENCE).expect_code(1);
-    assert_eq!(lines(&ended).len(), 2);
-    assert!(ended.stderr.contains("page 1 record 2"), "{}", ended.stderr);
+    assert_eq!(imports(&ended).len(), 2);
+    assert!(ended.stderr.contains("\"record\":2"), "{}", ended.stderr);
+}
+
+const STAGES: &str = r#"
+[export]
+connection   = "api"
+relative_uri = "/records"
+keep         = "record.id != 2"
+
+[[step]]
+name = "who"
+[step.lookup]
+connection   = "api"
+relative_uri = "/who/{{record.id}}"
+merge        = { name = "$.data[0].name" }
+
+[[step]]
+name = "together"
+[step.import]
+connection   = "erp"
+relative_uri = "/all"
+batch_size   = 2
+headers      = { X-Key = "{{connection.secrets.key}}" }
+body         = { id = "$.id", name = "$.name" }
+
+[import]
+connection   = "erp"
+method       = "PUT"
+relative_uri = "/items/{{record.id}}"
+"#;
+
+/// What is shown, with the addresses of the servers and the client's own headers left out.
+fn golden(text: &str, source: &Api, sink: &Api) -> String {
+    let text = text.replace(&source.base(), "http://source").replace(&sink.base(), "http://sink");
+    let own = |line: &&str| !["user-agent: ", "accept", "content-length: "].iter().any(|name| line.starts_with(name));
+    text.lines().filter(own).map(|line| format!("{line}\n")).collect()
+}
+
+fn staged() -> (Api, Api, crate::support::project::Project) {
+    let source = Api::start(|request| match request.path() {
+        "/records" => Reply::json(200, "[{\"id\":1.0},{\"id\":2},{\"id\":3}]"),
+        _ => Reply::json(200, "{\"name\":\"Ada\"}"),
+    });
+    let sink = Api::start(|_| Reply::json(201, "{}"));
+    let project = project(&source, "concurrency_level = 1", STAGES);
+    project.connection("erp", &sink.base(), "[secrets]\nkey = { env = \"KEY\" }\n");
+    (source, sink, project)
+}
+
+#[test]
+fn every_stage_is_shown_to_people() {
+    let (source, sink, project) = staged();
+    let mut command = flowgate(project.dir());
+    command.args(["run", "copy", "--dry-run"]).env("KEY", "s3cr3t-key");
+    let ended = finish(command, PATIENCE).expect_code(0);
+    let shown = golden(&ended.stdout, &source, &sink);
+    assert_eq!(shown, include_str!("golden/dry_run.txt"), "{shown}");
+    assert!(ended.stderr.contains("none of those was sent"), "{}", ended.stderr);
+    // A preview shows the same.
+    let mut command = flowgate(project.dir());
+    command.args(["preview", "copy", "--limit", "3"]).env("KEY", "s3cr3t-key");
+    let ended = finish(command, PATIENCE).expect_code(0);
+    assert_eq!(golden(&ended.stdout, &source, &sink), shown);
+    assert!(sink.requests().is_empty() && !project.path("state").exists());
+}
+
+#[test]
+fn every_stage_is_told_to_programs() {
+    let (source, sink, project) = staged();
+    let mut command = flowgate(project.dir());
+    command.args(["run", "copy", "--dry-run", "--json", "--limit", "3"]).env("KEY", "s3cr3t-key");
+    let ended = finish(command, PATIENCE).expect_code(0);
+    let stages = lines(&ended);
+    assert_eq!(stages[0], json!({"format": 1, "dry_run": true, "flows": ["copy"], "limit": 3}));
+    assert!(stages[1..].iter().all(|stage| stage["flow"] == "copy"));
+    let told: Vec<String> =
+        stages[1..].iter().map(|stage| format!("{} {}", stage["stage"], stage["of"]).replace('"', "")).collect();
+    let of_record = ["record record", "step keep"];
+    for part in of_record.iter().chain(&["request export", "answer export", "request who", "answer who", "step who"]) {
+        assert!(told.iter().any(|line| line == part), "{part}: {told:?}");
+    }
+    let batch = stages.iter().find(|stage| stage["of"] == "together" && stage["stage"] == "import").unwrap();
+    assert_eq!((&batch["page"], &batch["numbers"]), (&json!(1), &json!([1, 3])));
+    assert_eq!(batch["request"]["body"], json!([{"id": 1.0, "name": "Ada"}, {"id": 3, "name": "Ada"}]));
+    assert_eq!(batch["request"]["headers"]["x-key"], "[secret]");
+    let left: Vec<_> = stages.iter().filter(|stage| stage["left"] == true).collect();
+    assert_eq!((left.len(), &left[0]["number"], &left[0]["of"]), (1, &json!(2), &json!("keep")));
+    assert!(!ended.stdout.contains("s3cr3t") && sink.requests().is_empty());
+    let account: Value = serde_json::from_str(ended.stderr.lines().last().unwrap()).unwrap();
+    assert_eq!((&account["dry_run"], &account["runs"][0]["records"]["delivered"]), (&json!(true), &json!(2)));
+    assert_eq!(source.requests_to("/records").len(), 1);
+}
+
+#[test]
+fn flows_side_by_side_say_whose_each_stage_is() {
+    let (_source, _sink, project) = staged();
+    project.write("flows/other.toml", STAGES);
+    let mut command = flowgate(project.dir());
+    command.args(["run", "copy", "other", "--dry-run", "--limit", "1"]).env("KEY", "k");
+    let ended = finish(command, PATIENCE).expect_code(0);
+    for part in ["── copy: record 1 of page 1, who\n", "── other: request of together, not sent: record 1 of page 1\n"] {
+        assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
+    }
 }

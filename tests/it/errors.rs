@@ -342,8 +342,9 @@ fn with_a_serve_the_owner_runs_it_and_the_command_follows() {
 fn a_dry_run_beside_a_serve_stays_here() {
     let (api, _gates, project) = gated();
     let _serving = Serving::of(&project);
-    let shown = run(project.dir(), &["run", "copy", "--dry-run"]).expect_code(0).stdout;
-    assert_eq!((shown.lines().count(), api.requests_to("/taken").len()), (10, 0));
+    let shown = run(project.dir(), &["run", "copy", "--dry-run", "--json"]).expect_code(0).stdout;
+    let imports = shown.lines().filter(|line| line.starts_with("{\"stage\":\"import\"")).count();
+    assert_eq!((imports, api.requests_to("/taken").len()), (10, 0));
 }
 
 #[test]

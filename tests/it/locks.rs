@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Fails when two requests with one key overlapped, or came in another order than their records.
 #[track_caller]
-fn judge_locks(requests: &[Request], key: impl Fn(&Value) -> String) {
+pub(super) fn judge_locks(requests: &[Request], key: impl Fn(&Value) -> String) {
     let mut by_key: BTreeMap<String, Vec<(&Request, u64)>> = BTreeMap::new();
     for request in requests {
         for record in batch(request) {

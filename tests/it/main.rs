@@ -58,6 +58,7 @@ mod stopping;
 mod storm;
 mod support;
 mod tls;
+mod together;
 mod triggers;
 mod volume;
 mod webhook;

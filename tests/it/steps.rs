@@ -5,6 +5,7 @@ use crate::support::api::{Api, Reply, Request};
 use crate::support::command::{Ended, run};
 use crate::support::flow::{QUICK, TAKE, account, project};
 use crate::support::project::Project;
+use crate::support::serving::Serving;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -441,7 +442,7 @@ fn a_dry_run_asks_its_lookups_and_sends_no_import() {
     let steps = format!("{LOOKUP}merge = {{ c = \"$.data[0].id\" }}\n");
     let project = project(&api, QUICK, &flow(&steps, TAKE));
     let ended = run(project.dir(), &["run", "copy", "--dry-run"]).expect_code(0);
-    assert!(ended.stdout.contains("\"c\":\"c-a@x\""), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\"c\": \"c-a@x\""), "{}", ended.stdout);
     assert!(api.requests_to("/taken").is_empty());
 }
 
@@ -455,4 +456,105 @@ fn a_flow_without_import_writes_what_its_steps_made() {
     assert_eq!(lines.len(), 500);
     assert!(lines.iter().enumerate().all(|(n, line)| *line == json!({ "n": n, "mail": "a@x", "c": "c-a@x" })));
     assert_eq!(api.requests_to("/customers").len(), 1);
+}
+
+/// A lookup that orders a report for each record, waits for it and fetches it.
+const REPORT: &str = r#"
+[[step]]
+name = "report"
+[step.lookup]
+connection = "api"
+records = "$.rows[*]"
+merge = { rows = "$.data" }
+[step.lookup.job]
+status = "$.state"
+done = "ready"
+failed = "broken"
+every = "2ms"
+timeout = "1m"
+[step.lookup.job.create]
+relative_uri = "/reports"
+body = { of = "= record.n" }
+[step.lookup.job.poll]
+relative_uri = "/reports/{{previous.body.id}}"
+[step.lookup.job.download]
+uri = "$.file"
+"#;
+
+#[test]
+fn a_lookup_orders_a_report_waits_for_it_and_takes_its_records() {
+    let mut polls = std::collections::BTreeMap::<String, u64>::new();
+    let repaired = Arc::new(AtomicBool::new(false));
+    let is_repaired = repaired.clone();
+    let api = Api::start(move |request| match (request.method.as_str(), request.path()) {
+        (_, "/records") => Reply::json(200, r#"{"data":[{"n":1},{"n":2},{"n":3}]}"#),
+        ("POST", "/reports") => Reply::json(202, json!({ "id": request.json()["of"] }).to_string()),
+        ("GET", "/reports/3") if !is_repaired.load(Ordering::SeqCst) => Reply::json(200, r#"{"state":"broken"}"#),
+        ("GET", path) if path.starts_with("/reports/") => {
+            let polled = polls.entry(path.to_owned()).or_default();
+            *polled += 1;
+            let file = path.replace("reports", "files");
+            let state = if *polled < 3 { json!({ "state": "working" }) } else { json!({ "state": "ready", "file": file }) };
+            Reply::json(200, state.to_string())
+        }
+        ("GET", path) if path.starts_with("/files/") => Reply::json(200, json!({ "rows": [path, 1] }).to_string()),
+        _ => Reply::json(201, "{}"),
+    });
+    let project = project(&api, &format!("concurrency_level = 2\n{QUICK}"), &flow(REPORT, TAKE));
+    assert_eq!(figures(&copy(&project).expect_code(1)), (2, 0, 1));
+    let mut bodies = taken(&api);
+    bodies.sort_by_key(|body| body["n"].as_u64());
+    let with = |n: u64| json!({ "n": n, "rows": [format!("/files/{n}"), 1] });
+    assert_eq!(bodies, [with(1), with(2)]);
+    assert_eq!((api.requests_to("/reports/1").len(), api.most_in_flight() <= 2), (3, true));
+    let errors = open_errors(&project);
+    let message = errors[0]["message"].as_str().unwrap();
+    assert!(errors[0]["step"] == "report" && message.contains("its status is `broken`"), "{errors:?}");
+    repaired.store(true, Ordering::SeqCst);
+    run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
+    assert_eq!(taken(&api)[2], with(3));
+}
+
+#[test]
+fn a_lookup_sees_what_its_export_was_read_for() {
+    let api = Api::start(|request| match request.path() {
+        "/repos" => Reply::json(200, r#"{"data":[{"name":"a b","team":"x"},{"name":"c","team":"y"}]}"#),
+        "/repos/a%20b/issues" => Reply::json(200, r#"{"data":[{"n":1},{"n":2}]}"#),
+        "/repos/c/issues" => Reply::json(200, r#"{"data":[{"n":3}]}"#),
+        path if path.starts_with("/labels/") => Reply::json(200, json!({ "label": request.target }).to_string()),
+        _ => Reply::json(201, "{}"),
+    });
+    let flow = "[export]\nconnection = \"api\"\nrelative_uri = \"/repos/{{each.repo}}/issues\"\nrecords = \"$.data[*]\"\n\
+                [[export.each]]\nname = \"repo\"\nrelative_uri = \"/repos\"\nrecords = \"$.data[*]\"\nkey = \"$.name\"\n\
+                [[step]]\nname = \"labels\"\n[step.lookup]\nconnection = \"api\"\ncache = { ttl = \"1m\" }\n\
+                relative_uri = \"/labels/{{each.repo}}?team={{parent.repo.team}}\"\n\
+                merge = { label = \"$.data[0].label\", of = \"= each.repo ~ ' ' ~ parent.repo.team\" }\n";
+    let project = project(&api, QUICK, &format!("{flow}{TAKE}"));
+    assert_eq!(figures(&copy(&project).expect_code(0)), (3, 0, 0));
+    let mut bodies = taken(&api);
+    bodies.sort_by_key(|body| body["n"].as_u64());
+    let with = |n: u64, label: &str, of: &str| json!({ "n": n, "label": label, "of": of });
+    let (a, c) = ("/labels/a%20b?team=x", "/labels/c?team=y");
+    assert_eq!(bodies, [with(1, a, "a b x"), with(2, a, "a b x"), with(3, c, "c y")]);
+    assert_eq!(api.requests().iter().filter(|r| r.path().starts_with("/labels/")).count(), 2);
+}
+
+#[test]
+fn what_was_looked_up_holds_for_the_next_runs_of_one_serve_until_it_is_reloaded() {
+    let api = shop((0..6).map(|n| json!({ "n": n, "mail": format!("m{}@x", n % 3) })));
+    let steps = format!("{LOOKUP}cache = {{ ttl = \"10m\" }}\nmerge = {{ c = \"$.data[0].id\" }}\n");
+    let project = project(&api, QUICK, &flow(&steps, TAKE));
+    let serving = Serving::of(&project);
+    for round in 1..=3 {
+        run(project.dir(), &["run", "copy"]).expect_code(0);
+        assert_eq!(taken(&api).len(), round * 6);
+    }
+    assert_eq!(api.requests_to("/customers").len(), 3, "asked in the first run only");
+    project.write("flows/copy.toml", &format!("title = \"again\"\n{}", flow(&steps, TAKE)));
+    run(project.dir(), &["reload", "--wait"]).expect_code(0);
+    run(project.dir(), &["run", "copy"]).expect_code(0);
+    assert_eq!((api.requests_to("/customers").len(), taken(&api).len()), (6, 24));
+    drop(serving);
+    run(project.dir(), &["run", "copy"]).expect_code(0);
+    assert_eq!(api.requests_to("/customers").len(), 9, "never on disk");
 }
