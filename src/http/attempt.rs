@@ -8,12 +8,12 @@ use super::client::Client;
 use super::exchange::Answer;
 use super::on::{Act, OnRule};
 use super::redirect::{self, Redirect};
-use super::request::Prepared;
+use super::request::{Prepared, Signing};
 use super::retry::{is_transient, leaves_open};
 use super::transport::{Phase, WireAnswer, WireError, WireRequest};
 use super::verdict::{self, Law, Received, ResponseRules, Verdict};
 use super::{headers, query, retry_after};
-use crate::value::context::Context;
+use crate::value::context::{Context, Root, Slot};
 use crate::value::secret::{Redactor, Secret};
 use crate::value::time::{Mono, show_duration};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -95,6 +95,12 @@ pub(super) struct With<'a> {
     pub challenges: bool,
 }
 
+/// What could not be made as the request was about to leave, and why.
+enum Unmade {
+    Credential(String),
+    Signature(String),
+}
+
 /// One attempt under way.
 struct Round<'a> {
     client: &'a Client,
@@ -152,7 +158,7 @@ impl Round<'_> {
         let client = self.client;
         let mut url = self.request.url.clone();
         for hop in 0.. {
-            let wire = self.wire_request(&url).map_err(|why| self.ended(Outcome::AuthFailed, None, &why))?;
+            let wire = self.wire_request(&url).map_err(|unmade| self.unmade(unmade))?;
             let mut answer = client.transport.send(wire).await.map_err(|error| self.broken(None, &error))?;
             self.told = allowance::read(&answer.headers, &client.settings.rate_limit, client.clock.utc());
             let note = match self.heard(&answer, &url) {
@@ -199,7 +205,7 @@ impl Round<'_> {
     }
 
     /// What really leaves: credentials join here, and only towards origins that may have them.
-    fn wire_request(&mut self, url: &Url) -> Result<WireRequest, String> {
+    fn wire_request(&mut self, url: &Url) -> Result<WireRequest, Unmade> {
         let (client, request) = (self.client, self.request);
         let mut wire = WireRequest {
             method: request.method,
@@ -214,13 +220,29 @@ impl Round<'_> {
             query::extend_absent(&mut wire.url, &request.secret_query);
             query::extend_absent(&mut wire.url, &client.secret_query);
             let moment = Moment { utc: client.clock.utc(), rng: client.rng.as_ref() };
-            let made = self.with.credential.apply(&mut wire, &moment)?;
+            // A method that signs signs everything; for everything else the credential is a part of what is signed.
+            let credential_last = matches!(self.with.credential, Credential::Signed(_));
+            if credential_last {
+                self.made.extend(Signing::join(&request.signing, &mut wire, moment.utc).map_err(Unmade::Signature)?);
+            }
+            let made = self.with.credential.apply(&mut wire, &moment).map_err(Unmade::Credential)?;
             self.made.extend(made.secrets);
             self.mark = made.mark;
+            if !credential_last {
+                self.made.extend(Signing::join(&request.signing, &mut wire, moment.utc).map_err(Unmade::Signature)?);
+            }
         } else {
             headers::drop_secret(&mut wire.headers);
         }
         Ok(wire)
+    }
+
+    /// A credential that cannot be made fails as one that is refused; a signature fails its own request.
+    fn unmade(&self, unmade: Unmade) -> Attempt {
+        match unmade {
+            Unmade::Credential(why) => self.ended(Outcome::AuthFailed, None, &why),
+            Unmade::Signature(why) => self.ended(Outcome::Rejected, None, &why),
+        }
     }
 
     /// A server that echoes our query credential in a Location must not bring it into URLs that are shown.
@@ -228,7 +250,8 @@ impl Round<'_> {
         for (name, _) in self.client.secret_query.iter().chain(&self.request.secret_query) {
             query::remove(url, name);
         }
-        for name in self.with.credential.query_names() {
+        let signed = self.request.signing.iter().filter_map(Signing::query_name);
+        for name in self.with.credential.query_names().into_iter().chain(signed) {
             query::remove(url, name);
         }
     }
@@ -240,7 +263,7 @@ impl Round<'_> {
             response: rules,
             rate_limit: &client.settings.rate_limit,
             auth_failure: &client.settings.auth_failure,
-            context: client.context(Context::new()),
+            context: self.context(),
             want_document: self.with.want_document,
             lens: client.lens(self.request),
         };
@@ -276,6 +299,15 @@ impl Round<'_> {
         let message = if told.is_empty() { "the answer says nothing more".to_owned() } else { self.clean(&told) };
         let excerpt = (told != raw && !raw.is_empty()).then(|| self.clean(&raw));
         Attempt { outcome, status: Some(status), message, excerpt, told: None }
+    }
+
+    /// What rules see beside the answer.
+    fn context(&self) -> Context<'_> {
+        let ctx = self.client.context(Context::new());
+        match &self.request.flow {
+            Some(flow) => ctx.with(Root::Flow, Slot::Json(flow.as_ref())),
+            None => ctx,
+        }
     }
 
     /// Error rules: the request's, and its connection's.

@@ -84,6 +84,19 @@ pub struct ClientSettings {
     pub secrets: Vec<(String, Result<Secret, String>)>,
 }
 
+impl ClientSettings {
+    /// Whether a rule about answers reads this root.
+    fn rules_read(&self, root: Root) -> bool {
+        let own = [&self.rate_limit.rule, &self.auth_failure.rule];
+        self.on.iter().any(|rule| rule.reads(root))
+            || self.response.reads(root)
+            || own.into_iter().flatten().any(|rule| rule.reads(root))
+    }
+}
+
+/// `flow` where there is none.
+const NO_FLOW: &[(&str, Slot<'static>)] = &[("id", Slot::Text(""))];
+
 /// A connection ready to send. Shared by all flows of a snapshot.
 pub struct Client {
     pub(super) id: ConnectionId,
@@ -101,6 +114,8 @@ pub struct Client {
     pub(super) former: Vec<ConnectionId>,
     /// Whether the request that renews the credential goes to the connection's own origin, and so needs a permit.
     pub(super) renews_at_home: bool,
+    /// Whether rules about its answers ask for which flow they are.
+    judges_by_flow: bool,
     /// Why nothing can be sent: secrets without a value.
     offline: Option<String>,
     pub(super) transport: Arc<dyn Transport>,
@@ -179,6 +194,7 @@ impl Client {
             tokens,
             former,
             renews_at_home: at_home,
+            judges_by_flow: settings.rules_read(Root::Flow),
             offline,
             transport,
             budget: Budget::default(),
@@ -200,9 +216,19 @@ impl Client {
         &self.settings
     }
 
-    /// Offers this connection's `connection.vars` and `connection.secrets` to templates.
+    /// Offers this connection's `connection.vars` and `connection.secrets` to templates. What is asked on behalf of no
+    /// flow (a ping, a notice) has a `flow.id` that is empty.
     pub fn context<'a>(&'a self, ctx: Context<'a>) -> Context<'a> {
-        ctx.with(Root::Connection, Slot::Json(self.root.as_ref()))
+        let flow = match ctx.get(Root::Flow) {
+            Slot::None => Slot::Map(NO_FLOW),
+            flow => flow,
+        };
+        ctx.with(Root::Connection, Slot::Json(self.root.as_ref())).with(Root::Flow, flow)
+    }
+
+    /// Whether rules about its answers ask for which flow they are.
+    pub(super) fn judges_by_flow(&self) -> bool {
+        self.judges_by_flow
     }
 
     /// Why this connection cannot send anything: each secret without a value, with the reason.
@@ -270,7 +296,7 @@ impl Client {
     /// The connection's headers for one request.
     pub(super) fn headers(&self, ctx: &Context<'_>) -> Result<HeaderMap, EvalError> {
         let mut headers = self.fixed_headers.clone();
-        for field in self.settings.headers.iter().filter(|field| !field.is_fixed()) {
+        for field in self.settings.headers.iter().filter(|field| !field.is_fixed() && !field.signs()) {
             field.write_header(ctx, &mut headers)?;
         }
         Ok(headers)
@@ -291,7 +317,8 @@ impl Client {
         let given: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
         let free = |name: &str| !given.iter().any(|g| g == name) && !step.iter().any(|field| field.name == name);
         query::extend(url, self.fixed_query.iter().map(|(n, v)| (n.as_str(), v.as_str())).filter(|(n, _)| free(n)));
-        for field in self.settings.query.iter().filter(|field| !field.is_fixed() && free(&field.name)) {
+        for field in self.settings.query.iter().filter(|field| !field.is_fixed() && !field.signs() && free(&field.name))
+        {
             field.write_query(ctx, url, secret)?;
         }
         Ok(())

@@ -43,6 +43,12 @@ pub(super) fn drop_secret(headers: &mut HeaderMap) {
     }
 }
 
+/// Names in lower case with their values, secret ones too: for signing.
+pub(super) fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
 /// Names in lower case with their values; secret ones masked.
 pub(super) fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| {

@@ -111,6 +111,12 @@ impl OnRule {
         }
     }
 
+    /// Whether it reads this root.
+    pub(super) fn reads(&self, root: Root) -> bool {
+        let says = |message: &Template| message.references().iter().any(|read| read.root == root.name());
+        self.rule.reads(root) || self.message.as_ref().is_some_and(says)
+    }
+
     /// Its message about an answer; none where it has none, or it says nothing.
     pub(super) fn says(&self, status: u16, body: Slot<'_>, ctx: &Context<'_>) -> Option<String> {
         let response = [("status", Slot::Number(status.into())), ("body", body)];

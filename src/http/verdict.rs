@@ -23,6 +23,13 @@ pub struct ResponseRules {
     pub error_path: Option<BodyPath>,
 }
 
+impl ResponseRules {
+    /// Whether one of them reads this root.
+    pub(super) fn reads(&self, root: Root) -> bool {
+        [&self.success, &self.failure].into_iter().flatten().any(|rule| rule.reads(root))
+    }
+}
+
 /// `[rate_limit]`
 #[derive(Debug, Clone)]
 pub struct RateLimit {

@@ -1,6 +1,7 @@
 //! What a template, path or expression can see while it is evaluated: a fixed set of roots, each borrowed.
 
-use super::json::{Json, JsonRef};
+use super::issue::EvalError;
+use super::json::{Json, JsonRef, is_torn};
 use super::record::Record;
 use super::table::{Table, Tables};
 
@@ -32,11 +33,23 @@ roots! {
     Page => "page", Previous => "previous", Each => "each", Window => "window",
     LastExport => "last_export", ThisExport => "this_export", Now => "now", Run => "run", Export => "export",
     Connection => "connection", Flow => "flow", Lookup => "lookup", Auth => "auth", Response => "response",
-    Event => "event",
+    Event => "event", HmacOptions => "hmacOptions", HashOptions => "hashOptions",
 }
+
+/// What is wrong with a text that JSON can spell and nothing else.
+pub(crate) const TORN: &str = "holds half of a surrogate pair, which no text can hold";
 
 /// Stands for the flow's `[tables]` where a helper or a tree reads one. No text can spell it.
 pub const TABLES: &str = "[tables]";
+
+/// The roots that hold a request as it leaves, for headers and query parameters that sign it.
+pub const SIGNING: [Root; 2] = [Root::HmacOptions, Root::HashOptions];
+
+/// The member of both that says, where it is read, that the request is signed for AWS. No text can spell it.
+pub const AWS4: &str = "[aws4]";
+
+/// The member of both that holds the hash of the body, whatever its bytes are. No text can spell it.
+pub const BODY_HASH: &str = "[body]";
 
 /// One root's value, borrowed.
 #[derive(Clone, Copy, Default)]
@@ -110,6 +123,22 @@ impl<'a> Context<'a> {
     /// What a root holds.
     pub fn get(&self, root: Root) -> Slot<'a> {
         self.slots[root as usize]
+    }
+
+    /// An error where a text that was made here holds the sign that stands for what no text can hold, and a record in
+    /// reach holds half of a surrogate pair: what was sent would be another text than the record's.
+    pub(in crate::value) fn refuse_torn(&self, made: &str) -> Result<(), EvalError> {
+        let torn = |root| match self.get(root) {
+            Slot::Json(json) => is_torn(json.text()),
+            Slot::Record(record) => is_torn(record.json().as_ref().text()),
+            Slot::Records(records) => records.iter().any(|record| is_torn(record.json().as_ref().text())),
+            _ => false,
+        };
+        let sources = [Root::Record, Root::Item, Root::Parent, Root::Records];
+        if made.contains(char::REPLACEMENT_CHARACTER) && sources.into_iter().any(torn) {
+            return Err(EvalError::Refused(TORN.to_owned()));
+        }
+        Ok(())
     }
 
     /// What `$` means: the item inside `each`, else the record.

@@ -15,6 +15,7 @@ pub mod pki;
 pub mod record;
 pub mod rule;
 pub mod secret;
+pub mod sigv4;
 pub mod table;
 pub mod target;
 pub mod template;

@@ -1,6 +1,6 @@
 //! The one matcher of FORMAT.md section 0, used by response, rate limit, auth failure and paging stops.
 
-use super::context::Context;
+use super::context::{Context, Root};
 use super::document::{BodyPath, Document};
 use super::expression::Expression;
 use super::issue::EvalError;
@@ -70,6 +70,11 @@ impl Rule {
     /// Whether nothing is tested at all; such a rule matches nothing.
     pub fn is_empty(&self) -> bool {
         self.status.is_empty() && self.path.is_none() && self.text.is_none() && self.when.is_none()
+    }
+
+    /// Whether its condition reads this root.
+    pub fn reads(&self, root: Root) -> bool {
+        self.when.as_ref().is_some_and(|when| when.references().iter().any(|read| read.root == root.name()))
     }
 
     /// Whether all tests hold. Missing paths are "no match"; other evaluation errors are returned.

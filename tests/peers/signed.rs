@@ -1,4 +1,4 @@
-//! OAuth 1, JWT, SigV4 and WSSE, judged by `verifier.py`; WSSE in hexadecimal by `wsse.mjs`.
+//! OAuth 1, JWT, SigV4, WSSE and fields made of the request, judged by `verifier.py`; WSSE in hexadecimal by `wsse.mjs`.
 
 use crate::{Project, SECRET, key, peer};
 use std::process::{Command, Stdio};
@@ -118,6 +118,40 @@ fn botocore_signs_the_same_requests_alike() {
         );
         verifier.judge("sigv4", &keys);
     }
+}
+
+const SECRETS: &str = "[secrets]\nid = { env = \"ACCESS\" }\nkey = { env = \"SECRET\" }\nsession = { env = \"SESSION\" }\n";
+
+#[test]
+fn botocore_signs_as_the_helper_does() {
+    let Some(verifier) = Verifier::start() else { return };
+    let header = |service: &str| {
+        format!(
+            "Authorization = '{{{{{{aws4 connection.secrets.id connection.secrets.key connection.secrets.session \"eu-west-1\" \"{service}\"}}}}}}'\n\
+             X-Amz-Security-Token = \"{{{{connection.secrets.session}}}}\"\n"
+        )
+    };
+    let dated = "X-Amz-Date = '{{timestamp \"YYYYMMDDTHHmmss\" \"Etc/GMT-0\"}}Z'\n";
+    let hashed = "X-Amz-Content-Sha256 = '{{hash \"sha256\" \"hex\" hmacOptions.body}}'\n";
+    for headers in [
+        header("execute-api"),
+        header("execute-api") + dated,
+        header("s3") + hashed,
+    ] {
+        verifier.judge("sigv4", &format!("[headers]\n{headers}{SECRETS}"));
+    }
+    verifier.judge("sigv4", &format!("[auth.custom.headers]\n{}{SECRETS}", header("execute-api")));
+}
+
+#[test]
+fn python_makes_the_same_of_a_request_that_signs_itself() {
+    let Some(verifier) = Verifier::start() else { return };
+    let headers = "X-Signature = '{{hmac \"sha256\" hmacOptions.http.encrypted.key \"hex\" (join \"|\" hmacOptions.method hmacOptions.baseURI hmacOptions.relativeURI hmacOptions.urlParameters hmacOptions.body)}}'\n\
+        X-Uri-Signature = '{{{hmac \"sha512\" connection.secrets.key \"base64\" hashOptions.URI}}}'\n\
+        X-Digest = '= hash(\"sha384\", \"base64\", hashOptions.body)'\n";
+    let query = "sign = '{{hmac \"sha1\" connection.secrets.key \"hex\" hmacOptions.orderedQueryParams}}'\naccess_token = \"public\"\n";
+    verifier.judge("made", &format!("[headers]\n{headers}[query]\n{query}{SECRETS}"));
+    verifier.judge("made", &format!("[auth.custom.headers]\n{headers}[auth.custom.query]\n{query}{SECRETS}"));
 }
 
 #[test]

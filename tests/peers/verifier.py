@@ -1,8 +1,10 @@
-"""Judges signed requests with well-known libraries: oauthlib, PyJWT, botocore, zeep. Prints its port, then answers until
+"""Judges signed requests with well-known libraries: oauthlib, PyJWT, botocore, zeep, hashlib and hmac. Prints its port, then answers until
 it is ended."""
 
 import base64
 import datetime
+import hashlib
+import hmac
 import http.server
 import json
 import os
@@ -10,6 +12,7 @@ import re
 import sys
 import threading
 import types
+import urllib.parse
 
 import botocore.auth
 import jwt
@@ -102,7 +105,23 @@ def wsse(handler, body, headers, url):
     return (skew < 60 and fields["Username"] == "me" and theirs == ours) or f"zeep makes {theirs}, not {ours}"
 
 
-JUDGES = {"oauth1": oauth1, "jwt": bearer, "sigv4": sigv4, "wsse": wsse}
+def made(handler, body, headers, url):
+    """Fields made of the request, with what the standard library makes of it."""
+    parts = urllib.parse.urlsplit(url)
+    pieces = [piece for piece in parts.query.split("&") if piece.split("=")[0] not in ("sign", "access_token")]
+    keyed = lambda text, name: hmac.new(SECRET.encode(), text.encode(), name)
+    theirs = [
+        keyed("&".join(sorted(pieces)), "sha1").hexdigest(),
+        keyed("|".join([handler.command, parts.netloc, parts.path, parts.query, body.decode()]), "sha256").hexdigest(),
+        base64.b64encode(keyed(url, "sha512").digest()).decode(),
+        base64.b64encode(hashlib.sha384(body).digest()).decode(),
+    ]
+    sign = urllib.parse.parse_qs(parts.query)["sign"]
+    ours = [*sign, headers["x-signature"], headers["x-uri-signature"], headers["x-digest"]]
+    return theirs == ours or f"Python makes {theirs}, not {ours}"
+
+
+JUDGES = {"made": made, "oauth1": oauth1, "jwt": bearer, "sigv4": sigv4, "wsse": wsse}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

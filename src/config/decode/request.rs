@@ -9,6 +9,7 @@ use crate::http::media::unpack::{Decode, Layer, MOST as MOST_LAYERS};
 use crate::http::media::{MediaType, MediaTypes};
 use crate::http::request::{BodySpec, Field, Method, RequestSpec};
 use crate::http::verdict::ResponseRules;
+use crate::value::context::{SIGNING, TABLES};
 use crate::value::template::{Place, Template};
 use crate::value::tree::Tree;
 use crate::value::uri::UriTemplate;
@@ -70,8 +71,9 @@ impl Table<'_> {
             Some(value) => value.uri(scopes.head),
             None => UriTemplate::compile("").ok(),
         };
-        let headers = self.fields("headers", scopes.head);
-        let query = self.fields("query", scopes.head);
+        let signed = scopes.head.with(&SIGNING);
+        let headers = self.fields("headers", &signed);
+        let query = self.fields("query", &signed);
         let types = self.media_types();
         let media = types.over(scopes.body.media_types()).of_request();
         let body = self.given("body", |value| value.body(media, scopes.body));
@@ -180,7 +182,15 @@ impl Value<'_> {
             self.report(Finding::error("bad-header", "a header value cannot hold line ends or NUL"));
             return None;
         }
-        Some(Field { name: name.to_owned(), value: value?, join: join.ok()? })
+        let field = Field { name: name.to_owned(), value: value?, join: join.ok()? };
+        let reads = field.value.references();
+        let signs = reads.iter().any(|read| SIGNING.iter().any(|root| root.name() == read.root));
+        if signs && reads.iter().any(|read| read.root == TABLES) {
+            let finding = Finding::error("unknown-table", "what signs a request is made as it leaves, without `[tables]`");
+            self.report(finding.help("look it up in a step before, and use what that gives"));
+            return None;
+        }
+        Some(field)
     }
 
     /// A string that names a header this request may set.

@@ -99,6 +99,7 @@ impl Value<'_> {
 
     /// `{ success, failure, error_path }`
     pub(in crate::config) fn response(&self, scope: &Scope<'_>) -> Option<ResponseRules> {
+        let scope = &scope.of_answer();
         let table = self.table()?;
         for name in ["records", "id"] {
             if let Some(value) = table.take(name) {

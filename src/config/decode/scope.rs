@@ -12,7 +12,7 @@ use crate::config::suggest;
 use crate::http::media::unpack::Decode;
 use crate::http::media::xml::XmlSettings;
 use crate::http::media::{MediaType, MediaTypes};
-use crate::value::context::{Context, Reference, Root, Slot, TABLES};
+use crate::value::context::{AWS4, Context, Reference, Root, Slot, TABLES};
 use crate::value::document::Reading;
 use crate::value::json::Json;
 use crate::value::table::Table as Rows;
@@ -221,9 +221,18 @@ impl<'a> Scope<'a> {
         Self { roots, ..self.clone() }
     }
 
-    /// For texts about an answer: they see it, and not what was asked for.
+    /// For texts about an answer: they see it and for which flow it is, and not what was asked for.
     pub(super) fn of_answer(&self) -> Self {
-        Self { roots: vec![Root::Connection, Root::Response], ..self.clone() }
+        let mut roots = vec![Root::Connection, Root::Response];
+        roots.extend(self.roots.contains(&Root::Flow).then_some(Root::Flow));
+        Self { roots, lookups: Vec::new(), by_name: false, ..self.clone() }
+    }
+
+    /// For what is asked on behalf of no flow: to renew a credential, to see whether a connection works.
+    pub(super) fn of_no_flow(&self) -> Self {
+        let mut alone = self.clone();
+        alone.roots.retain(|root| *root != Root::Flow);
+        alone
     }
 
     /// Whether the names on offer are all known.
@@ -293,6 +302,9 @@ impl<'a> Scope<'a> {
                 Some("`records` is for batches (`batch_size` above 1); use `record`".to_owned())
             }
             Root::Record => Some("there is no record yet while pages are asked for".to_owned()),
+            Root::HmacOptions | Root::HashOptions => {
+                Some("it is the request as it leaves, for `headers` and `query` that sign it".to_owned())
+            }
             Root::Page | Root::Previous => {
                 Some("`page` and `previous` need a method under `[export.paging]`".to_owned())
             }
@@ -331,15 +343,23 @@ impl<'a> Scope<'a> {
             Root::Export => &["name"],
             Root::Window => &["start", "end"],
             Root::Auth => &["token", "refresh_token", "client_id", "assertion"],
+            Root::HmacOptions => &ASKED,
+            Root::HashOptions => &ASKED[..ASKED.len() - 1],
             Root::Page => &["number", "offset", "token", "size"],
             Root::Previous => &["body", "records", "last_record", "headers", "links", "status", "number", "created"],
             _ => return None,
         };
         let Some(first) = members.first() else {
-            let secret = matches!(root, Root::Connection | Root::Auth);
+            let secret = matches!(root, Root::Connection | Root::Auth | Root::HmacOptions | Root::HashOptions);
             let finding = Finding::error("unknown-variable", format!("`{}` alone is no value", root.name()));
             return secret.then(|| finding.help_if(suggest::one_of(known)));
         };
+        if first == AWS4 {
+            return None;
+        }
+        if let (true, [_, place, name, ..]) = (first == "http", members) {
+            return self.judge_http(root, place, name);
+        }
         if !known.contains(&first.as_str()) {
             let finding = Finding::error("unknown-variable", format!("there is no `{}.{first}`", root.name()));
             return Some(finding.help_if(suggest::help(first, known)));
@@ -351,6 +371,45 @@ impl<'a> Scope<'a> {
             _ => return None,
         };
         judge_name(root, first, members.get(1), names)
+    }
+}
+
+/// What a request holds for those who sign it; the last is of `hmacOptions` only.
+const ASKED: [&str; 11] = [
+    "headers",
+    "body",
+    "bodyParametersMap",
+    "method",
+    "http",
+    "baseURI",
+    "relativeURI",
+    "urlParameters",
+    "urlParametersMap",
+    "URI",
+    "orderedQueryParams",
+];
+
+impl Scope<'_> {
+    /// `hmacOptions.http.encrypted.<secret>`: another name for `connection.secrets.<secret>`.
+    fn judge_http(&self, root: Root, place: &str, name: &str) -> Option<Finding> {
+        let facts = self.connection.filter(|facts| facts.complete);
+        let known = match place {
+            "encrypted" => facts.map(|facts| &facts.secrets)?,
+            "unencrypted" => facts.map(|facts| &facts.vars)?,
+            _ => {
+                let message = format!("there is no `{}.http.{place}`", root.name());
+                let finding = Finding::error("unknown-variable", message);
+                return Some(finding.help_if(suggest::help(place, &["encrypted", "unencrypted"])));
+            }
+        };
+        if known.iter().any(|known| known == name) {
+            return None;
+        }
+        let table = if place == "encrypted" { "secrets" } else { "vars" };
+        let finding = Finding::error("unknown-variable", format!("there is no `{}.http.{place}.{name}`", root.name()));
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let none = || Some(format!("add it under `[{table}]` of the connection"));
+        Some(finding.help_if(suggest::help(name, &known).or_else(none)))
     }
 }
 

@@ -1,22 +1,14 @@
 //! `[auth.aws_sigv4]`: AWS Signature Version 4 over exactly what is sent, body included.
 
-use super::crypto::{Hash, hex, mac, percent};
 use super::{Moment, render, sensitive};
+use crate::http::headers;
 use crate::http::transport::WireRequest;
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::secret::Secret;
+use crate::value::sigv4::{self, Key, Signed};
 use crate::value::template::Template;
-use percent_encoding::percent_decode_str;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use ring::hmac::HMAC_SHA256;
-use std::collections::BTreeMap;
-use url::Url;
-
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// Headers that proxies and clients change on the way.
-const UNSIGNED: [&str; 6] =
-    ["authorization", "user-agent", "accept-encoding", "expect", "x-amzn-trace-id", "transfer-encoding"];
+use reqwest::header::AUTHORIZATION;
 
 /// `[auth.aws_sigv4]`: texts over `connection`.
 #[derive(Debug, Clone)]
@@ -47,7 +39,7 @@ impl AwsSigv4 {
         let word = |template: &Template, name: &str| {
             let place = format!("auth.aws_sigv4.{name}");
             let text = render(template, ctx, &place)?;
-            let fine = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"/,=".contains(&b));
+            let fine = sigv4::is_word(&text);
             let refused = || EvalError::Refused(format!("{place}: is empty or holds `/`, `,`, `=` or blanks"));
             fine.then_some(text).ok_or_else(refused)
         };
@@ -73,110 +65,40 @@ impl AwsSigv4 {
 impl AwsSigner {
     /// Adds date, token and signature.
     pub(super) fn sign(&self, request: &mut WireRequest, moment: &Moment<'_>) -> Result<Vec<Secret>, String> {
-        let stamp = moment.utc.format("%Y%m%dT%H%M%SZ").to_string();
-        let day = &stamp[..8];
+        let stamp = moment.utc.format(sigv4::STAMP).to_string();
         let refused = |error: EvalError| error.to_string();
-        let hashed = Hash::Sha256.hex(&[request.body.as_deref().unwrap_or_default()]);
+        let hashed = sigv4::hash(request.body.as_deref().unwrap_or_default());
         request.headers.insert("x-amz-date", sensitive(&stamp, "auth.aws_sigv4").map_err(refused)?);
         if let Some(token) = &self.session_token {
             let value = sensitive(token.reveal(), "auth.aws_sigv4.session_token").map_err(refused)?;
             request.headers.insert("x-amz-security-token", value);
         }
-        if self.is_s3() {
+        if sigv4::is_s3(&self.service) {
             request.headers.insert("x-amz-content-sha256", sensitive(&hashed, "auth.aws_sigv4").map_err(refused)?);
         }
-        let (canonical, names) = self.canonical(request, &hashed);
-        let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
-        let text = format!("{ALGORITHM}\n{stamp}\n{scope}\n{}", Hash::Sha256.hex(&[canonical.as_bytes()]));
-        let signature = hex(&mac(HMAC_SHA256, &self.key(day), text.as_bytes()));
-        let value =
-            format!("{ALGORITHM} Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", self.access_key);
-        request.headers.insert(AUTHORIZATION, sensitive(&value, "auth.aws_sigv4").map_err(refused)?);
-        Ok(vec![Secret::new(value), Secret::new(signature)])
+        let key = Key {
+            access_key: &self.access_key,
+            secret_key: self.secret_key.reveal(),
+            region: &self.region,
+            service: &self.service,
+        };
+        let signature = key.sign(&Signed {
+            method: request.method.name(),
+            url: &request.url,
+            headers: &headers::pairs(&request.headers),
+            body: &hashed,
+            stamp: &stamp,
+        });
+        request.headers.insert(AUTHORIZATION, sensitive(&signature.header, "auth.aws_sigv4").map_err(refused)?);
+        Ok(vec![Secret::new(signature.header), Secret::new(signature.alone)])
     }
-
-    /// The key of one day, region and service.
-    fn key(&self, day: &str) -> Vec<u8> {
-        let first = format!("AWS4{}", self.secret_key.reveal()).into_bytes();
-        [day, &self.region, &self.service, "aws4_request"]
-            .iter()
-            .fold(first, |key, part| mac(HMAC_SHA256, &key, part.as_bytes()))
-    }
-
-    /// S3 takes paths as they are, signs the body's hash as a header, and is alone in both.
-    fn is_s3(&self) -> bool {
-        matches!(self.service.as_str(), "s3" | "s3-outposts" | "s3-object-lambda" | "s3express")
-    }
-
-    /// The canonical request, and the names of the headers in it.
-    fn canonical(&self, request: &WireRequest, body_hash: &str) -> (String, String) {
-        let headers = signed_headers(&request.url, &request.headers);
-        let names = headers.keys().map(String::as_str).collect::<Vec<_>>().join(";");
-        let lines = headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ":" + value + "\n");
-        let path = self.path(&request.url);
-        let (method, query) = (request.method.name(), query(&request.url));
-        (format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{body_hash}"), names)
-    }
-
-    /// Every service but S3 wants dots resolved (URLs have done that), slashes merged, and the encoded path encoded
-    /// once more.
-    fn path(&self, url: &Url) -> String {
-        if self.is_s3() {
-            return url.path().split('/').map(once_encoded).collect::<Vec<_>>().join("/");
-        }
-        let segments: Vec<String> =
-            url.path().split('/').filter(|s| !s.is_empty()).map(|s| percent(once_encoded(s))).collect();
-        let end = if url.path().ends_with('/') && !segments.is_empty() { "/" } else { "" };
-        format!("/{}{end}", segments.join("/"))
-    }
-}
-
-/// A piece of a URL in the one spelling both sides agree on.
-fn once_encoded(piece: &str) -> String {
-    let bytes: Vec<u8> = percent_decode_str(piece).collect();
-    bytes
-        .iter()
-        .map(|byte| match byte {
-            b if b.is_ascii_alphanumeric() || b"-._~".contains(b) => char::from(*b).to_string(),
-            b => format!("%{b:02X}"),
-        })
-        .collect()
-}
-
-/// Parameters sorted by encoded name, then value.
-fn query(url: &Url) -> String {
-    let pieces = url.query().unwrap_or_default().split('&').filter(|piece| !piece.is_empty());
-    let mut pairs: Vec<(String, String)> = pieces
-        .map(|piece| {
-            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-            (once_encoded(&name.replace('+', "%20")), once_encoded(&value.replace('+', "%20")))
-        })
-        .collect();
-    pairs.sort();
-    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
-}
-
-/// Names sorted, runs of blanks folded, several of a name joined in their order.
-fn signed_headers(url: &Url, headers: &HeaderMap) -> BTreeMap<String, String> {
-    let text = |value: &HeaderValue| {
-        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
-    };
-    let one = |name: &HeaderName| headers.get_all(name).iter().map(text).collect::<Vec<_>>().join(",");
-    let mut signed: BTreeMap<String, String> = headers
-        .keys()
-        .filter(|name| !UNSIGNED.contains(&name.as_str()))
-        .map(|name| (name.as_str().to_owned(), one(name)))
-        .collect();
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    signed.insert("host".to_owned(), format!("{}{port}", url.host_str().unwrap_or_default()));
-    signed
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Fixed, context, moment, request, template};
     use super::*;
+    use reqwest::header::HeaderMap;
 
     /// Method, target, headers; names signed and signature.
     type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);

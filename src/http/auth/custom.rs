@@ -1,8 +1,8 @@
 //! `[auth.custom]`: headers, query parameters and body fields of one's own making.
 
 use super::refresh::Refresh;
-use super::{Credential, Proof};
-use crate::http::request::Field;
+use super::{Credential, Moment, Proof};
+use crate::http::request::{Field, Signing};
 use crate::http::transport::WireRequest;
 use crate::http::{headers, query};
 use crate::value::context::Context;
@@ -33,13 +33,20 @@ pub(in crate::http) struct Additions {
     query: Vec<(String, String)>,
     /// Name and JSON text.
     body: Vec<(String, String)>,
+    /// What is made of the request itself.
+    signing: Vec<Signing>,
 }
 
 impl Custom {
     pub(super) fn prove(&self, ctx: &Context<'_>) -> Result<Proof, EvalError> {
         let mut secrets = Vec::new();
-        let mut additions = Additions { headers: HeaderMap::new(), query: Vec::new(), body: Vec::new() };
-        for field in &self.headers {
+        let signed = |fields: &[Field], header| -> Vec<Signing> {
+            fields.iter().filter(|field| field.signs()).map(|field| Signing::of(field, header, ctx)).collect()
+        };
+        let mut signing = signed(&self.query, false);
+        signing.extend(signed(&self.headers, true));
+        let mut additions = Additions { headers: HeaderMap::new(), query: Vec::new(), body: Vec::new(), signing };
+        for field in self.headers.iter().filter(|field| !field.signs()) {
             let at = |error: EvalError| error.at("auth.custom.headers");
             let texts = field.texts(ctx).map_err(at)?;
             for (n, text) in texts.iter().enumerate() {
@@ -52,7 +59,7 @@ impl Custom {
             }
             secrets.extend(texts.into_iter().filter(|_| field.is_secret()).map(Secret::new));
         }
-        for field in &self.query {
+        for field in self.query.iter().filter(|field| !field.signs()) {
             let texts = field.texts(ctx).map_err(|error| error.at(&format!("auth.custom.query.{}", field.name)))?;
             secrets.extend(texts.iter().filter(|_| field.is_secret()).map(|text| Secret::new(text.as_str())));
             additions.query.extend(texts.into_iter().map(|text| (field.name.clone(), text)));
@@ -66,7 +73,7 @@ impl Custom {
 }
 
 impl Additions {
-    pub(super) fn apply(&self, request: &mut WireRequest) -> Result<(), String> {
+    pub(super) fn apply(&self, request: &mut WireRequest, moment: &Moment<'_>) -> Result<Vec<Secret>, String> {
         for name in self.headers.keys() {
             request.headers.remove(name);
         }
@@ -81,11 +88,12 @@ impl Additions {
                 .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
             request.body = Some(if form { self.merged_form(&body) } else { self.merged_object(&body)? });
         }
-        Ok(())
+        Signing::join(&self.signing, request, moment.utc)
     }
 
     pub(super) fn query_names(&self) -> impl Iterator<Item = &str> {
-        self.query.iter().map(|(name, _)| name.as_str())
+        let signed = self.signing.iter().filter_map(Signing::query_name);
+        self.query.iter().map(|(name, _)| name.as_str()).chain(signed)
     }
 
     fn merged_form(&self, body: &[u8]) -> Bytes {

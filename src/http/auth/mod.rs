@@ -323,7 +323,10 @@ impl Credential {
                 let secrets = jar.apply(request, moment.utc)?;
                 return Ok(Made { secrets, mark: 0 });
             }
-            Self::Custom(additions) => additions.apply(request)?,
+            Self::Custom(additions) => {
+                let secrets = additions.apply(request, moment)?;
+                return Ok(Made { secrets, mark: 0 });
+            }
         }
         Ok(Made::default())
     }

@@ -21,9 +21,10 @@ pub mod xml;
 pub use payload::{Unfit, payload};
 pub(in crate::http) use read::Lens;
 
+use crate::value::context::TORN;
 use crate::value::document::{Document, Kind};
 use crate::value::issue::EvalError;
-use crate::value::json::{Json, JsonRef};
+use crate::value::json::{Json, JsonRef, is_torn};
 use crate::value::template::Place;
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
@@ -124,6 +125,9 @@ impl MediaType {
 
     /// Writes a value that was rendered.
     pub fn write(self, value: &Json, settings: &MediaSettings) -> Result<Encoded, EvalError> {
+        if !matches!(self, Self::Json | Self::Ndjson) && is_torn(value.text()) {
+            return Err(EvalError::Refused(TORN.to_owned()).at(&torn_at(value.as_ref())));
+        }
         match self {
             Self::Json => Ok(json::write(value)),
             Self::Ndjson => Ok(ndjson::write(value.as_ref())),
@@ -198,6 +202,24 @@ pub fn reopen(kind: Kind, text: Vec<u8>, settings: &MediaSettings) -> Result<Doc
         Kind::Json => Json::parse(text).map(Document::from).map_err(|error| error.to_string()),
         Kind::Xml => xml::read(text, Some("utf-8"), &settings.xml).map_err(|(why, _)| why),
     }
+}
+
+/// Where in a value half of a surrogate pair stands, as far down as members have names.
+fn torn_at(value: JsonRef<'_>) -> String {
+    let mut path = String::new();
+    let mut here = value;
+    while let Some((step, inner)) = step_into_torn(here) {
+        path.push_str(if path.is_empty() || step.starts_with('[') { "" } else { "." });
+        path.push_str(&step);
+        here = inner;
+    }
+    path
+}
+
+fn step_into_torn(value: JsonRef<'_>) -> Option<(String, JsonRef<'_>)> {
+    let member = value.members().find(|(_, member)| is_torn(member.text()));
+    let item = || value.items().enumerate().find(|(_, item)| is_torn(item.text()));
+    member.map(|(name, member)| (name.into_owned(), member)).or_else(|| item().map(|(n, item)| (format!("[{n}]"), item)))
 }
 
 #[cfg(test)]

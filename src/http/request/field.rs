@@ -1,9 +1,9 @@
 //! One header or query parameter: a value tree that gives text, or a list of texts.
 
 use crate::http::{headers, query};
-use crate::value::context::{Context, Reference};
+use crate::value::context::{Context, Reference, TORN};
 use crate::value::issue::EvalError;
-use crate::value::json::{JsonRef, Kind};
+use crate::value::json::{JsonRef, Kind, is_torn};
 use crate::value::tree::{Tree, Written};
 use reqwest::header::HeaderMap;
 use url::Url;
@@ -24,6 +24,8 @@ pub(super) fn names_secret(reference: &Reference) -> bool {
     match reference.root.as_str() {
         "connection" => reference.members.first().is_none_or(|member| member != "vars"),
         "auth" => true,
+        // A signature is made with a key.
+        "hmacOptions" | "hashOptions" => reference.members.first().is_none_or(|member| member == "http"),
         _ => false,
     }
 }
@@ -93,6 +95,7 @@ impl Field {
 /// A value as header or query text. Null and objects have no such text that any server would agree on.
 fn scalar(value: JsonRef<'_>) -> Result<String, EvalError> {
     match value.kind() {
+        Kind::Text if is_torn(value.text()) => Err(EvalError::Refused(TORN.to_owned())),
         Kind::Text | Kind::Number | Kind::Bool => Ok(value.compare_text().into_owned()),
         Kind::Null => Err(EvalError::Type("is null; give a `default` or say `optional = true`".to_owned())),
         kind @ (Kind::Array | Kind::Object) => {

@@ -2,16 +2,18 @@
 
 mod field;
 mod prepared;
+mod signing;
 
 pub use field::Field;
 pub use prepared::Prepared;
+pub(in crate::http) use signing::Signing;
 
 use super::client::Client;
 use super::media::unpack::Decode;
 use super::media::{Encoded, MediaSettings, MediaType, MediaTypes};
 use super::on::OnRules;
 use super::verdict::ResponseRules;
-use crate::value::context::Context;
+use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::json::Json;
 use crate::value::template::Template;
@@ -128,11 +130,11 @@ impl RequestSpec {
         }
         let mut secret_query = Vec::new();
         client.add_query(&mut url, &mut secret_query, &self.query, ctx)?;
-        for field in &self.query {
+        for field in self.query.iter().filter(|field| !field.signs()) {
             field.write_query(ctx, &mut url, &mut secret_query)?;
         }
         let mut headers = client.headers(ctx)?;
-        for field in &self.headers {
+        for field in self.headers.iter().filter(|field| !field.signs()) {
             field.write_header(ctx, &mut headers)?;
         }
         let types = self.types.over(settings.media.types);
@@ -147,12 +149,14 @@ impl RequestSpec {
             types,
             decode: self.decode.clone(),
             on: self.on.clone(),
+            flow: self.flow_for_rules(ctx, client),
             alone: false,
             method: self.method,
             body: None,
             url,
             headers,
             secret_query,
+            signing: self.signing(ctx, client),
             timeout: self.timeout,
             safe: false,
             keyed: false,
@@ -163,6 +167,27 @@ impl RequestSpec {
 }
 
 impl RequestSpec {
+    /// What is made of the request itself; a field of the step goes before its connection's of the same name.
+    fn signing(&self, ctx: &Context<'_>, client: &Client) -> Vec<Signing> {
+        let settings = client.settings();
+        let over_query = |field: &&Field| !self.query.iter().any(|own| own.name == field.name);
+        let over_header = |field: &&Field| !self.headers.iter().any(|own| own.name.eq_ignore_ascii_case(&field.name));
+        let query = settings.query.iter().filter(over_query).chain(&self.query);
+        let headers = settings.headers.iter().filter(over_header).chain(&self.headers);
+        let fields = query.map(|field| (field, false)).chain(headers.map(|field| (field, true)));
+        fields.filter(|(field, _)| field.signs()).map(|(field, header)| Signing::of(field, header, ctx)).collect()
+    }
+
+    /// The flow as rules see it, where one looks.
+    fn flow_for_rules(&self, ctx: &Context<'_>, client: &Client) -> Option<Json> {
+        let own = self.on.iter().any(|rule| rule.reads(Root::Flow))
+            || self.response.as_ref().is_some_and(|rules| rules.reads(Root::Flow));
+        match ctx.get(Root::Flow) {
+            Slot::Json(flow) if own || client.judges_by_flow() => Some(Json::trusted(flow.text().to_owned())),
+            _ => None,
+        }
+    }
+
     /// Whether it says itself what it accepts.
     fn accepts(&self) -> bool {
         self.headers.iter().any(|field| field.name.eq_ignore_ascii_case("accept"))

@@ -1,12 +1,13 @@
 //! A rendered request and what paging and imports may still change about it.
 
-use super::Method;
+use super::{Method, Signing};
 use crate::http::media::unpack::Decode;
 use crate::http::media::{Encoded, MediaSettings, MediaType, MediaTypes, form};
 use crate::http::on::OnRules;
 use crate::http::{headers, query};
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonRef, Kind, write_string};
+use crate::value::secret::MASK;
 use crate::value::uri::same_origin;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -31,6 +32,8 @@ pub struct Prepared {
     pub(in crate::http) headers: HeaderMap,
     /// The step's query parameters made of secrets; they join the URL as it leaves.
     pub(in crate::http) secret_query: Vec<(String, String)>,
+    /// Headers and query parameters made of the request itself, as it leaves.
+    pub(in crate::http) signing: Vec<Signing>,
     /// The body as it leaves.
     pub body: Option<Bytes>,
     /// Overrides the connection's.
@@ -43,6 +46,8 @@ pub struct Prepared {
     pub(in crate::http) types: MediaTypes,
     /// Error rules, tried before the connection's.
     pub(in crate::http) on: OnRules,
+    /// For which flow it is, where a rule about its answer asks.
+    pub(in crate::http) flow: Option<Json>,
     /// It is judged by its own rules only: what the connection says is about flows.
     pub(in crate::http) alone: bool,
     /// What good answers are packed in.
@@ -81,6 +86,9 @@ impl Prepared {
         for (name, value) in &self.headers {
             part(name.as_str().as_bytes());
             part(value.as_bytes());
+        }
+        for signing in &self.signing {
+            signing.parts().for_each(|text| part(text.as_bytes()));
         }
         part(b"body");
         part(self.body.as_deref().unwrap_or_default());
@@ -165,7 +173,9 @@ impl Prepared {
 
     /// Names in lower case with their values; secret ones masked. For guards and for showing.
     pub fn header_pairs(&self) -> Vec<(String, String)> {
-        headers::shown(&self.headers)
+        let signed = self.signing.iter().filter_map(Signing::header_name);
+        let signed = signed.map(|name| (name.to_ascii_lowercase(), MASK.to_owned()));
+        headers::shown(&self.headers).into_iter().chain(signed).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod carried;
 mod limits;
+mod made;
 mod renewal;
 mod requests;
 mod retries;

@@ -8,7 +8,7 @@ use crate::http::exchange::{Answer, Failure, FailureClass};
 use crate::http::on::Ruling;
 use crate::model::import::{EachAnswer, UnknownOutcome};
 use crate::observe::event;
-use crate::value::context::Context;
+use crate::value::context::{Context, Root, Slot};
 use crate::value::document::Document;
 use crate::value::json::Json;
 use futures_util::future::join_all;
@@ -101,7 +101,8 @@ impl Road<'_> {
     fn each(&self, batch: &Batch, rules: &EachAnswer, answer: &Answer) -> Outcomes {
         let client = &self.lane.client;
         let clean = |text: &str| client.clean(text);
-        let judge = Judge { rules, status: answer.status, ctx: client.context(Context::new()), clean: &clean };
+        let flow = Context::new().with(Root::Flow, Slot::Json(self.scope.flow.context.as_ref()));
+        let judge = Judge { rules, status: answer.status, ctx: client.context(flow), clean: &clean };
         let (said, more) = judge.each(answer.document.as_ref(), batch.items.len());
         if more > 0 {
             event::answers_left_over(&self.scope.flow.id, &self.scope.run, self.name(), batch.items.len(), more);

@@ -29,7 +29,7 @@ pub(in crate::value) use walk::{Place, follow, missing_name, step_into};
 
 use super::context::{Context, Reference, Root};
 use super::issue::{EvalError, Issue};
-use super::json::Kind;
+use super::json::{Json, Kind};
 use std::sync::Arc;
 
 /// A compiled expression. Clones share it.
@@ -63,7 +63,9 @@ impl Expression {
 
     /// Its value. An undefined result is `Missing` and names what is undefined.
     pub fn eval<'a>(&'a self, ctx: &Context<'a>) -> Result<Value<'a>, EvalError> {
-        eval::Evaluation::new(&self.0.source, ctx).whole(&self.0.root)
+        let value = eval::Evaluation::new(&self.0.source, ctx).whole(&self.0.root)?;
+        refuse_torn(&value, ctx)?;
+        Ok(value)
     }
 
     /// As a condition: undefined is false, and so are null, false, 0, "", [] and {}.
@@ -71,6 +73,25 @@ impl Expression {
         let evaluation = eval::Evaluation::new(&self.0.source, ctx);
         evaluation.value(&self.0.root).map(|value| value.is_true())
     }
+}
+
+/// Texts that were made here are whole, however deep they stand.
+fn refuse_torn(value: &Value<'_>, ctx: &Context<'_>) -> Result<(), EvalError> {
+    match value {
+        Value::Text(text) => ctx.refuse_torn(text),
+        Value::List(items) => items.iter().try_for_each(|item| refuse_torn(item, ctx)),
+        Value::Map(members) => {
+            members.iter().try_for_each(|(key, member)| ctx.refuse_torn(key).and_then(|()| refuse_torn(member, ctx)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a root holds, as JSON of its own; none where it is not on offer.
+pub fn kept(ctx: &Context<'_>, root: Root) -> Option<Json> {
+    let mut out = Vec::new();
+    follow(ctx, root, &[])?.value().write(&mut out).ok()?;
+    Some(Json::trusted(out))
 }
 
 /// Whether what a text reads is there and says something: null, false and empty values do not.
@@ -101,3 +122,5 @@ pub fn is_given(ctx: &Context<'_>, read: &Reference) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth;

@@ -4,7 +4,7 @@ use super::ast::{Node, Step, What};
 use super::filters::Filter;
 use super::functions::Bound;
 use super::predicate::Predicate;
-use crate::value::context::{Reference, TABLES};
+use crate::value::context::{AWS4, Reference, Root, TABLES};
 
 /// Every name, in the order of the text as far as the tree keeps it.
 pub(super) fn collect(root: &Node) -> Vec<Reference> {
@@ -91,6 +91,9 @@ fn call(bound: &Bound, node: &Node, found: &mut Vec<Reference>) {
     };
     if bound.function.timed {
         add("now".to_owned(), Vec::new(), node, false);
+    }
+    if bound.function.signing {
+        add(Root::HmacOptions.name().to_owned(), vec![AWS4.to_owned()], node, false);
     }
     match (bound.function.name, text) {
         ("getValue", Some(path)) => {

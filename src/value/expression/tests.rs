@@ -427,13 +427,7 @@ fn refused(text: &str, at: std::ops::Range<usize>, message: &str, help: Option<&
 fn mistakes_have_a_place_and_a_remedy() {
     refused("record.a = 1", 9..10, "`=` does not compare", Some("write `==` to compare two values"));
     refused("record.a | flot", 11..15, "unknown filter `flot`", Some("did you mean `float`?"));
-    refused("record.a | safe", 11..15, "filter `safe` is not supported yet", None);
-    refused(
-        "aws4(record.a)",
-        0..4,
-        "helper `aws4` is not supported yet",
-        Some("`[auth.aws_sigv4]` of the connection signs its requests"),
-    );
+    refused("aws4(record.a)", 0..14, "helper `aws4` takes 5 arguments, not 1", None);
     refused("defalt(record.a, 1)", 0..6, "unknown helper `defalt`", Some("did you mean `default`?"));
     refused("record.a is definde", 12..19, "unknown test `is definde`", Some("did you mean `defined`?"));
     refused("1 +", 3..3, "expected a value, found the end", None);

@@ -58,9 +58,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .says("what stands at the path that the text names, such as `\"record.a.b\"`; else the default")
         .tolerant()
         .example(r#"["record.nothing.here","x"]"#, "x"),
-    Function::new("lookup", "name: any, value: any", lookup).says(
-        "what the flow's `[tables.<name>]` has for the value, else the table's `default`; of a list or map its member",
-    ),
+    Function::new("lookup", "name: any, value: any", lookup)
+        .says("what the flow's `[tables.<name>]` has for the value, else the table's `default`; of a list or map its member")
+        .example(r#"[{"California":"CA"},"California"]"#, "CA"),
 ];
 
 fn end<'a>(call: &Call<'_, 'a>, first: bool) -> Outcome<'a> {

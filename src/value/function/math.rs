@@ -46,7 +46,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         .says("text with one digit before the point and so many behind it")
         .example(r#"["12345",2]"#, "1.23e+4"),
     Function::new("random", "kind: text, length?: whole", random)
-        .says("`\"crypto\"`: hexadecimal digits, `\"number\"`: digits, so many (32; at most 1,024), `\"uuid\"`: a version 4 UUID; a number in place of the kind is the length"),
+        .says("`\"crypto\"`: hexadecimal digits, `\"number\"`: digits, so many (32; at most 1,024), `\"uuid\"`: a version 4 UUID; a number in place of the kind is the length")
+        .example(r#"["number",9]"#, "9 digits"),
 ];
 
 fn abs<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {

@@ -4,6 +4,7 @@
 //! either. What is missing is decided by the caller: only `tolerant` functions ever see it (or all of them, as
 //! nothing, where a flow says `missing = "empty"`).
 
+mod aws4;
 mod case;
 mod date;
 mod decimal;
@@ -13,6 +14,8 @@ mod list;
 mod logic;
 mod math;
 mod pattern;
+#[cfg(test)]
+mod documented;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -49,7 +52,7 @@ pub(in crate::value) struct Function {
     /// Arguments by name: `sort list reverse="true"`.
     pub(in crate::value) named: &'static [&'static str],
     pub(in crate::value) says: &'static str,
-    /// Arguments as a JSON list, and the text of the result; none where it changes with time or chance.
+    /// Arguments as a JSON list (or a whole template, where it reads more than them), and the text of the result.
     pub(in crate::value) example: (&'static str, &'static str),
     /// Whether it may be given missing values.
     pub(in crate::value) tolerant: bool,
@@ -57,6 +60,8 @@ pub(in crate::value) struct Function {
     pub(in crate::value) block: bool,
     /// Whether it reads `now`.
     pub(in crate::value) timed: bool,
+    /// Whether it reads the request as it leaves.
+    pub(in crate::value) signing: bool,
     run: Run,
     /// Looks at constant arguments at load.
     check: Option<Check>,
@@ -73,6 +78,7 @@ impl Function {
             tolerant: false,
             block: false,
             timed: false,
+            signing: false,
             run,
             check: None,
         }
@@ -106,6 +112,11 @@ impl Function {
 
     const fn timed(mut self) -> Self {
         self.timed = true;
+        self
+    }
+
+    const fn signing(mut self) -> Self {
+        self.signing = true;
         self
     }
 
@@ -190,6 +201,7 @@ pub(in crate::value) const FAMILIES: &[(&str, &[Function])] = &[
     ("Encoding", encode::FUNCTIONS),
     ("Patterns", pattern::FUNCTIONS),
     ("Hashes", digest::FUNCTIONS),
+    ("Signatures", aws4::FUNCTIONS),
     ("Types and conditions", logic::FUNCTIONS),
 ];
 

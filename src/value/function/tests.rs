@@ -1,7 +1,7 @@
 //! Every documented example as a template and as an expression; every parameter against every type; bombs; the page.
 
 use super::*;
-use crate::value::context::{Root, Slot};
+use crate::value::context::{BODY_HASH, Root, Slot};
 use crate::value::expression::Expression;
 use crate::value::json::Json;
 use crate::value::record::Record;
@@ -17,11 +17,20 @@ fn tables() -> Tables {
 }
 
 /// Renders and evaluates over a record.
-fn both(template: &str, expression: &str, record: &str) -> [Result<String, EvalError>; 2] {
+pub(super) fn both(template: &str, expression: &str, record: &str) -> [Result<String, EvalError>; 2] {
     let record = Record::new(Json::parse(record).unwrap());
     let tables = tables();
     let ctx =
         Context::new().with(Root::Record, Slot::Record(&record)).with(Root::Now, Slot::Text(NOW)).with_tables(&tables);
+    let headers = [("x-amz-date".to_owned(), "20150830T123600Z".to_owned())];
+    let empty = crate::value::sigv4::hash(b"");
+    let request = [
+        ("method", Slot::Text("GET")),
+        ("URI", Slot::Text("https://example.amazonaws.com/")),
+        ("headers", Slot::Headers(&headers)),
+        (BODY_HASH, Slot::Text(&empty)),
+    ];
+    let ctx = ctx.with(Root::HmacOptions, Slot::Map(&request));
     let compiled = Template::compile(template, Place::Plain).unwrap_or_else(|issues| panic!("{template}: {issues:?}"));
     let mut rendered = String::new();
     let rendered = compiled.render(&ctx, &mut rendered).map(|()| rendered);
@@ -50,8 +59,16 @@ fn arguments(function: &Function) -> Vec<String> {
     list.as_ref().items().map(|item| item.text().to_owned()).collect()
 }
 
+/// Whether an outcome is what the page says, where that is one text, or is of the form that it says.
+pub(super) fn is_as_written(outcome: &Result<String, EvalError>, written: &str) -> bool {
+    match (written, outcome) {
+        ("9 digits", Ok(text)) => text.len() == 9 && text.bytes().all(|b| b.is_ascii_digit()),
+        (written, outcome) => outcome.as_deref() == Ok(written),
+    }
+}
+
 /// A call whose arguments are fields of a record, as template, expression and record.
-fn call(function: &Function, arguments: &[String]) -> (String, String, String) {
+pub(super) fn call(function: &Function, arguments: &[String]) -> (String, String, String) {
     let names: Vec<String> = (0..arguments.len()).map(|n| format!("record.a{n}")).collect();
     let members: Vec<String> = arguments.iter().enumerate().map(|(n, value)| format!("\"a{n}\":{value}")).collect();
     (
@@ -64,10 +81,10 @@ fn call(function: &Function, arguments: &[String]) -> (String, String, String) {
 #[test]
 fn every_example_holds_in_templates_and_in_expressions() {
     let mut seen = 0;
-    for function in all().filter(|function| !function.example.0.is_empty()) {
+    for function in all().filter(|function| function.example.0.starts_with('[')) {
         let (template, expression, record) = call(function, &arguments(function));
         for outcome in both(&template, &expression, &record) {
-            assert_eq!(outcome.as_deref(), Ok(function.example.1), "{template} {record}");
+            assert!(is_as_written(&outcome, function.example.1), "{template} {record}: {outcome:?}");
         }
         // Texts and numbers may stand in the call itself.
         let written = arguments(function);
@@ -75,12 +92,12 @@ fn every_example_holds_in_templates_and_in_expressions() {
             let template = format!("{{{{{{{} {}}}}}}}", function.name, written.join(" "));
             let expression = format!("{}({})", function.name, written.join(", "));
             for outcome in both(&template, &expression, "{}") {
-                assert_eq!(outcome.as_deref(), Ok(function.example.1), "{template}");
+                assert!(is_as_written(&outcome, function.example.1), "{template}: {outcome:?}");
             }
         }
         seen += 1;
     }
-    assert!(seen > 75, "{seen}");
+    assert!(seen > 80, "{seen}");
 }
 
 const TYPES: &[(&str, &str)] = &[
@@ -111,7 +128,9 @@ fn takes(kind: &str, given: &str, optional: bool) -> bool {
 #[test]
 fn each_parameter_takes_its_types_and_no_others() {
     let (mut taken, mut refused) = (0, 0);
-    for function in all().filter(|function| !function.example.0.is_empty() && !function.block) {
+    // `random` takes a number in place of a word, and is tried by itself.
+    let strict = |function: &&Function| !function.block && function.name != "random";
+    for function in all().filter(|function| function.example.0.starts_with('[')).filter(strict) {
         let example = arguments(function);
         for (n, parameter) in function.parameters().enumerate().filter(|(n, _)| *n < example.len()) {
             for (given, value) in TYPES {
@@ -140,7 +159,7 @@ fn each_parameter_takes_its_types_and_no_others() {
 
 #[test]
 fn a_missing_argument_is_an_error_that_names_it_unless_the_helper_tolerates_it() {
-    for function in all().filter(|function| !function.example.0.is_empty()) {
+    for function in all().filter(|function| function.example.0.starts_with('[')) {
         let least = function.arity().0.max(1);
         let names = vec!["record.gone"; least].join(" ");
         let template = format!("{{{{{} {names}}}}}", function.name);
@@ -331,7 +350,7 @@ fn page() -> String {
         let _ = write!(out, "\n## {family}\n\n| helper | gives | example |\n|---|---|---|\n");
         for function in *functions {
             let example = match function.example.0 {
-                "" => String::new(),
+                template if template.starts_with("{{") => format!("`{template}` → `{}`", function.example.1),
                 list => {
                     let inner = &list[1..list.len() - 1];
                     format!("`{}({inner})` → `{}`", function.name, function.example.1)

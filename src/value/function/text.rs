@@ -33,6 +33,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("padRight", "v: text, length: whole, char?: text", |call| pad(call, false))
         .says("filled up behind")
         .example(r#"["CUST123",10,"0"]"#, "CUST123000"),
+    Function::new("chop", "s: text", |call| {
+        let text = call.text(0)?;
+        call.made(text.trim_matches(|c: char| !c.is_alphanumeric()).to_owned())
+    })
+    .says("without what is no letter or digit at both ends")
+    .example(r#"["_ABC_"]"#, "ABC"),
     Function::new("replace", "s: text, old: text, new: text", |call| replace(call, usize::MAX, true))
         .says("every `old` replaced, as it is written")
         .example(r#"["a-b-c","-","+"]"#, "a+b+c"),

@@ -19,7 +19,7 @@ pub use scan::{Items, Members};
 pub use text::write_string;
 
 pub(crate) use scan::RawMembers;
-pub(crate) use text::unescape;
+pub(crate) use text::{is_torn, unescape};
 
 /// Deepest nesting accepted anywhere.
 pub const MAX_DEPTH: usize = 128;

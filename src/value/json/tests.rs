@@ -264,3 +264,22 @@ proptest! {
         prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
     }
 }
+
+#[test]
+fn half_a_pair_is_told_from_a_whole_one_and_from_what_only_looks_like_it() {
+    for (json, torn) in [
+        (r#""\ud83d""#, true),
+        (r#""\ude00\ud83d""#, true),
+        (r#"{"a":["x\udc00"]}"#, true),
+        (r#"{"\ud83dk":1}"#, true),
+        (r#""\ud83d\ude00""#, false),
+        (r#""\ud83d\ude00\ud83d""#, true),
+        (r#""\\ud83d""#, false),
+        (r#""\\\ud83d""#, true),
+        (r#""\ufffd \u0041 😀""#, false),
+        ("\"\u{fffd}\"", false),
+        ("1", false),
+    ] {
+        assert_eq!(is_torn(json), torn, "{json}");
+    }
+}

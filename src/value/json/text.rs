@@ -125,6 +125,22 @@ fn unicode_escape(text: &[u8], at: usize) -> (char, usize) {
     (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
 }
 
+/// Whether JSON text spells half of a surrogate pair somewhere: JSON can carry that on, no text can.
+pub(crate) fn is_torn(json: &str) -> bool {
+    let bytes = json.as_bytes();
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
+        at += found;
+        let half = bytes.get(at + 1) == Some(&b'u') && hex4(bytes, at + 2).is_some_and(|code| (0xD800..0xE000).contains(&code));
+        let (_, length) = one_escape(bytes, at);
+        if half && length < 12 {
+            return true;
+        }
+        at += length;
+    }
+    false
+}
+
 fn hex4(text: &[u8], at: usize) -> Option<u32> {
     let digits = text.get(at..at + 4)?;
     digits.iter().try_fold(0, |code, digit| Some(code * 16 + char::from(*digit).to_digit(16)?))

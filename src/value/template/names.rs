@@ -1,4 +1,4 @@
-//! The names of all template helpers, built or not, so that a mistyped one is told from one that is to come.
+//! The names of all template helpers, so that a mistyped one is told, with the one that was meant.
 
 use crate::value::function;
 use crate::value::issue::Issue;
@@ -7,15 +7,8 @@ use std::ops::Range;
 /// Helpers that open blocks only.
 const BLOCKS: &[&str] = &["if", "unless", "each", "with"];
 
-/// Helpers of the frozen list that are not built yet.
-const LATER: &[&str] = &["aws4"];
-
 /// What to say about a helper that cannot be used.
 pub(in crate::value) fn unknown_helper(name: &str, at: Range<usize>) -> Issue {
-    if LATER.contains(&name) {
-        return Issue::new(at, format!("helper `{name}` is not supported yet"))
-            .help("`[auth.aws_sigv4]` of the connection signs its requests");
-    }
     if is_known(name) {
         return Issue::new(at, format!("helper `{name}` cannot be used here"))
             .help(format!("it is a block of templates: `{{{{#{name} …}}}}`"));
@@ -38,7 +31,7 @@ pub(in crate::value) fn did_you_mean<'n>(issue: Issue, name: &str, known: impl I
     }
 }
 
-/// Whether a name means a helper, built or not.
+/// Whether a name means a helper.
 pub(in crate::value) fn is_known(name: &str) -> bool {
-    BLOCKS.contains(&name) || LATER.contains(&name) || function::by_name(name).is_some()
+    BLOCKS.contains(&name) || function::by_name(name).is_some()
 }

@@ -242,8 +242,7 @@ fn mistakes_have_a_place_and_a_remedy() {
     refused("{{else}}", 0..8, "`else` stands outside a block", None);
     refused("{{record.a", 0..10, "the tag is not closed", Some("add `}}`"));
     refused("{{{record.a}}", 0..12, "the tag is not closed", Some("add `}}}`"));
-    let signs = Some("`[auth.aws_sigv4]` of the connection signs its requests");
-    refused("{{aws4 record.a}}", 2..6, "helper `aws4` is not supported yet", signs);
+    refused("{{aws4 record.a}}", 0..17, "helper `aws4` takes 5 arguments, not 1", None);
     refused("{{uppercas record.a}}", 2..10, "unknown helper `uppercas`", Some("did you mean `uppercase`?"));
     refused(
         "{{> part}}",

@@ -235,3 +235,5 @@ fn shifted(mut issues: Vec<Issue>, by: usize) -> Vec<Issue> {
 mod bad_input;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth;

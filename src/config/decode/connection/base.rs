@@ -8,6 +8,7 @@ use crate::config::decode::table::Table;
 use crate::config::decode::value::Value;
 use crate::http::auth::Auth;
 use crate::http::client::{ClientSettings, Proxy, Tls};
+use crate::value::context::SIGNING;
 use crate::value::template::Place;
 use crate::value::uri::OriginPattern;
 use std::time::Duration;
@@ -25,8 +26,9 @@ pub(super) fn decode(
 ) -> Option<ClientSettings> {
     let base_uri = root.need("base_uri").and_then(|value| value.base_uri(scope, facts, &secrets, &unresolved));
     let media = media::decode(root, facts);
-    let headers = root.fields("headers", scope);
-    let query = root.fields("query", scope);
+    let signed = scope.with(&SIGNING);
+    let headers = root.fields("headers", &signed);
+    let query = root.fields("query", &signed);
     let timeout = root.positive_duration("timeout").unwrap_or(Duration::from_secs(30));
     let connect_timeout = root.positive_duration("connect_timeout").unwrap_or(Duration::from_secs(10));
     let max_response = root.take("max_response").and_then(|value| value.size()).unwrap_or(64 << 20);

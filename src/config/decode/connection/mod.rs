@@ -132,7 +132,8 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
     };
     facts.defaults = defaults::decode(root, &facts);
     let scope = Scope::of_connection(&facts);
-    let auth = auth::decode(root, &scope, sources, &mut secrets);
+    // A credential is one for all flows.
+    let auth = auth::decode(root, &scope.of_no_flow(), sources, &mut secrets);
     let limits = limits::decode(root, &scope);
     let mut reach = Reach { scope: &scope, facts: &facts, sources, secrets: &mut secrets, unresolved: &mut unresolved };
     let wire = (proxy::decode(root, &mut reach), tls::decode(root, &mut reach));

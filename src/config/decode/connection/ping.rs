@@ -19,7 +19,7 @@ impl Value<'_> {
         table.on_without(&acts, "a ping asks once", "it can be `fail`, `refresh` or `success`");
         let spec = table.request(Method::Get, &RequestScopes { head: scope, body: scope });
         let types = spec.as_ref().map(|spec| spec.types).unwrap_or_default();
-        let scope = &scope.reading(types);
+        let scope = &scope.reading(types).of_answer();
         let success = table.given("success", |value| value.rule(scope));
         let failure = table.given("failure", |value| value.rule(scope));
         let error_path = table.given("error_path", |value| value.body_path(scope));

@@ -7,7 +7,7 @@ use crate::config::decode::table::{Reported, Table};
 use crate::config::decode::value::Value;
 use crate::http::auth::{Auth, Cookie, CredentialsIn, Custom, Grant, Login, Media, OAuth2};
 use crate::http::request::Method;
-use crate::value::context::Root;
+use crate::value::context::{Root, SIGNING};
 use crate::value::template::{Place, Template};
 
 pub(super) const METHODS: [&str; 3] = ["oauth2", "cookie", "custom"];
@@ -121,8 +121,9 @@ fn custom(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     // Only where it is renewed is there a token to name.
     let roots: &[Root] = if table.has("refresh") { &[Root::Auth] } else { &[] };
     let scope = origin.scope.with(roots);
-    let headers = table.fields("headers", &scope);
-    let query = table.fields("query", &scope);
+    let signed = scope.with(&SIGNING);
+    let headers = table.fields("headers", &signed);
+    let query = table.fields("query", &signed);
     let body = table.given("body", |value| body_fields(value, &scope));
     table.finish();
     if table.is_empty() {

@@ -14,6 +14,19 @@ use toml::de::DeValue;
 
 const SCOPES: &[(&str, bool)] = &[("value", true), ("flow", false)];
 
+/// Whether an export has a delta: its own, or its connection's unless it says `delta = "none"`.
+pub(super) fn applies(export: &Table<'_>, default: Option<&Delta>) -> bool {
+    export.peek("delta").map_or(default.is_some(), |value| value.raw_str().is_none())
+}
+
+/// `delta` of an export; `"none"` switches its connection's off.
+pub(super) fn own(value: &Value<'_>, scope: &Scope<'_>) -> Option<Option<Delta>> {
+    if value.raw_str().is_some() {
+        return value.word(&[("none", ())], &[]).map(|()| None);
+    }
+    decode(value, scope).map(Some)
+}
+
 pub(super) fn decode(value: &Value<'_>, scope: &Scope<'_>) -> Option<Delta> {
     let table = value.table()?;
     let field = table.given("field", Value::singular_path);
@@ -101,20 +114,37 @@ fn report_clashes(table: &Table<'_>, delta: &Delta) {
 }
 
 /// A delta that no request uses reads everything each time; a step that none uses reads it once a window.
-pub(super) fn report_unused(value: &Value<'_>, delta: &Delta, reads: impl Fn(&dyn Fn(&Reference) -> bool) -> bool) {
+pub(super) fn unused(
+    export: &Table<'_>,
+    delta: &Delta,
+    reads: impl Fn(&dyn Fn(&Reference) -> bool) -> bool,
+) -> Option<Finding> {
     let any = |roots: &[Root]| reads(&|read| roots.iter().any(|root| root.name() == read.root));
     let (last, window) = (any(&[Root::LastExport, Root::ThisExport]), any(&[Root::Window]));
     if !last && !window && !delta.client && !delta.stop_at_old {
-        let finding =
-            Finding::error("unused-delta", format!("nothing uses `{}`: every run would read everything", value.key));
-        value.report_key(finding.help(
+        let own = export.peek("delta");
+        let key = own.as_ref().map_or("export_defaults.delta", |value| value.key.as_str());
+        let finding = Finding::error("unused-delta", format!("nothing uses `{key}`: every run would read everything"));
+        Some(finding.help(
             "ask for what is new, as in `relative_uri = \"/orders?since={{last_export}}\"` (or `this_export`, \
              `window.start`, `window.end`); where the API cannot filter, set `filter = \"client\"` or `stop_at_old = true`",
-        ));
+        ))
     } else if delta.step.is_some() && !window {
         let finding = Finding::error("unused-delta", "no request uses `window`: each step would read the same");
-        let help = "use `{{window.start}}` and `{{window.end}}` in the request, or remove `step`";
-        value.report_key(finding.help(help));
+        Some(finding.help("use `{{window.start}}` and `{{window.end}}` in the request, or remove `step`"))
+    } else {
+        None
+    }
+}
+
+/// Says so, where the delta stands, or where it is not used.
+pub(super) fn report(export: &Table<'_>, finding: Finding) {
+    match export.peek("delta") {
+        Some(value) => value.report_key(finding),
+        None => export.report(finding.key(export.key()).help(
+            "the delta stands in the connection's file: use `{{last_export}}` in the request, or switch it off with \
+             `delta = \"none\"`",
+        )),
     }
 }
 

@@ -136,7 +136,8 @@ fn parent(table: &Table<'_>, facts: &Facts, connections: &Connections, connectio
         }
     }
     let key = table.given("key", Value::path);
-    let parent = export::asked(table, facts, connected, None);
+    let names = connected.1.map(|facts| Facts { defaults: facts.defaults.of_parents(), ..facts.clone() });
+    let parent = export::asked(table, facts, (connected.0, names.as_ref()), None);
     let (parent, key) = (Box::new(parent?), key.ok()?);
     table.has("relative_uri").then_some(EachFrom::Request { parent, key })
 }

@@ -50,16 +50,20 @@ pub(super) fn asked(
 ) -> Option<Export> {
     let plain = Scope::of_flow(facts, names);
     let scope = outer.map_or_else(|| plain.clone(), |outer| plain.seeing(outer));
+    let defaults = names.map(|facts| facts.defaults.clone()).unwrap_or_default();
+    let dated = outer.is_none() && delta::applies(table, defaults.delta.as_ref());
+    let timed = if dated { scope.with(TIMED) } else { scope.clone() };
     // What a lookup found is `record` in its own shape and rules; the record it was asked for is then `parent`.
-    let timed = if outer.is_none() && table.has("delta") { scope.with(TIMED) } else { scope.clone() };
     let records = timed.with(&[Root::Record]);
     let records = if outer.is_some() { records.with(&[Root::Parent]) } else { records };
-    let defaults = names.map(|facts| facts.defaults.clone()).unwrap_or_default();
     let paged = if table.has("paging") { paging::has_method(table) } else { defaults.turn_pages() };
     let pages = if paged { timed.with(&[Root::Page, Root::Previous]) } else { timed.clone() };
     let request = table.request(Method::Get, &RequestScopes { head: &pages, body: &pages });
     let decode = table.decode_chain().or_else(|| scope.decode());
-    let request = request.map(|request| RequestSpec { decode, ..request });
+    let request = request.map(|request| {
+        let on = request.on.iter().chain(&*defaults.on).cloned().collect();
+        RequestSpec { decode, on, ..request }
+    });
     let types = request.as_ref().map(|request| request.types).unwrap_or_default();
     let answers = timed.reading(types);
     let path = table.given("records", |value| value.body_path(&answers));
@@ -80,21 +84,27 @@ pub(super) fn asked(
     };
     table.take("paging");
     // A lookup asks for one record's sake, and remembers nothing.
-    let Own { delta, job, once } = match outer {
-        None => own(table, &scope, &timed, &records),
+    let Own { mut delta, job, once } = match outer {
+        None => own(table, &scope, &timed, &records, defaults.delta),
         Some(_) => Own { delta: Ok(None), job: job(table, &scope), once: Ok(None) },
     };
     let later = paging.as_ref().zip(request.as_ref()).and_then(|(paging, request)| later(paging, request));
-    if let (Some(request), Some(value), Ok(Some(delta))) = (&request, table.peek("delta"), &delta) {
+    let mut unused = None;
+    if let (Some(request), Ok(Some(delta))) = (&request, &delta) {
         let requests = || {
             let job = job.iter().flatten().flat_map(|job: &Report| [&job.create, &job.poll]);
             std::iter::once(request).chain(later.as_deref()).chain(job)
         };
         let stop = paging.iter().filter_map(|paging| paging.stop_when.as_ref()).flat_map(Expression::references);
         let stop: Vec<&Reference> = stop.collect();
-        delta::report_unused(&value, delta, |hit| {
+        unused = delta::unused(table, delta, |hit| {
             requests().any(|request| reads(request, hit)) || stop.iter().any(|read| hit(read))
         });
+    }
+    match unused {
+        Some(_) if defaults.delta_where_used && !table.has("delta") => delta = Ok(None),
+        Some(finding) => delta::report(table, finding),
+        None => {}
     }
     Some(Export {
         name: DEFAULT_NAME.to_owned(),
@@ -105,12 +115,12 @@ pub(super) fn asked(
         records: path.ok()?.or(defaults.records),
         records_optional,
         each: Vec::new(),
-        limit: limit.ok()?,
+        limit: limit.ok()?.or(defaults.limit.filter(|_| outer.is_none())),
         paging: paging?,
         delta: delta.ok()?,
         once: once.ok()?,
         job: job.ok()?.map(Box::new),
-        transform: transform.ok()?,
+        transform: transform.ok()?.or(defaults.transform),
         keep: keep.ok()?.or(defaults.keep),
         group_by: group_by.ok()?.unwrap_or_default(),
         trace_key: trace_key.ok()?,
@@ -138,9 +148,15 @@ struct Own {
     once: Result<Option<RequestSpec>, Reported>,
 }
 
-fn own(table: &Table<'_>, scope: &Scope<'_>, timed: &Scope<'_>, records: &Scope<'_>) -> Own {
+fn own(
+    table: &Table<'_>,
+    scope: &Scope<'_>,
+    timed: &Scope<'_>,
+    records: &Scope<'_>,
+    default: Option<Delta>,
+) -> Own {
     Own {
-        delta: table.given("delta", |value| delta::decode(value, scope)),
+        delta: table.given("delta", |value| delta::own(value, scope)).map(|own| own.unwrap_or(default)),
         job: job(table, timed),
         once: table.given("once", |value| once(value, records)),
     }

@@ -4,6 +4,7 @@ mod apply;
 mod format;
 mod lists;
 mod more;
+mod shown;
 
 use super::ast::Node;
 use super::eval::Evaluation;
@@ -28,6 +29,7 @@ pub(super) enum Filter {
     Chain,
     Default,
     DictSort,
+    Escape,
     First,
     Float,
     Format,
@@ -44,9 +46,11 @@ pub(super) enum Filter {
     Map,
     Max,
     Min,
+    PrettyPrint,
     Replace,
     Reverse,
     Round,
+    Safe,
     Slice,
     Sort,
     Split,
@@ -70,6 +74,8 @@ const KNOWN: &[(&str, Filter, &[&str], usize)] = &[
     ("default", Filter::Default, &["default_value", "boolean"], 0),
     ("d", Filter::Default, &["default_value", "boolean"], 0),
     ("dictsort", Filter::DictSort, &["case_sensitive", "by", "reverse"], 0),
+    ("escape", Filter::Escape, &[], 0),
+    ("e", Filter::Escape, &[], 0),
     ("first", Filter::First, &[], 0),
     ("float", Filter::Float, &["default"], 0),
     ("format", Filter::Format, &["…values"], 0),
@@ -81,8 +87,10 @@ const KNOWN: &[(&str, Filter, &[&str], usize)] = &[
     ("length", Filter::Length, &[], 0),
     ("count", Filter::Length, &[], 0),
     ("lower", Filter::Lower, &[], 0),
+    ("pprint", Filter::PrettyPrint, &[], 0),
     ("replace", Filter::Replace, &["old", "new"], 2),
     ("round", Filter::Round, &["precision"], 0),
+    ("safe", Filter::Safe, &[], 0),
     ("slice", Filter::Slice, &["count", "fill_with"], 1),
     ("split", Filter::Split, &["sep"], 0),
     ("string", Filter::Str, &[], 0),
@@ -109,9 +117,6 @@ const KNOWN: &[(&str, Filter, &[&str], usize)] = &[
 /// Filters that take the name of a test.
 const TESTING: &[&str] = &["select", "reject", "selectattr", "rejectattr"];
 
-/// Filters of the engine people know that have no place here: what is written is never HTML.
-const LATER: &[&str] = &["escape", "pprint", "safe"];
-
 /// Most decimals `round` takes.
 const MAX_PRECISION: i128 = 300;
 
@@ -127,9 +132,6 @@ impl Filter {
     ) -> Result<(Self, Vec<Option<Node>>), Issue> {
         let Some((_, filter, parameters, required)) = KNOWN.iter().find(|known| known.0 == name) else {
             let known = KNOWN.iter().map(|known| known.0).chain(TESTING.iter().copied());
-            if LATER.contains(&name) {
-                return Err(Issue::new(at, format!("filter `{name}` is not supported yet")));
-            }
             let issue = Issue::new(at, format!("unknown filter `{name}`"));
             return Err(names::did_you_mean(issue, name, known));
         };
@@ -168,6 +170,9 @@ impl Filter {
             Self::Batch => call.batch(),
             Self::Chain => call.chain(),
             Self::DictSort => call.dictsort(),
+            Self::Escape => call.escape(),
+            Self::PrettyPrint => call.pprint(),
+            Self::Safe => call.safe(),
             Self::Format => call.format(),
             Self::GroupBy => call.groupby(),
             Self::Indent => call.indent(),

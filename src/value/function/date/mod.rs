@@ -29,7 +29,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("timestamp", "format?: text, zone?: text", timestamp)
         .timed()
         .checked(check_zone_at::<1>)
-        .says("now, in moment's tokens (else ISO 8601), in a zone (else UTC)"),
+        .says("now, in moment's tokens (else ISO 8601), in a zone (else UTC); here at 2025-03-26T12:34:56.789Z")
+        .example(r#"["YYYY-MM-DD HH:mm","Asia/Tokyo"]"#, "2025-03-26 21:34"),
 ];
 
 fn check_zone_at<const AT: usize>(n: usize, text: &str) -> Result<(), String> {

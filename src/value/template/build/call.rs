@@ -1,7 +1,7 @@
 //! Calls of helpers, and names that stand alone.
 
 use super::{Builder, Built};
-use crate::value::context::{Reference, Root, TABLES};
+use crate::value::context::{AWS4, Reference, Root, TABLES};
 use crate::value::function::{self, Function, Pattern};
 use crate::value::issue::Issue;
 use crate::value::template::ast::{Bound, Operand, What};
@@ -73,6 +73,10 @@ impl Builder {
 
     /// Names that a helper reads by itself.
     fn note(&mut self, function: &Function, arguments: &[Operand], at: &Range<usize>) {
+        if function.signing {
+            let (root, members) = (Root::HmacOptions.name().to_owned(), vec![AWS4.to_owned()]);
+            self.references.push(Reference { root, members, at: at.clone(), tolerant: false });
+        }
         let mut add = |root: String, members| {
             self.references.push(Reference { root, members, at: at.clone(), tolerant: !function.timed });
         };

@@ -10,6 +10,7 @@ use crate::value::rule::Rule;
 /// The rules for the answer as a whole, and what is read in it.
 pub(super) fn decode(value: &Value<'_>, scope: &Scope<'_>) -> Option<(ResponseRules, Answers)> {
     let table = value.table()?;
+    let scope = &scope.of_answer();
     let records = table.take("records").map(|value| value.body_path(scope));
     // What an answer holds for one record is JSON, whatever the answer was.
     let inside = if records.is_some() { scope.reading_only(MediaTypes::default()) } else { scope.clone() };
