@@ -11,6 +11,7 @@ mod bad_answers;
 mod bodies;
 mod borrowing;
 mod canary;
+mod commands;
 mod config_hostile;
 mod connector;
 mod delta;
