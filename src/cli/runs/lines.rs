@@ -27,9 +27,9 @@ pub fn list(document: &Value, now: DateTime<Utc>, colour: bool) -> String {
         let failed = count(records, "failed");
         let ago = instant(&run["started"]).map(|at| format!("{} ago", age_of((now - at).num_seconds())));
         table.row(vec![
-            word(&run["run"]).into(),
-            word(&run["flow"]).into(),
-            word(&run["trigger"]).into(),
+            raw(&run["run"]).into(),
+            raw(&run["flow"]).into(),
+            raw(&run["trigger"]).into(),
             outcome(run),
             ago.unwrap_or_default().into(),
             took(&run["took_ms"]).into(),
@@ -155,6 +155,11 @@ fn count(value: &Value, name: &str) -> u64 {
 
 fn instant(value: &Value) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc())
+}
+
+/// For a cell, which is made safe by itself.
+fn raw(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
 }
 
 fn maybe(value: &Value) -> String {
