@@ -136,6 +136,7 @@ mod tests {
             }],
         });
         let shown = text(&document, false);
+        super::super::golden::golden("explain.txt", &shown);
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
         let lines: Vec<&str> = shown.lines().collect();
         assert_eq!(lines[0], "flow orders: waiting");

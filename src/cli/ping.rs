@@ -94,6 +94,10 @@ fn show(globals: &Globals, answers: &[Value]) {
     if globals.json() {
         return globals.say(&json!({ "format": FORMAT, "pings": answers }).to_string());
     }
+    globals.data(&text(answers, globals.style.stdout));
+}
+
+fn text(answers: &[Value], colour: bool) -> String {
     let left = ["connection", "verdict", "status", "auth", "tls"].map(|name| (name, Align::Left));
     let mut table = Table::new(&[&left[..], &[("time", Align::Right), ("message", Align::Left)]].concat());
     for answer in answers {
@@ -114,7 +118,7 @@ fn show(globals: &Globals, answers: &[Value]) {
             answer["message"].as_str().unwrap_or_default().into(),
         ]);
     }
-    globals.data(&table.render(globals.style.stdout));
+    table.render(colour)
 }
 
 /// The gravest answer decides, as it does for runs.
@@ -125,5 +129,23 @@ fn exit(answers: &[Value]) -> Exit {
         () if any(Verdict::Unreachable) => Exit::Unavailable,
         () if any(Verdict::Failed) => Exit::No,
         () => Exit::Done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::golden;
+    use super::*;
+
+    #[test]
+    fn answers_are_a_line_each() {
+        let answers = [
+            json!({ "connection": "erp", "verdict": "ok", "status": 200, "auth": "oauth2", "tls": "TLS 1.3", "seconds": 0.123 }),
+            json!({ "connection": "eu/shop", "verdict": "auth", "status": 401, "auth": "token", "tls": null, "seconds": 1.5,
+                "message": "the API refused the credentials\u{1b}[2J" }),
+            json!({ "connection": "till", "verdict": "unreachable", "message": "connection refused" }),
+        ];
+        golden("ping.txt", &text(&answers, false));
+        assert!(text(&answers, true).contains("\u{1b}[31mauth"));
     }
 }

@@ -329,6 +329,7 @@ mod tests {
             ] } ],
         });
         let shown = text(&document, false);
+        super::super::golden::golden("status.txt", &shown);
         assert_eq!(
             shown,
             "flowgate 0.1.0, pid 7, since 2026-11-23T10:00:00.000Z\n\

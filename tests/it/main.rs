@@ -12,6 +12,7 @@ mod bad_input;
 mod bodies;
 mod borrowing;
 mod canary;
+mod commands;
 mod config_hostile;
 mod connector;
 mod defaults;

@@ -157,7 +157,44 @@ fn line(depth: usize, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::golden::golden;
     use super::*;
+    use crate::store::ErrorState;
+    use crate::value::id::FlowId;
+
+    #[test]
+    fn everything_of_one_error_record_is_told() {
+        let at = |seconds| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+        let row = ErrorRow {
+            id: 12,
+            flow: FlowId::parse("eu/orders").unwrap(),
+            run: "20260101T020000Z-3-cccccc".to_owned(),
+            export: "export".to_owned(),
+            each: None,
+            step: "import".to_owned(),
+            page: 3,
+            record: 7,
+            class: "rejected".to_owned(),
+            message: "no such sku\u{1b}[2J".to_owned(),
+            status: Some(422),
+            attempts: 2,
+            request: Some("POST https://erp.example/orders".to_owned()),
+            response: Some("{\"error\":\"no such sku\"}".to_owned()),
+            payload: "{\"id\":7,\"sku\":\"x\"}".to_owned(),
+            trace_key: Some("order-7".to_owned()),
+            link: None,
+            key: Some("k-7".to_owned()),
+            fingerprint: "ab12cd34".to_owned(),
+            state: ErrorState::Open,
+            opened: at(0),
+            changed: at(60),
+            by: Some("retry".to_owned()),
+            retries: 1,
+            next_retry: Some(at(600)),
+        };
+        golden("errors-show.txt", &text(&row, at(7_500), false));
+        golden("errors-list.txt", &super::super::lines::each(&[row], at(7_500), false));
+    }
 
     #[test]
     fn a_record_is_shown_as_it_is_and_cannot_move_the_cursor() {

@@ -27,9 +27,9 @@ pub fn list(document: &Value, now: DateTime<Utc>, colour: bool) -> String {
         let failed = count(records, "failed");
         let ago = instant(&run["started"]).map(|at| format!("{} ago", age_of((now - at).num_seconds())));
         table.row(vec![
-            word(&run["run"]).into(),
-            word(&run["flow"]).into(),
-            word(&run["trigger"]).into(),
+            raw(&run["run"]).into(),
+            raw(&run["flow"]).into(),
+            raw(&run["trigger"]).into(),
             outcome(run),
             ago.unwrap_or_default().into(),
             took(&run["took_ms"]).into(),
@@ -157,10 +157,69 @@ fn instant(value: &Value) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc())
 }
 
+/// For a cell, which is made safe by itself.
+fn raw(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
 fn maybe(value: &Value) -> String {
     value.as_str().map(visible).unwrap_or_default()
 }
 
 fn word(value: &Value) -> String {
     visible(value.as_str().unwrap_or("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::golden::golden;
+    use super::*;
+    use serde_json::json;
+
+    fn row(run: &str, phase: &str, outcome: &Value) -> Value {
+        json!({
+            "run": run, "flow": "eu/orders", "trigger": "schedule", "occurrence": "2026-01-01T02:00:00.000Z",
+            "started": "2026-01-01T02:00:00.250Z", "ended": "2026-01-01T02:00:03.500Z", "took_ms": 3_250,
+            "phase": phase, "outcome": outcome, "cause": null, "live": null, "limit": null, "crashes": 0,
+            "records": { "exported": 120, "delivered": 110, "filtered": 8, "failed": 2, "in_flight": 0 },
+            "redelivered": 1, "refiltered": 0, "dismissed": 0, "pages": 3, "requests": 111,
+        })
+    }
+
+    fn now() -> DateTime<Utc> {
+        instant(&json!("2026-01-01T03:30:00Z")).unwrap()
+    }
+
+    #[test]
+    fn runs_are_a_line_each() {
+        let mut live = row("20260101T032959Z-9-aaaaaa", "running", &json!(null));
+        live["live"] = json!({ "stopping": false });
+        live["took_ms"] = json!(null);
+        let mut stopping = live.clone();
+        stopping["live"]["stopping"] = json!(true);
+        let runs = [
+            live,
+            stopping,
+            row("20260101T020000Z-4-bbbbbb", "ended", &json!("succeeded")),
+            row("20260101T020000Z-3-cccccc", "ended", &json!("errors")),
+            row("20260101T020000Z-2-dddddd", "held", &json!("cancelled")),
+            row("20260101T020000Z-1-eeeeee", "running", &json!(null)),
+            row("20260101T020000Z-0-ffffff", "dismissed", &json!("failed")),
+        ];
+        golden("runs-list.txt", &list(&json!({ "runs": runs }), now(), false));
+        assert_eq!(list(&json!({ "runs": [] }), now(), false), "no runs\n");
+    }
+
+    #[test]
+    fn everything_of_one_run_is_told() {
+        let mut one = row("20260101T020000Z-3-cccccc", "held", &json!("failed"));
+        one["cause"] = json!("export page 3: 500\u{1b}[2J");
+        one["crashes"] = json!(1);
+        one["limit"] = json!(500);
+        one["open_pages"] = json!(1);
+        one["records"]["in_flight"] = json!(4);
+        one["failed_by_step"] = json!({ "import": 1, "customer": 1 });
+        golden("runs-show.txt", &run(&one, false));
+        assert!(run(&json!({}), true).starts_with("run - of -: "), "an answer of another shape does not break it");
+    }
 }

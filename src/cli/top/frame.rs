@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Below this width columns are left out.
 const NARROW: usize = 70;
+/// Below this height pools are left out.
+const LOW: usize = 14;
 /// Cells of a bar.
 const BAR: u64 = 10;
 
@@ -28,29 +30,36 @@ pub(super) struct Look<'v> {
 pub(super) fn frame(look: &Look<'_>, (width, height): (usize, usize), colour: bool) -> Vec<String> {
     let mut lines = head(look, colour);
     let narrow = width < NARROW;
-    let pools = rows(&pools(look.document, narrow), colour);
-    let flows = rows(&flows(look, narrow), colour);
-    let foot = 2;
-    let left = height.saturating_sub(lines.len() + foot);
-    // A third for connections, unless flows need less.
-    let most_pools = (left / 3).max(left.saturating_sub(flows.len() + 1)).max(3);
-    for (table, most, what) in [(pools, most_pools, "pools"), (flows, usize::MAX, "flows")] {
-        if table.len() < 2 {
-            continue;
-        }
-        let room = height.saturating_sub(lines.len() + foot + 1).min(most);
-        lines.push(String::new());
-        let hidden = if table.len() > room { table.len() - room.saturating_sub(1) } else { 0 };
-        let shown = table.len() - hidden;
-        lines.extend(table.into_iter().take(shown));
-        if hidden > 0 {
-            lines.push(paint(colour, Tone::Dim, format!("… {hidden} more {what}")));
-        }
+    let (pools, flows) = (rows(&pools(look.document, narrow), colour), rows(&flows(look, narrow), colour));
+    // The last line is the foot.
+    let left = |lines: &Vec<String>| height.saturating_sub(lines.len() + 1);
+    // Where there is little room, flows have it; else a third is for pools, or what flows leave.
+    if height >= LOW {
+        let room = (left(&lines) / 3).max(left(&lines).saturating_sub(flows.len() + 1));
+        section(&mut lines, pools, room, "pools", colour);
     }
-    lines.push(String::new());
+    let room = left(&lines);
+    section(&mut lines, flows, room, "flows", colour);
+    if left(&lines) > 0 {
+        lines.push(String::new());
+    }
+    lines.truncate(height.saturating_sub(1));
     lines.push(paint(colour, Tone::Dim, "q quits"));
-    lines.truncate(height);
     lines.iter().map(|line| cut(line, width)).collect()
+}
+
+/// A blank, the headings, and as many rows as fit.
+fn section(lines: &mut Vec<String>, table: Vec<String>, room: usize, what: &str, colour: bool) {
+    let (have, most) = (table.len().saturating_sub(1), room.saturating_sub(2));
+    if have == 0 || most == 0 {
+        return;
+    }
+    let shown = if have > most { most - 1 } else { have };
+    lines.push(String::new());
+    lines.extend(table.into_iter().take(shown + 1));
+    if have > shown {
+        lines.push(paint(colour, Tone::Dim, format!("… {} more {what}", have - shown)));
+    }
 }
 
 fn rows(table: &Table, colour: bool) -> Vec<String> {
@@ -67,6 +76,11 @@ fn number(value: &Value) -> u64 {
 
 fn word(value: &Value) -> String {
     value.as_str().map(visible).unwrap_or_default()
+}
+
+/// For a cell, which is made safe by itself.
+fn raw(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 fn instant(value: &Value) -> Option<DateTime<Utc>> {
@@ -127,7 +141,7 @@ fn pools(document: &Value, narrow: bool) -> Table {
         let oldest = items(&pool["lines"]).iter().filter_map(|line| line["oldest_seconds"].as_f64());
         let oldest = oldest.fold(0.0, f64::max);
         let mut row: Vec<Cell> = vec![
-            word(&pool["pool"]).into(),
+            raw(&pool["pool"]).into(),
             if narrow { format!("{held}/{level}") } else { format!("{} {held}/{level}", bar(held, level)) }.into(),
             queued.to_string().into(),
         ];
@@ -151,7 +165,7 @@ fn pool_state(pool: &Value) -> Cell {
     let paused = std::iter::once(&pool["paused_seconds"]).chain(lines.iter().map(|line| &line["paused_seconds"]));
     let paused = paused.filter_map(Value::as_f64).fold(0.0, f64::max);
     if let Some(line) = offline {
-        Cell::toned(format!("offline: {}", word(&line["offline"]["reason"])), Tone::Bad)
+        Cell::toned(format!("offline: {}", raw(&line["offline"]["reason"])), Tone::Bad)
     } else if paused > 0.0 {
         Cell::toned(format!("paused {paused:.0} s"), Tone::Warn)
     } else if lines.iter().any(|line| line["closing"] == true) {
@@ -178,7 +192,7 @@ fn flows(look: &Look<'_>, narrow: bool) -> Table {
         let (word_of, tone) = state(flow);
         let records = if flow["running"].is_object() { &flow["running"]["records"] } else { &flow["last"]["records"] };
         let open = number(&flow["errors"]["open"]);
-        let mut row: Vec<Cell> = vec![word(&flow["id"]).into(), Cell::toned(word_of, tone), rate(look, flow).into()];
+        let mut row: Vec<Cell> = vec![raw(&flow["id"]).into(), Cell::toned(word_of, tone), rate(look, flow).into()];
         if !narrow {
             row.extend(["exported", "delivered", "failed"].map(|name| Cell::from(number(&records[name]).to_string())));
         }

@@ -213,6 +213,7 @@ pub(in crate::config) mod witness {
         pub(in crate::config) key: String,
         /// Without those that are not built yet.
         pub(in crate::config) known: Vec<&'static str>,
+        pub(in crate::config) later: Vec<&'static str>,
     }
 
     /// A word that was asked for: where, and which there are.
@@ -233,7 +234,7 @@ pub(in crate::config) mod witness {
         let mut known: Vec<_> = table.known.borrow().iter().copied().filter(|name| !later.contains(name)).collect();
         known.sort_unstable();
         known.dedup();
-        let seen = Seen { file: table.file.path().to_owned(), key: table.key.clone(), known };
+        let seen = Seen { file: table.file.path().to_owned(), key: table.key.clone(), known, later: later.clone() };
         SEEN.with_borrow_mut(|all| all.push(seen));
     }
 

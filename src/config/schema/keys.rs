@@ -85,12 +85,16 @@ const READING: &[Key] = &[
     ("limit", Number, "At most so many records"),
     ("paging", Either(&[Word(&["none"]), Part("paging")]), "How to get from page to page"),
     ("transform", Part("transform"), "What becomes of each record first"),
+    ("group_by", TEXTS, "Paths: records that have them in common become one"),
+    ("job", Part("job"), "A report that is ordered, waited for and fetched"),
+];
+
+const OWNED: &[Key] = &[
+    ("name", Text, "Its name among several"),
     ("trace_key", Text, "Template: the same whenever the record is exported again"),
     ("link", Text, "Template: where people find the record"),
     ("once", Part("request"), "Tells the source of each record that was delivered"),
     ("delta", Part("delta"), "Only what changed since the last run"),
-    ("each", Either(&[Part("each"), List(&Part("each"))]), "Read it once for each of these"),
-    ("name", Text, "Its name among several"),
 ];
 
 /// The parts that more than one place uses, and each table by its name.
@@ -236,12 +240,11 @@ pub(super) const SHAPES: &[Shape] = &[
         &[
             REQUEST,
             READING,
+            OWNED,
             &[
                 ("values", Any, "A list, or an expression that gives one"),
                 ("key", Text, "Path of its key in a record"),
                 ("batch", Number, "So many at once"),
-                ("job", Any, "Not for parents"),
-                ("limit", Number, "Not for parents"),
             ],
         ],
         &["name"],
@@ -277,7 +280,12 @@ pub(super) const SHAPES: &[Shape] = &[
     shape(
         "export",
         "Where records come from",
-        &[REQUEST, READING, &[("job", Part("job"), "A report that is ordered, waited for and fetched")]],
+        &[
+            REQUEST,
+            READING,
+            OWNED,
+            &[("each", Either(&[Part("each"), List(&Part("each"))]), "Read it once for each of these")],
+        ],
         &["connection"],
     ),
     shape(
@@ -347,13 +355,19 @@ pub(super) const SHAPES: &[Shape] = &[
         "branch",
         "A way for some records",
         &[&[
+            ("name", Text, "Its name; its position when it is not given"),
             ("when", Text, "Condition; always when it is not given"),
             ("end", Bool, "They go no further than this branch"),
             ("step", List(&Part("step")), "Its steps"),
         ]],
         &[],
     ),
-    shape("import", "Where records go", &[REQUEST, WRITING, NAMED], &["connection"]),
+    shape(
+        "import",
+        "Where records go",
+        &[REQUEST, WRITING, NAMED, &[("many", Text, "Path: each of these is written by itself")]],
+        &["connection"],
+    ),
     shape("step_import", "Writes on the way", &[REQUEST, WRITING, NAMED], &["connection"]),
     shape(
         "check",

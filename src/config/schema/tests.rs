@@ -92,7 +92,7 @@ fn every_key_the_decoder_asks_for_is_in_the_schema_and_every_key_of_the_schema_i
     let (seen, _) = asked();
     let mut used: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut faults = BTreeSet::new();
-    for Seen { file, key, known } in seen {
+    for Seen { file, key, known, later } in seen {
         let (kind, parts) = place(&file, &key);
         let shapes: Vec<(String, &Shape)> = if parts.is_empty() {
             vec![(format!("the {} file", kind.name()), kind.shape())]
@@ -119,7 +119,8 @@ fn every_key_the_decoder_asks_for_is_in_the_schema_and_every_key_of_the_schema_i
                 faults.insert(format!("{} {}: `{key}` is not in `{name}`", kind.name(), parts.join(".")));
             }
         }
-        used.entry(name).or_default().extend(known);
+        // What is about to be built may be in the schema already.
+        used.entry(name).or_default().extend(known.into_iter().chain(later));
     }
     let files = Kind::ALL.map(|kind| (format!("the {} file", kind.name()), kind.shape()));
     for (name, shape) in files.into_iter().chain(SHAPES.iter().map(|shape| (shape.name.to_owned(), shape))) {
