@@ -1,7 +1,5 @@
 //! What is promised to servers, judged by software that was not written here: Apache, nginx, OpenSSL, squid, microsocks,
 //! Django, oidc-provider, Handlebars, moment, Jinja2, oauthlib, PyJWT, botocore, zeep, wsse, graphql-yoga, libxml2, spyne,
-//! Prometheus, Chromium, Python's csv, zipfile and email.
-//! Django, oidc-provider, Handlebars, moment, oauthlib, PyJWT, botocore, zeep, wsse, graphql-yoga, libxml2, spyne,
 //! Prometheus, Chromium, Python's csv, zipfile, email and jsonschema.
 //!
 //! `./test` installs them. A group whose peer is missing says that it skipped, and fails where `FLOWGATE_PEERS=required`
