@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn everything_of_one_error_record_is_told() {
-        let at = |seconds| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+        let at = |seconds: i64| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
         let row = ErrorRow {
             id: 12,
             flow: FlowId::parse("eu/orders").unwrap(),
