@@ -38,10 +38,27 @@ pub async fn demo(globals: &Globals, host: &Host, stay: bool) -> Exit {
     globals.note(&format!("playground at {} (a shop to read from, an ERP to write to)", playground.base_uri()));
     globals.note(&format!("project    {}", host.root.display()));
     if stay {
+        if let Some(page) = dashboard(globals, &host) {
+            globals.note(&page);
+        }
         globals.note("edit a file under flows/ or connections/ and save: it takes effect at once; Ctrl-C ends\n");
         return serve::serve(globals, &host).await;
     }
     once(globals, &host, playground).await
+}
+
+/// Where people look, and what lets them act there. A project that cannot be loaded is complained of by `serve`.
+fn dashboard(globals: &Globals, host: &Host) -> Option<String> {
+    let settings = host.load().ok()?.1.snapshot?.settings;
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let key = match &settings.token {
+        Some(_) => "`[server] token`".to_owned(),
+        None => globals.state.as_ref().unwrap_or(&settings.state).join(crate::app::key::NAME).display().to_string(),
+    };
+    // A port that the system chooses is in the log line `listening`.
+    let port = Some(settings.listen.port()).filter(|port| *port != 0)?;
+    let host = if settings.listen.ip().is_loopback() { settings.listen.ip().to_string() } else { "127.0.0.1".to_owned() };
+    Some(format!("dashboard  {scheme}://{host}:{port}/ (to act there: the token in {key})"))
 }
 
 async fn once(globals: &Globals, host: &Host, playground: Playground) -> Exit {
@@ -65,7 +82,7 @@ async fn once(globals: &Globals, host: &Host, playground: Playground) -> Exit {
     globals.say(
         "\nWhere to look next:\n  \
          flows/orders.toml, connections/erp.toml   what just ran; the files say why\n  \
-         flowgate demo --serve                     stays up: schedules, hot reload, http://127.0.0.1:9380/metrics\n  \
+         flowgate demo --serve                     stays up: schedules, hot reload, a dashboard at http://127.0.0.1:9380\n  \
          flowgate check                            break a file and see what it says\n  \
          flowgate init -C DIR                      a first project of your own",
     );

@@ -3,6 +3,7 @@
 mod doors;
 mod events;
 mod load;
+mod trends;
 mod valid;
 
 use crate::support::api::{Api, Gate, Reply};

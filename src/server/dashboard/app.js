@@ -53,6 +53,7 @@ async function move() {
   here = place();
   const same = before?.page === here.page && before.id === here.id;
   drawFrame();
+  document.querySelector("#nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   if (!same) {
     here.page.enter?.(here.id);
     fill(main, [h("p.loading", { "data-key": "loading" }, "Loading…")]);

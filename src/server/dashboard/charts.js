@@ -110,10 +110,21 @@ export function history(runs, width) {
     return s("a", { href: go(`/runs/${run.run}`), "aria-label": `Run: ${told}`, "data-key": run.run, tabindex: at < 12 ? null : "-1" },
       s("title", null, told),
       s("rect.hit", { x: fix(begin - 3), y: top, width: fix(Math.max(8, end - begin + 6)), height: bottom - top }),
-      s("rect", { class: outcomeKind(run), x: fix(begin), y: fix(bottom - tall), width: fix(Math.max(4, end - begin)), height: fix(tall), rx: 2 }));
+      bar(run, fix(begin), fix(Math.max(4, end - begin)), bottom, tall));
   });
   return s("svg.chart.history", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": `${runs.length} runs over ${span(length / 1000)}` },
     axis(from, length, width, bottom, x), bars);
+}
+
+/** A run with errors shows how much of it they are. */
+function bar(run, x, width, bottom, tall) {
+  const { delivered, filtered, failed } = run.records;
+  const kind = outcomeKind(run);
+  const share = kind === "warn" && delivered + filtered ? Math.max(4, (failed / (delivered + filtered + failed)) * tall) : tall;
+  return [
+    s("rect", { class: kind, x, y: fix(bottom - tall), width, height: fix(share), rx: 1.5 }),
+    share < tall ? s("rect.good", { x, y: fix(bottom - tall + share), width, height: fix(tall - share), rx: 1.5 }) : null,
+  ];
 }
 
 function axis(from, length, width, bottom, x) {

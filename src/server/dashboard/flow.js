@@ -50,7 +50,7 @@ function errors(flow, groups) {
     h("li", null, pill(group.status ? String(group.status) : group.class, "warn"),
       h("a.what", { href: go("/errors", { flow: flow.id, fingerprint: group.fingerprint }) }, cut(group.message, 180)),
       h("span.why.num", null, `${count(group.open)} open`), retry({ fingerprint: group.fingerprint, flow: flow.id }, "these records")));
-  return card("Open errors", { key: "errors", more: h("a", { href: go("/errors", { flow: flow.id }) }, "All of them") }, h("ul.attention", null, rows));
+  return card("Open errors", { key: "errors", more: h("a", { href: go("/errors", { flow: flow.id }) }, "All of them") }, h("ul.attention.wide", null, rows));
 }
 
 function view({ flow, runs, explain, groups, run }, id) {

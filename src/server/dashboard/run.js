@@ -88,7 +88,7 @@ function one({ run, explain, errors }) {
     explain ? explained(explain) : null,
     explain?.pools?.length ? requests(explain.pools) : null,
     errors.length ? card("Records that failed", { key: "errors", more: h("a", { href: go("/errors", { run: run.run, open: "false" }) }, "All of them") },
-      h("ul.attention", null, errors.map((error) => h("li", null, h("a", { href: go(`/errors/${error.id}`) }, `#${error.id}`), h("span.what", null, cut(error.message, 200)), h("span.why", null, cut(error.step, 60)))))) : null,
+      h("ul.attention.wide", null, errors.map((error) => h("li", null, h("a", { href: go(`/errors/${error.id}`) }, `#${error.id}`), h("span.what", null, cut(error.message, 200)), h("span.why", null, cut(error.step, 60)))))) : null,
     run.pages_shown.length ? card("Pages", { key: "pages", note: "that are still stored, the newest first" }, table(PAGES, run.pages_shown, { label: "Pages", key: (page) => String(page.page), kind: "narrow" })) : null,
   ].filter(Boolean);
 }

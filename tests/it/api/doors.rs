@@ -237,3 +237,36 @@ fn every_answer_says_that_it_is_not_to_be_framed_kept_or_run() {
         assert!(!head.contains("access-control") && !head.contains("set-cookie"), "{head}");
     }
 }
+
+#[test]
+fn the_page_is_for_everybody_who_names_us_right_and_may_load_nothing_of_others() {
+    let (_serving, addr, _api, _project) = with_token();
+    for (target, media) in [("/", "text/html"), ("/ui/app.js", "text/javascript"), ("/ui/app.css", "text/css")] {
+        let got = client::get(addr, target);
+        assert_eq!(got.status, 200, "{target}: {}", got.body);
+        assert!(got.head.contains(&format!("content-type: {media}")), "{target}: {}", got.head);
+        for mark in [
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'",
+            "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+            "x-frame-options: deny",
+            "cross-origin-opener-policy: same-origin",
+            "cache-control: no-cache",
+        ] {
+            assert!(got.head.contains(mark), "{target} lacks {mark}: {}", got.head);
+        }
+        let tag = got.head.split("etag: ").nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
+        let again = client::send(addr, "GET", target, &format!("if-none-match: {tag}\r\n"), "");
+        assert_eq!((again.status, again.body.as_str()), (304, ""), "{target}");
+        assert_eq!(client::get_as(addr, "evil.test", target), 421, "{target}");
+        assert_eq!(client::send(addr, "POST", target, "", "").status, 401, "{target}");
+    }
+    for target in ["/ui/", "/ui/none.js", "/ui/../metrics", "/index.html", "/ui/app.js/", "//", "/?x", "/metrics"] {
+        let status = client::get(addr, target).status;
+        assert_eq!(status, if target == "/?x" { 200 } else { 401 }, "{target}");
+    }
+    // What is not of the page is not kept by anybody.
+    let refused = client::get(addr, "/api/v1/snapshot");
+    assert!(refused.head.contains("cache-control: no-store"), "{}", refused.head);
+}
