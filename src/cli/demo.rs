@@ -57,7 +57,8 @@ fn dashboard(globals: &Globals, host: &Host) -> Option<String> {
     };
     // A port that the system chooses is in the log line `listening`.
     let port = Some(settings.listen.port()).filter(|port| *port != 0)?;
-    let host = if settings.listen.ip().is_loopback() { settings.listen.ip().to_string() } else { "127.0.0.1".to_owned() };
+    let host =
+        if settings.listen.ip().is_loopback() { settings.listen.ip().to_string() } else { "127.0.0.1".to_owned() };
     Some(format!("dashboard  {scheme}://{host}:{port}/ (to act there: the token in {key})"))
 }
 

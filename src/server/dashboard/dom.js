@@ -17,7 +17,7 @@ export function h(name, props, ...children) {
     if (HEARD.includes(key)) element[key] = value;
     else if (key === "class") element.setAttribute("class", [...classes, value].join(" "));
     else if (key === "value") element.value = value;
-    else if (key.startsWith("on") || key === "srcdoc") throw new Error(`not an attribute of ours: ${key}`);
+    else if (key.startsWith("on")) throw new Error(`not an attribute of ours: ${key}`);
     else if (key === "href" && !String(value).startsWith("#")) throw new Error("only places on this page are linked");
     else element.setAttribute(key, value === true ? "" : String(value));
   }

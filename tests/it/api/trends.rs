@@ -21,11 +21,15 @@ fn figures_of_late_are_those_of_the_run_and_a_flow_is_fresh_until_it_misses_its_
     // It is looked at while its first request waits for an answer and the others for the permit.
     let target = format!("/api/v1/runs/{run}");
     let busy = |document: &Value| {
-        let most = |name: &str| document["timeline"][name].as_array().and_then(|list| list.iter().filter_map(Value::as_u64).max());
+        let most = |name: &str| {
+            document["timeline"][name].as_array().and_then(|list| list.iter().filter_map(Value::as_u64).max())
+        };
         most("in_flight") == Some(1) && most("waiting") >= Some(1)
     };
     door.until(&target, busy);
-    door.until("/api/v1/connections/api", |told| sum(&told["recent"], "in_flight") >= 1 && sum(&told["recent"], "queued") >= 1);
+    door.until("/api/v1/connections/api", |told| {
+        sum(&told["recent"], "in_flight") >= 1 && sum(&told["recent"], "queued") >= 1
+    });
     gate.open();
     door.serving.wait_for_flow("run finished", "copy");
     let told = door.until(&target, |told| told["phase"] == "ended" && sum(&told["timeline"], "delivered") == 3);
