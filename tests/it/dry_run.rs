@@ -184,6 +184,36 @@ fn every_stage_is_told_to_programs() {
 }
 
 #[test]
+fn steps_inside_routes_are_shown_too() {
+    let source = Api::scripted([("GET /records", vec![Reply::json(200, "[{\"id\":1},{\"id\":2}]")])]);
+    let steps = r#"
+[export]
+connection = "api"
+relative_uri = "/records"
+[[step]]
+name = "kind"
+route = "first"
+[[step.branch]]
+name = "odd"
+when = "record.id % 2 == 1"
+[[step.branch.step]]
+name = "vat"
+transform = { modify = { set = { vat = "= record.id * 2" } } }
+[[step.branch.step]]
+name = "out"
+keep = "record.vat > 2"
+"#;
+    let project = project(&source, "", steps);
+    let mut command = flowgate(project.dir());
+    command.args(["run", "copy", "--dry-run", "--json"]);
+    let stages = lines(&finish(command, PATIENCE).expect_code(0));
+    let inside = |name: &str| stages.iter().find(|stage| stage["of"] == name).unwrap_or_else(|| panic!("{stages:?}"));
+    assert_eq!(inside("kind/odd/vat")["record"], json!({"id": 1, "vat": 2}));
+    assert_eq!((&inside("kind/odd/out")["left"], &inside("kind/odd/out")["number"]), (&json!(true), &json!(1)));
+    assert_eq!(stages.iter().filter(|stage| stage["of"] == "kind").count(), 2);
+}
+
+#[test]
 fn flows_side_by_side_say_whose_each_stage_is() {
     let (_source, _sink, project) = staged();
     project.write("flows/other.toml", STAGES);

@@ -511,7 +511,8 @@ fn the_import_works_on_each_part_of_a_record_with_many() {
     let export = EXPORT.split("[export.paging").next().unwrap();
     let each = "many = \"$.lines[*]\"\nwhen = \"record.id != 99\"\nlock_key = \"{{parent.id}}\"\n\
                 response = { records = \"$.results[*]\", error_path = \"$.error\" }\nbody = { id = \"$.id\", of = \"= parent.id\" }\n";
-    for (size, requests) in [(1, 3), (2, 3)] {
+    // Two of one key are never in one request.
+    for (size, requests) in [(1, 3), (2, 2)] {
         repaired.store(false, Ordering::SeqCst);
         let before = api.requests_to("/taken").len();
         let project = project(&api, QUICK, &format!("{export}{TAKE}batch_size = {size}\n{each}"));

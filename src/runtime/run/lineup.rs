@@ -315,6 +315,46 @@ mod tests {
         assert_eq!((lineup.walking, lineup.bytes), (0, 0));
     }
 
+    /// Lets a record wait for one answer at a step.
+    fn asks(lineup: &mut Lineup, id: u64, step: usize) {
+        let mut walking = lineup.take(id).unwrap();
+        walking.at = step;
+        walking.walk.wait(1);
+        lineup.put_back(id, walking);
+    }
+
+    #[test]
+    fn a_page_stands_still_when_all_of_its_records_wait_for_others_and_no_more_come() {
+        let mut lineup = lineup(3);
+        (0..3).for_each(|id| asks(&mut lineup, id, 2));
+        lineup.hold(0);
+        lineup.hold(1);
+        assert!(!lineup.is_stuck(1, |_| true), "the third may come");
+        lineup.take(2).unwrap();
+        lineup.gone(2, 1);
+        assert!(lineup.is_stuck(1, |_| false) && !lineup.is_stuck(2, |_| true));
+        lineup.release(1);
+        assert!(!lineup.is_stuck(1, |_| true));
+        lineup.hold(1);
+        // A page that has not ended stands still only when there is no room for more.
+        lineup.lines[0].ended = false;
+        assert!(lineup.is_stuck(1, |_| true) && !lineup.is_stuck(1, |_| false));
+    }
+
+    #[test]
+    fn a_record_comes_before_a_step_until_it_waits_there_or_behind_it() {
+        let mut lineup = lineup(4);
+        for (id, step) in [(0, 3), (1, 1), (2, 2), (3, 2)] {
+            asks(&mut lineup, id, step);
+        }
+        assert_eq!((lineup.first_before(0, 3, 2), lineup.first_before(0, 1, 2)), (1, 1));
+        asks(&mut lineup, 1, 2);
+        assert_eq!((lineup.first_before(1, 3, 2), lineup.first_before(0, 3, 3)), (3, 1));
+        lineup.take(1).unwrap();
+        lineup.gone(1, 1);
+        assert_eq!(lineup.first_before(0, 3, 3), 2);
+    }
+
     #[test]
     fn what_is_under_way_is_bounded_in_number_and_bytes() {
         let mut lineup = lineup(3);

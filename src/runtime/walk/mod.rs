@@ -69,6 +69,18 @@ pub enum Passed {
     Failed(String),
 }
 
+impl Passed {
+    /// None while it waits.
+    fn of(went: &Result<Went<'_>, Box<StepError>>, ground: &Ground) -> Option<Self> {
+        match went {
+            Ok(Went::Waits(_)) => None,
+            Ok(Went::Left) => Some(Self::Left),
+            Ok(Went::On) => Some(Self::As(ground.record.json().clone())),
+            Err(error) => Some(Self::Failed(error.trouble.text.clone())),
+        }
+    }
+}
+
 /// A record on its way.
 pub struct Walk {
     /// As it is.
@@ -155,14 +167,8 @@ impl Walk {
                 },
             };
             if self.trail.is_some() {
-                self.leave(
-                    way,
-                    match &went {
-                        Ok(Went::Left) => Passed::Left,
-                        Ok(_) => Passed::As(self.ground.record.json().clone()),
-                        Err(error) => Passed::Failed(error.trouble.text.clone()),
-                    },
-                );
+                let passed = Passed::of(&went, &self.ground);
+                passed.into_iter().for_each(|passed| self.leave(way, passed));
             }
             match went {
                 Ok(Went::Left) => return Advance::Left,
@@ -178,6 +184,12 @@ impl Walk {
             self.open = self.open.saturating_sub(1);
         }
         self.open == 0
+    }
+
+    /// As one that waits for so many replies.
+    #[cfg(test)]
+    pub fn wait(&mut self, open: usize) {
+        self.open = open;
     }
 
     /// How many replies are still to come.
@@ -231,11 +243,11 @@ impl Walk {
         ctx: &Context<'_>,
     ) -> Result<Went<'f>, Box<StepError>> {
         let from = self.from.as_deref().filter(|from| step.holds(from));
-        let mut pass = Pass::new(&self.memo, from, way.dry_run);
+        let mut pass = Pass::new(&self.memo, from, way.dry_run, self.trail.is_some());
         let before = self.ground.clone();
         let went =
             if recalls { pass.recall(step, &mut self.ground, ctx) } else { pass.step(step, &mut self.ground, "", ctx) };
-        let (needs, notes, taken) = (pass.needs, pass.notes, pass.taken);
+        let (needs, notes, taken, inner) = (pass.needs, pass.notes, pass.taken, pass.trail);
         if let Ok(Went::Waits(_)) = went {
             self.ground = before;
             self.memo.ask(&needs);
@@ -244,6 +256,9 @@ impl Walk {
         }
         self.notes.extend(notes);
         self.taken |= taken;
+        if let (Some(trail), Some(inner)) = (&mut self.trail, inner) {
+            trail.extend(inner);
+        }
         self.memo.clear();
         // What is left to do lies behind: none of it is passed by.
         if self.from.as_deref().is_some_and(|from| step.holds(from)) {

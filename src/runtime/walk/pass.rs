@@ -2,7 +2,7 @@
 
 mod paths;
 
-use super::StepError;
+use super::{Passed, StepError};
 use super::found::Found;
 use crate::http::exchange::Failure;
 use crate::model::import::Import;
@@ -181,11 +181,14 @@ pub(super) struct Pass<'p, 'f> {
     pub(super) taken: bool,
     /// Nothing is written: nobody answers that could be merged.
     dry: bool,
+    /// What became of it at each step inside this one, where somebody looks on.
+    pub(super) trail: Option<Vec<(String, Passed)>>,
 }
 
 impl<'p, 'f> Pass<'p, 'f> {
-    pub(super) fn new(memo: &'p Memo, from: Option<&'p str>, dry: bool) -> Self {
-        Self { memo, from, needs: Vec::new(), notes: Vec::new(), taken: false, dry }
+    pub(super) fn new(memo: &'p Memo, from: Option<&'p str>, dry: bool, watched: bool) -> Self {
+        let trail = watched.then(Vec::new);
+        Self { memo, from, needs: Vec::new(), notes: Vec::new(), taken: false, dry, trail }
     }
 
     /// A step, with what `on_error` says of it. After an error the ground is as it was.
@@ -318,7 +321,9 @@ impl<'p, 'f> Pass<'p, 'f> {
     fn steps(&mut self, steps: &'f [Step], ground: &mut Ground, item: &str, ctx: &Context<'_>) -> Gone<'f> {
         let target = self.from.and_then(|from| steps.iter().position(|step| step.holds(from))).unwrap_or(0);
         for (at, step) in steps.iter().enumerate() {
-            let went = if at < target { self.recall(step, ground, ctx)? } else { self.step(step, ground, item, ctx)? };
+            let went = if at < target { self.recall(step, ground, ctx) } else { self.step(step, ground, item, ctx) };
+            self.leave(step, ground, &went);
+            let went = went?;
             if at == target {
                 self.from = None;
             }
@@ -328,6 +333,13 @@ impl<'p, 'f> Pass<'p, 'f> {
             }
         }
         Ok(Went::On)
+    }
+
+    /// Notes what became of the record at a step inside another, where somebody looks on.
+    fn leave(&mut self, step: &Step, ground: &Ground, went: &Gone<'_>) {
+        if let Some(trail) = &mut self.trail {
+            trail.extend(Passed::of(went, ground).map(|passed| (step.name.clone(), passed)));
+        }
     }
 
     /// A step that was passed before the record failed: what it looked up and did not merge is looked up again. Where
