@@ -365,7 +365,7 @@ pub(super) const SHAPES: &[Shape] = &[
     shape(
         "import",
         "Where records go",
-        &[REQUEST, WRITING, NAMED, &[("many", Text, "Path: each of these is written by itself")]],
+        &[REQUEST, WRITING, NAMED],
         &["connection"],
     ),
     shape("step_import", "Writes on the way", &[REQUEST, WRITING, NAMED], &["connection"]),
@@ -832,6 +832,7 @@ pub(super) const SHAPES: &[Shape] = &[
 ];
 
 const NAMED: &[Key] = &[
+    ("many", Text, "Path: each of these is written by itself"),
     ("name", Text, "What its error records name"),
     ("when", Text, "Condition: others are skipped"),
     ("on_error", ON_ERROR, "What an error means for the record"),
