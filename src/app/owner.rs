@@ -308,6 +308,7 @@ pub fn report_of(row: &RunRow) -> Report {
         took,
         errors: Vec::new(),
         passed: Vec::new(),
+        steps: row.steps.clone(),
     }
 }
 

@@ -135,5 +135,6 @@ pub fn refusal(id: &FlowId, why: String) -> Report {
         took: Duration::ZERO,
         errors: Vec::new(),
         passed: Vec::new(),
+        steps: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use crate::queue::{AllowanceView, LineView, PoolView};
 use crate::runtime::run::state::Counts;
 use crate::runtime::supervisor::Supervisor;
 use crate::runtime::view::{FlowView, LastRun, RunView};
-use crate::store::{Damage, FlowTally, Health, Phase, RunRow, Store, StoreError, Usage};
+use crate::store::{Damage, FlowTally, Health, Phase, RunRow, StepTally, Store, StoreError, Usage};
 use crate::value::id::FlowId;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -282,6 +282,24 @@ pub(super) fn counts(counts: &Counts) -> Value {
         "failed": counts.failed,
         "in_flight": counts.in_flight,
     })
+}
+
+/// What went into each place of a flow and out of it, as far as records are settled: from where they ended.
+pub fn steps(ended: &[StepTally]) -> Vec<Value> {
+    let mut behind = 0_u64;
+    let mut steps: Vec<Value> = Vec::with_capacity(ended.len());
+    for step in ended.iter().rev() {
+        // Those that ended further on went through; those delivered here were, and go no further.
+        let out = behind.saturating_add(step.delivered);
+        behind = out.saturating_add(step.filtered).saturating_add(step.failed);
+        if !step.name.is_empty() {
+            steps.push(json!({
+                "step": step.name, "in": behind, "out": out, "filtered": step.filtered, "failed": step.failed,
+            }));
+        }
+    }
+    steps.reverse();
+    steps
 }
 
 /// A pool with its lines.

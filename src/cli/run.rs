@@ -372,6 +372,7 @@ mod tests {
             took: Duration::ZERO,
             errors: Vec::new(),
             passed: Vec::new(),
+            steps: Vec::new(),
         };
         Finished { reports: endings.into_iter().map(report).collect(), ..Finished::default() }
     }

@@ -4,6 +4,7 @@ use super::Globals;
 use super::style::Tone;
 use super::table::{Align, Cell, Table};
 use crate::app::run::{Ending, Options, RecordError, Report};
+use crate::app::status;
 use crate::observe::logs::visible;
 use crate::value::id::FlowId;
 use serde_json::{Map, Value, json};
@@ -127,6 +128,7 @@ fn of_run(report: &Report) -> Value {
         "requests": report.requests,
         "seconds": (report.took.as_secs_f64() * 1000.0).round() / 1000.0,
         "errors": report.errors.iter().map(of_record).collect::<Vec<_>>(),
+        "steps": status::steps(&report.steps),
         "passed": report.passed.iter().map(|(step, count)| (step.clone(), (*count).into())).collect::<Map<_, _>>(),
     })
 }
@@ -149,6 +151,7 @@ fn of_record(error: &RecordError) -> Value {
 mod tests {
     use super::*;
     use crate::app::run::{Counts, RunError};
+    use crate::store::StepTally;
 
     fn report(ending: Ending, in_flight: u64, errors: u64) -> Report {
         let error = |record| RecordError {
@@ -173,6 +176,10 @@ mod tests {
             took: Duration::from_millis(1234),
             errors: (1..=errors).map(error).collect(),
             passed: vec![("ask".to_owned(), 3)],
+            steps: vec![
+                StepTally { name: "export".to_owned(), filtered: 2, ..StepTally::default() },
+                StepTally { name: "import".to_owned(), delivered: 5, failed: 1, ..StepTally::default() },
+            ],
         }
     }
 
@@ -203,6 +210,11 @@ mod tests {
         assert_eq!(document["runs"][0]["records"]["failed"], 15);
         assert_eq!(document["runs"][0]["errors"][0]["status"], 422);
         assert_eq!(document["runs"][0]["passed"], json!({ "ask": 3 }));
+        let steps = json!([
+            { "step": "export", "in": 8, "out": 6, "filtered": 2, "failed": 0 },
+            { "step": "import", "in": 6, "out": 5, "filtered": 0, "failed": 1 },
+        ]);
+        assert_eq!(document["runs"][0]["steps"], steps);
         assert_eq!(document["runs"][0]["seconds"], 1.234);
     }
 

@@ -11,7 +11,7 @@ use crate::model::flow::Flow;
 use crate::model::snapshot::Snapshot;
 use crate::observe::meters::{FlowMeters, TriggerKind};
 use crate::queue::{KeepOpen, Queue};
-use crate::store::{ErrorRow, Store};
+use crate::store::{ErrorRow, StepTally, Store};
 use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
 use crate::value::json::Json;
@@ -73,6 +73,11 @@ impl Work {
     /// Whether an earlier process may have read some of its records.
     pub fn is_taken_up(&self) -> bool {
         !matches!(self, Self::Export(None))
+    }
+
+    /// Where the records of an earlier stretch ended.
+    pub fn steps(&self) -> &[StepTally] {
+        if let Self::Export(Some(resume)) = self { &resume.steps } else { &[] }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can be written. One batch is one step of the state: all of it holds, or none.
 
-use super::rows::{ErrorRow, ErrorState, IntentRow, Marks, Phase, RunRow, Space, Tally};
+use super::rows::{ErrorRow, ErrorState, IntentRow, Marks, Phase, RunRow, Space, StepTally, Tally};
 use crate::value::id::{ConnectionId, FlowId};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -60,6 +60,8 @@ pub enum Write {
         run: String,
         /// Its figures.
         tally: Tally,
+        /// Where its records ended; none leaves what is there.
+        steps: Vec<StepTally>,
     },
     /// A run ends, or is held. Ended and dismissed runs keep no pages, bodies or intents, and records still in flight
     /// count as dismissed. The first end stands.

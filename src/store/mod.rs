@@ -18,7 +18,7 @@ pub use api::{Damage, ErrorFilter, Health, Pending, RunFilter, Store, StoreError
 pub use batch::{PageWrite, Pruned, Receipt, Refusal, Write};
 pub use memory::MemoryStore;
 pub use rows::{
-    ErrorRow, ErrorState, FlowTally, IntentRow, Mark, Marks, PageRow, Phase, RunKind, RunRow, Space, Tally,
+    ErrorRow, ErrorState, FlowTally, IntentRow, Mark, Marks, PageRow, Phase, RunKind, RunRow, Space, StepTally, Tally,
     waypoint_key,
 };
 pub use sqlite::{

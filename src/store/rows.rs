@@ -71,6 +71,22 @@ pub struct RunRow {
     pub crashes: u32,
     /// Its figures.
     pub tally: Tally,
+    /// Where its records ended, in the order of the flow's places; none of a run that was not begun.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepTally>,
+}
+
+/// Records of a run that ended at one place of its flow: went no further than the export, a step, or the last import.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StepTally {
+    /// Name of the place; empty where the flow has nothing there.
+    pub name: String,
+    /// Delivered.
+    pub delivered: u64,
+    /// Filtered.
+    pub filtered: u64,
+    /// With an error record.
+    pub failed: u64,
 }
 
 /// The figures of a run. `exported = delivered + filtered + failed + in flight`, and of the failed ones

@@ -120,3 +120,66 @@ fn a_run_of_a_serve_is_seen_live_and_cancelled_and_keeps_its_lines_over_a_restar
     assert!(told.iter().any(|line| line.starts_with("run held")) && told.contains(&"run resumed"), "{log:#}");
     assert_eq!(told.last(), Some(&"run finished"), "{log:#}");
 }
+
+/// Ten records: one leaves at the export, one at a step, one fails at a step, one at the import.
+const SIEVE: &str = r#"
+[export]
+connection   = "api"
+relative_uri = "/records"
+records      = "$.data[*]"
+keep         = "record.id != 1"
+
+[[step]]
+name = "small"
+keep = "record.id < 10"
+
+[[step]]
+name = "need"
+[step.transform.create]
+id   = "$.id"
+must = "$.must"
+
+[import]
+connection   = "api"
+relative_uri = "/taken"
+"#;
+
+#[test]
+fn what_went_into_each_step_and_out_of_it_is_counted_once_over_a_kill() {
+    let gates = Gates::default();
+    let held = gates.clone();
+    let api = Api::start(move |request| match request.method.as_str() {
+        "GET" => {
+            let record = |id| if id == 2 { "{\"id\":2}".to_owned() } else { format!("{{\"id\":{id},\"must\":1}}") };
+            Reply::json(200, format!("{{\"data\":[{}]}}", (1..=10).map(record).collect::<Vec<_>>().join(",")))
+        }
+        _ if request.json()["id"] == 3 => Reply::json(422, "{}"),
+        _ => Reply::json(201, "{}").behind(&held.next()),
+    });
+    let project = Project::new();
+    project.settings("").connection("api", &api.base(), "concurrency_level = 2\n");
+    project.write("flows/sieve.toml", &format!("schedule = \"* * * * * *\"\n{SIEVE}"));
+    let serving = Serving::of(&project);
+    // What left before the import is stored while the rest is on its way.
+    let shown = until(&project, &["runs", "list", "--flow", "sieve"], |told| told["runs"][0]["records"]["failed"] == 2);
+    let id = shown["runs"][0]["run"].as_str().unwrap().to_owned();
+    until(&project, &["runs", "show", &id], |told| told["steps"][1]["filtered"] == 1);
+    // A kill, not an end.
+    drop(serving);
+    gates.open_all();
+    project.write("flows/sieve.toml", SIEVE);
+    run(project.dir(), &["run", "sieve"]).expect_code(1);
+    let told = json(&project, &["runs", "show", &id]);
+    assert_eq!(told["outcome"], "errors", "{told:#}");
+    let step = |name: &str, into: u64, out: u64, filtered: u64, failed: u64| serde_json::json!({ "step": name, "in": into, "out": out, "filtered": filtered, "failed": failed });
+    let counted = serde_json::json!([
+        step("export", 10, 10, 0, 0),
+        step("keep", 10, 9, 1, 0),
+        step("small", 9, 8, 1, 0),
+        step("need", 8, 7, 0, 1),
+        step("import", 7, 6, 0, 1),
+    ]);
+    assert_eq!(told["steps"], counted, "{told:#}");
+    let text = run(project.dir(), &["runs", "show", &id]).expect_code(0).stdout;
+    assert!(text.lines().any(|line| line.split_whitespace().eq(["need", "8", "7", "0", "1"])), "{text}");
+}

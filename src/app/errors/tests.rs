@@ -67,10 +67,11 @@ async fn with_errors(flows: &[(&str, u64)]) -> Arc<dyn Store> {
             epoch: 1,
             crashes: 0,
             tally: Tally::default(),
+            steps: Vec::new(),
         };
         let run = row.id.clone();
         let tally = Tally { exported: *count, failed: *count, ..Tally::default() };
-        let mut writes = vec![Write::Begin(Box::new(row)), Write::Tally { run, tally }];
+        let mut writes = vec![Write::Begin(Box::new(row)), Write::Tally { run, tally, steps: Vec::new() }];
         writes.extend((1..=*count).map(|number| Write::Error(Box::new(error(id, number)))));
         store.commit(writes).await.unwrap();
     }

@@ -102,6 +102,7 @@ fn run() -> RunRow {
         epoch: 1,
         crashes: 0,
         tally: Tally { exported: 1, failed: 1, ..Tally::default() },
+        steps: Vec::new(),
     }
 }
 

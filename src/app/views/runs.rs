@@ -74,6 +74,7 @@ impl Shelf<'_> {
         document["pages_shown"] = shown.map(page).collect();
         document["timeline"] = json!(self.trends.and_then(|trends| trends.run(id)));
         document["failed_by_step"] = json!(self.failed_by_step(id).await?);
+        document["steps"] = json!(status::steps(row.as_ref().map_or(&[], |row| &row.steps)));
         Ok(document)
     }
 

@@ -171,6 +171,8 @@ mod tests {
             run: "20260101T020000Z-3-cccccc".to_owned(),
             export: "export".to_owned(),
             each: None,
+            time: None,
+            members: 0,
             step: "import".to_owned(),
             page: 3,
             record: 7,

@@ -126,13 +126,33 @@ fn pages(run: &Value) -> String {
     text
 }
 
+/// What went through each part of the flow; of a run from before it was counted: where records failed.
 fn steps(run: &Value, colour: bool) -> String {
-    let Some(steps) = run["failed_by_step"].as_object().filter(|steps| !steps.is_empty()) else { return String::new() };
-    let mut table = Table::new(&[("step", Align::Left), ("failed", Align::Right)]);
-    for (step, failed) in steps {
-        table.row(vec![step.into(), failed.to_string().into()]);
+    let counted = items(&run["steps"]);
+    let mut table = Table::new(&[
+        ("step", Align::Left),
+        ("in", Align::Right),
+        ("out", Align::Right),
+        ("filtered", Align::Right),
+        ("failed", Align::Right),
+    ]);
+    for step in counted {
+        let failed = count(step, "failed");
+        table.row(vec![
+            raw(&step["step"]).into(),
+            count(step, "in").to_string().into(),
+            count(step, "out").to_string().into(),
+            count(step, "filtered").to_string().into(),
+            if failed > 0 { Cell::toned(failed.to_string(), Tone::Bad) } else { "0".into() },
+        ]);
     }
-    format!("\n{}", table.render(colour))
+    if counted.is_empty() {
+        table = Table::new(&[("step", Align::Left), ("failed", Align::Right)]);
+        for (step, failed) in run["failed_by_step"].as_object().into_iter().flatten() {
+            table.row(vec![step.into(), failed.to_string().into()]);
+        }
+    }
+    if table.is_empty() { String::new() } else { format!("\n{}", table.render(colour)) }
 }
 
 /// `850 ms`, `3.2 s`, `5m`; nothing while it is not known.
@@ -219,7 +239,13 @@ mod tests {
         one["open_pages"] = json!(1);
         one["records"]["in_flight"] = json!(4);
         one["failed_by_step"] = json!({ "import": 1, "customer": 1 });
-        golden("runs-show.txt", &run(&one, false));
+        let old = run(&one, false);
+        one["steps"] = json!([
+            { "step": "export", "in": 120, "out": 112, "filtered": 8, "failed": 0 },
+            { "step": "customer", "in": 112, "out": 111, "filtered": 0, "failed": 1 },
+            { "step": "import", "in": 111, "out": 110, "filtered": 0, "failed": 1 },
+        ]);
+        golden("runs-show.txt", &format!("{}---\n{old}", run(&one, false)));
         assert!(run(&json!({}), true).starts_with("run - of -: "), "an answer of another shape does not break it");
     }
 }

@@ -94,7 +94,7 @@ const OWNED: &[Key] = &[
     ("trace_key", Text, "Template: the same whenever the record is exported again"),
     ("link", Text, "Template: where people find the record"),
     ("once", Part("request"), "Tells the source of each record that was delivered"),
-    ("delta", Part("delta"), "Only what changed since the last run"),
+    ("delta", Either(&[Word(&["none"]), Part("delta")]), "Only what changed since the last run"),
 ];
 
 /// The parts that more than one place uses, and each table by its name.
@@ -362,12 +362,7 @@ pub(super) const SHAPES: &[Shape] = &[
         ]],
         &[],
     ),
-    shape(
-        "import",
-        "Where records go",
-        &[REQUEST, WRITING, NAMED, &[("many", Text, "Path: each of these is written by itself")]],
-        &["connection"],
-    ),
+    shape("import", "Where records go", &[REQUEST, WRITING, NAMED], &["connection"]),
     shape("step_import", "Writes on the way", &[REQUEST, WRITING, NAMED], &["connection"]),
     shape(
         "check",
@@ -772,6 +767,9 @@ pub(super) const SHAPES: &[Shape] = &[
             ("records", Text, "Where the records stand in an answer"),
             ("records_optional", Bool, "An answer without them is an empty page, not an error"),
             ("keep", Text, "Condition over `record`: others are filtered"),
+            ("transform", Part("transform"), "What becomes of each record first"),
+            ("limit", Number, "At most so many records"),
+            ("delta", Part("delta"), "Only what changed since the last run"),
             ("paging", Either(&[Word(&["none"]), Part("paging")]), "How to get from page to page"),
         ]],
         &[],
@@ -832,6 +830,7 @@ pub(super) const SHAPES: &[Shape] = &[
 ];
 
 const NAMED: &[Key] = &[
+    ("many", Text, "Path: each of these is written by itself"),
     ("name", Text, "What its error records name"),
     ("when", Text, "Condition: others are skipped"),
     ("on_error", ON_ERROR, "What an error means for the record"),

@@ -91,6 +91,8 @@ pub struct Item {
     pub lookups: Lookups,
     /// Whether an import on the way took it.
     pub taken: bool,
+    /// How far it came, as its walk counts.
+    pub place: u16,
     /// As it was exported, where the source is to be told of it.
     pub exported: Option<Record>,
     /// Idempotency key: rendered once, or the one it had before.
@@ -128,6 +130,7 @@ impl Item {
             parent: None,
             lookups: Lookups::default(),
             taken: false,
+            place: 0,
             key: None,
             lock: None,
             way: Way::Create,

@@ -1,6 +1,7 @@
 //! The accounts of a run: what became of each record, its error records, and what of all that the store is to be
 //! given next. Every record leaves `in flight` here and nowhere else.
 
+use super::ends::Ends;
 use super::errors::{Errors, Fault};
 use super::report::RecordError;
 use super::state::{Counts, Resolution, RunState};
@@ -10,13 +11,14 @@ use crate::model::step::OnError;
 use crate::observe::event::{self, RecordFailure};
 use crate::runtime::import::Item;
 use crate::runtime::scope::{Scope, Work};
-use crate::store::{ErrorState, Tally, Write};
+use crate::store::{ErrorState, StepTally, Tally, Write};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 /// Kept by the run's own loop.
 pub(super) struct Books<'r> {
     scope: &'r Scope,
     pub(super) state: RunState,
+    ends: Ends,
     errors: Errors,
     /// For the store, beside the marks of pages.
     writes: Vec<Write>,
@@ -41,6 +43,7 @@ impl<'r> Books<'r> {
         Self {
             scope,
             state,
+            ends: Ends::of(&scope.flow, scope.work.steps()),
             errors: Errors::new(scope),
             writes: Vec::new(),
             new_errors: 0,
@@ -69,6 +72,7 @@ impl<'r> Books<'r> {
         if !self.state.resolve(item.page, item.index(), how) {
             return;
         }
+        self.ends.count(item.place, how);
         self.waypoints.resolved(self.scope, item, false);
         let delivered = how == Resolution::Delivered;
         if let Some(error) = &item.error {
@@ -88,6 +92,7 @@ impl<'r> Books<'r> {
         if !self.state.resolve(item.page, item.index(), Resolution::Failed) {
             return;
         }
+        self.ends.count(item.place, Resolution::Failed);
         self.waypoints.resolved(self.scope, item, true);
         let row = self.errors.add(self.scope, item, fault);
         self.new_errors += usize::from(row.id == 0);
@@ -143,9 +148,19 @@ impl<'r> Books<'r> {
             writes.push(Write::Overtaken { flow, traces: std::mem::take(&mut self.overtaken), run: run(), at });
         }
         if !writes.is_empty() {
-            writes.push(Write::Tally { run: run(), tally: self.tally() });
+            writes.push(self.write_tally());
         }
         (writes, std::mem::take(&mut self.new_errors))
+    }
+
+    /// The figures, to be stored.
+    pub(super) fn write_tally(&self) -> Write {
+        Write::Tally { run: self.scope.run.clone(), tally: self.tally(), steps: self.steps() }
+    }
+
+    /// Where records ended.
+    pub(super) fn steps(&self) -> Vec<StepTally> {
+        self.ends.tallies()
     }
 
     /// The figures as they are stored.

@@ -114,7 +114,7 @@ impl Run<'_> {
             pages: self.books.pages,
             ..Stored::default()
         };
-        let tally = Write::Tally { run: self.scope.run.clone(), tally: self.books.tally() };
+        let tally = self.books.write_tally();
         self.journal.commit(stored, std::iter::once(write).chain(writes).chain([tally]).collect());
     }
 

@@ -6,6 +6,7 @@
 mod books;
 mod collecting;
 mod door;
+mod ends;
 mod errors;
 mod feed;
 pub(in crate::runtime) mod identity;
@@ -359,6 +360,7 @@ impl<'r> Run<'r> {
             requests: self.books.requests,
             took,
             errors: self.books.take_errors(),
+            steps: self.books.steps(),
             passed: self.books.take_passed(),
         }
     }

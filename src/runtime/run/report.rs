@@ -3,6 +3,7 @@
 use super::state::Counts;
 use crate::observe::event::{RecordFailure, RunSummary};
 use crate::observe::meters::{RunOutcome, TriggerKind};
+use crate::store::StepTally;
 use crate::value::id::FlowId;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -132,6 +133,9 @@ pub struct Report {
     /// How many errors each step went on after (`on_error = "proceed"`).
     #[serde(default)]
     pub passed: Vec<(String, u64)>,
+    /// Where records ended.
+    #[serde(default)]
+    pub steps: Vec<StepTally>,
 }
 
 impl Report {

@@ -14,7 +14,7 @@ use crate::runtime::export::shelf::Shelf;
 use crate::runtime::export::track::{Landed, Track};
 use crate::runtime::export::{Arrived, Course, ReadError, Reader};
 use crate::runtime::scope::{Scope, Work};
-use crate::store::{ErrorRow, IntentRow, PageRow, StoreError};
+use crate::store::{ErrorRow, IntentRow, PageRow, StepTally, StoreError};
 use crate::value::json::Json;
 use crate::value::record::Record;
 use futures_util::FutureExt;
@@ -355,6 +355,8 @@ pub struct Resume {
     pub counts: Counts,
     /// Import requests finished.
     pub requests: u64,
+    /// Where its records ended.
+    pub steps: Vec<StepTally>,
     /// Whether its records in flight are in this process's figures already.
     pub counted: bool,
 }

@@ -194,7 +194,8 @@ impl Supervisor {
         if plan.trigger != TriggerKind::Webhook || row.outcome.is_some() {
             event::run_resumed(&plan.id, &row.id, row.tally.pages, counts.in_flight, row.crashes);
         }
-        Ok(Resume { pages, intents, counts, requests, counted })
+        let steps = row.steps.clone();
+        Ok(Resume { pages, intents, counts, requests, steps, counted })
     }
 
     /// From here on an unclean exit counts again.
@@ -225,6 +226,7 @@ impl Supervisor {
             epoch: self.services.epoch,
             crashes: 0,
             tally: Tally::default(),
+            steps: Vec::new(),
         };
         let meaning = Write::Put {
             space: Space::Meaning,
@@ -381,5 +383,6 @@ fn early(plan: &Plan, ending: Ending) -> Report {
         took: Duration::ZERO,
         errors: Vec::new(),
         passed: Vec::new(),
+        steps: Vec::new(),
     }
 }

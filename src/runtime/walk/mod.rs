@@ -178,6 +178,11 @@ impl Walk {
         }
     }
 
+    /// The place it stands at: the export's transform, its keep, each step, and what lies behind them.
+    pub fn place(&self) -> u16 {
+        u16::try_from(self.at).unwrap_or(u16::MAX)
+    }
+
     /// A reply to what it asked. True when it can go on.
     pub fn reply(&mut self, place: &str, reply: Reply) -> bool {
         if self.memo.reply(place, reply) {

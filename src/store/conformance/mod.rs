@@ -105,6 +105,7 @@ pub(super) fn run(id: &str, of: &str) -> RunRow {
         epoch: 1,
         crashes: 0,
         tally: Tally::default(),
+        steps: Vec::new(),
     }
 }
 
@@ -131,7 +132,7 @@ pub(super) fn marks(run: &str, page: u64, marks: &[Mark]) -> Write {
 
 pub(super) fn tally(run: &str, [exported, delivered, filtered, failed]: [u64; 4]) -> Write {
     let tally = Tally { exported, delivered, filtered, failed, ..Tally::default() };
-    Write::Tally { run: run.to_owned(), tally }
+    Write::Tally { run: run.to_owned(), tally, steps: Vec::new() }
 }
 
 pub(super) fn phase(run: &str, phase: Phase, seconds: i64) -> Write {

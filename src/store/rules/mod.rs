@@ -36,7 +36,7 @@ fn one<T: Tables>(tables: &mut T, write: &Write, receipt: &mut Receipt) -> Ruled
         }
         Write::StartPage { run, page } => pages::start(tables, run, *page),
         Write::Interrupted { run, pages, epoch } => runs::interrupted(tables, run, pages, *epoch),
-        Write::Tally { run, tally } => runs::tally(tables, run, tally),
+        Write::Tally { run, tally, steps } => runs::tally(tables, run, tally, steps),
         Write::Phase { run, phase, outcome, cause, at } => {
             runs::phase(tables, run, *phase, (outcome.as_deref(), cause.as_deref()), *at)
         }

@@ -3,7 +3,7 @@
 use super::{Ruled, fit, pages};
 use crate::store::batch::Refusal;
 use crate::store::figures::{Figures, is_over, left};
-use crate::store::rows::{Mark, PageRow, Phase, RunKind, RunRow, Space, Tally};
+use crate::store::rows::{Mark, PageRow, Phase, RunKind, RunRow, Space, StepTally, Tally};
 use crate::store::tables::{Body, Stop, Tables};
 use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
@@ -69,13 +69,21 @@ pub(super) fn interrupted<T: Tables>(tables: &mut T, id: &str, pages: &[u64], ep
 }
 
 /// Figures of a run that is over stand: what was left of it has been accounted for.
-pub(super) fn tally<T: Tables>(tables: &mut T, id: &str, tally: &Tally) -> Ruled<(), T::Fault> {
+pub(super) fn tally<T: Tables>(
+    tables: &mut T,
+    id: &str,
+    tally: &Tally,
+    steps: &[StepTally],
+) -> Ruled<(), T::Fault> {
     let old = known(tables, id)?;
     if is_over(old.phase) {
         return Ok(());
     }
     let Tally { redelivered, refiltered, dismissed, .. } = old.tally;
-    let run = RunRow { tally: Tally { redelivered, refiltered, dismissed, ..*tally }, ..old.clone() };
+    let mut run = RunRow { tally: Tally { redelivered, refiltered, dismissed, ..*tally }, ..old.clone() };
+    if !steps.is_empty() {
+        run.steps = steps.to_vec();
+    }
     save(tables, Some(&old), &run)
 }
 

@@ -125,6 +125,7 @@ fn stand_in(tables: &mut Transaction<'_>, at: DateTime<Utc>) -> Result<Vec<Strin
             epoch: 0,
             crashes: 0,
             tally: Tally::default(),
+            steps: Vec::new(),
         });
         row.tally.exported += 1;
         row.tally.failed += 1;

@@ -116,6 +116,7 @@ impl<'r> Feed<'r> {
 /// What became of a record on its way: it goes on to the import, or it is settled.
 pub(super) fn ended(mut item: Item, mut walk: Walk, advance: Advance<'_>, books: &mut Books<'_>) -> Option<Item> {
     item.taken = walk.taken;
+    item.place = walk.place();
     for note in walk.take_notes() {
         books.pass(&item, &note.step, &note.text);
     }

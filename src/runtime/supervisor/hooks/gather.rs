@@ -54,7 +54,7 @@ impl Supervisor {
             body: Some(payload.document.bytes()),
         };
         writes.push(Write::Page(Box::new(page)));
-        writes.push(Write::Tally { run, tally: row.tally });
+        writes.push(Write::Tally { run, tally: row.tally, steps: Vec::new() });
         writes
     }
 }
@@ -80,6 +80,7 @@ fn waiting_run(id: String, flow: &Flow, started: DateTime<Utc>, epoch: u64) -> R
         epoch,
         crashes: 0,
         tally: Tally::default(),
+        steps: Vec::new(),
     }
 }
 
