@@ -94,7 +94,7 @@ const OWNED: &[Key] = &[
     ("trace_key", Text, "Template: the same whenever the record is exported again"),
     ("link", Text, "Template: where people find the record"),
     ("once", Part("request"), "Tells the source of each record that was delivered"),
-    ("delta", Part("delta"), "Only what changed since the last run"),
+    ("delta", Either(&[Word(&["none"]), Part("delta")]), "Only what changed since the last run"),
 ];
 
 /// The parts that more than one place uses, and each table by its name.
@@ -773,6 +773,10 @@ pub(super) const SHAPES: &[Shape] = &[
             ("records_optional", Bool, "An answer without them is an empty page, not an error"),
             ("keep", Text, "Condition over `record`: others are filtered"),
             ("paging", Either(&[Word(&["none"]), Part("paging")]), "How to get from page to page"),
+            ("transform", Part("transform"), "What becomes of each record first"),
+            ("limit", Number, "At most so many records"),
+            ("delta", Part("delta"), "Only what changed since the last run"),
+            ("on", ON, "What certain answers mean, after an export's own rules"),
         ]],
         &[],
     ),

@@ -64,7 +64,8 @@ fn header(bench: &Bench, n: usize, name: &str) -> Option<String> {
 
 fn hmac(text: &str) -> String {
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, KEY.as_bytes());
-    ring::hmac::sign(&key, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    let signed = ring::hmac::sign(&key, text.as_bytes());
+    signed.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[tokio::test(start_paused = true)]

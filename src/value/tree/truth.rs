@@ -27,21 +27,22 @@ fn expected(field: Option<&str>, default: bool, optional: bool, when: Option<boo
         None => return Told::Missing,
     };
     let inner = value.trim_matches('"');
-    let written = match (as_, value) {
-        (None, value) => value.to_owned(),
-        (Some(_), "null" | "[1]" | "{}") => return Told::WrongType,
-        (Some("string"), value) if value.starts_with('"') => value.to_owned(),
-        (Some("string"), value) => format!("\"{value}\""),
-        (Some("boolean"), "true") => value.to_owned(),
-        (Some("boolean"), _) => return Told::WrongType,
-        (Some("json"), value) if value.starts_with('"') => inner.to_owned(),
-        (Some("json"), _) => return Told::WrongType,
-        // `number` and `integer`.
-        (Some(_), "true" | "\"\"") => return Told::WrongType,
-        (Some("integer"), "2.50") => return Told::WrongType,
-        (Some(_), _) => inner.to_owned(),
+    let is_text = value.starts_with('"');
+    let fits = match as_ {
+        None => true,
+        Some("string") => !matches!(value, "null" | "[1]" | "{}"),
+        Some("boolean") => value == "true",
+        Some("json") => is_text && !inner.is_empty(),
+        Some("integer") => !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_digit()),
+        Some(_) => !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_digit() || b == b'.'),
     };
-    if as_ == Some("json") && written.is_empty() { Told::WrongType } else { Told::Value(written) }
+    match as_ {
+        _ if !fits => Told::WrongType,
+        None => Told::Value(value.to_owned()),
+        Some("string") if !is_text => Told::Value(format!("\"{value}\"")),
+        Some("string") => Told::Value(value.to_owned()),
+        Some(_) => Told::Value(inner.to_owned()),
+    }
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub(super) fn asked(
     let decode = table.decode_chain().or_else(|| scope.decode());
     let request = request.map(|request| {
         let on = request.on.iter().chain(&*defaults.on).cloned().collect();
-        RequestSpec { decode, on, ..request }
+        RequestSpec { on, decode, ..request }
     });
     let types = request.as_ref().map(|request| request.types).unwrap_or_default();
     let answers = timed.reading(types);
@@ -156,7 +156,7 @@ fn own(
     default: Option<Delta>,
 ) -> Own {
     Own {
-        delta: table.given("delta", |value| delta::own(value, scope)).map(|own| own.unwrap_or(default)),
+        delta: table.given("delta", |value| delta::own(value, scope)).map(|own| own.map_or(default, |own| own.0)),
         job: job(table, timed),
         once: table.given("once", |value| once(value, records)),
     }
