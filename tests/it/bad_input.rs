@@ -59,7 +59,8 @@ fn json(request: &Request) -> Option<String> {
 }
 
 fn xml(request: &Request) -> Option<String> {
-    let document = roxmltree::Document::parse(&request.body).unwrap_or_else(|error| panic!("{error}: {}", request.body));
+    let document =
+        roxmltree::Document::parse(&request.body).unwrap_or_else(|error| panic!("{error}: {}", request.body));
     let v = document.descendants().find(|node| node.has_tag_name("v"))?;
     v.children().all(|child| child.is_text()).then(|| v.text().unwrap_or_default().to_owned())
 }
@@ -179,7 +180,8 @@ fn a_value_arrives_as_it_is_or_its_record_is_one_error_that_names_the_field() {
                 _ => false,
             };
             if !right {
-                let shown = sent.map(|sent| sent.iter().map(|r| format!("{} {}", r.target, r.body)).collect::<Vec<_>>());
+                let shown =
+                    sent.map(|sent| sent.iter().map(|r| format!("{} {}", r.target, r.body)).collect::<Vec<_>>());
                 wrong.push(format!("{place} of {json:?}: sent {shown:?}, errors {errors:?}"));
             }
         }

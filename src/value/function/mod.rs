@@ -11,13 +11,13 @@ mod case;
 mod date;
 mod decimal;
 mod digest;
+#[cfg(test)]
+mod documented;
 mod encode;
 mod list;
 mod logic;
 mod math;
 mod pattern;
-#[cfg(test)]
-mod documented;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -55,8 +55,17 @@ fn a_leaf_comes_to_what_its_keys_say_in_their_order() {
         (Some("boolean"), Some(Convert::Boolean)),
         (Some("json"), Some(Convert::Json)),
     ];
-    let fields =
-        [None, Some("null"), Some("\"5\""), Some("\"\""), Some("5"), Some("2.50"), Some("true"), Some("[1]"), Some("{}")];
+    let fields = [
+        None,
+        Some("null"),
+        Some("\"5\""),
+        Some("\"\""),
+        Some("5"),
+        Some("2.50"),
+        Some("true"),
+        Some("[1]"),
+        Some("{}"),
+    ];
     let (mut seen, mut wrong) = (0, Vec::new());
     for field in fields {
         let record = field.map_or("{}".to_owned(), |value| format!("{{\"x\":{value}}}"));
@@ -75,7 +84,9 @@ fn a_leaf_comes_to_what_its_keys_say_in_their_order() {
                         when: when.map(|holds| Expression::compile(if holds { "true" } else { "false" }).unwrap()),
                     }));
                     let told = match Tree::Object(vec![("out".to_owned(), leaf)]).json(&ctx) {
-                        Ok(Some(json)) => json.as_ref().get("out").map_or(Told::Absent, |out| Told::Value(out.text().to_owned())),
+                        Ok(Some(json)) => {
+                            json.as_ref().get("out").map_or(Told::Absent, |out| Told::Value(out.text().to_owned()))
+                        }
                         Ok(None) => Told::Absent,
                         Err(EvalError::Missing(_)) => Told::Missing,
                         Err(_) => Told::WrongType,
