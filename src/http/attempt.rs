@@ -1,6 +1,8 @@
 //! One attempt: the request leaves, redirects on its own origin are followed, the answer is read and judged. All of
 //! it happens under one permit and one deadline.
 
+// size: what leaves, what comes back and what is made of it share one deadline, and read from top to bottom
+
 use super::allowance::{self, Told};
 use super::auth::{Credential, Heard, Hearing, Moment};
 use super::body::{self, BodyError};

@@ -40,8 +40,7 @@ type Place = (&'static str, &'static str, fn(&Request) -> Option<String>);
 fn form(text: &str, name: &str) -> Option<String> {
     let mut found = url::form_urlencoded::parse(text.as_bytes()).filter(|(n, _)| n == name);
     let value = found.next()?.1.into_owned();
-    assert!(found.next().is_none(), "{name} stands twice in {text}");
-    Some(value)
+    found.next().is_none().then_some(value)
 }
 
 fn json(request: &Request) -> Option<String> {
@@ -60,10 +59,10 @@ fn json(request: &Request) -> Option<String> {
 }
 
 fn xml(request: &Request) -> Option<String> {
-    let document = roxmltree::Document::parse(&request.body).unwrap_or_else(|error| panic!("{error}: {}", request.body));
+    let document =
+        roxmltree::Document::parse(&request.body).unwrap_or_else(|error| panic!("{error}: {}", request.body));
     let v = document.descendants().find(|node| node.has_tag_name("v"))?;
-    assert!(v.children().all(|child| child.is_text()), "{}", request.body);
-    Some(v.text().unwrap_or_default().to_owned())
+    v.children().all(|child| child.is_text()).then(|| v.text().unwrap_or_default().to_owned())
 }
 
 /// Two columns, read by hand as RFC 4180 says.
@@ -153,37 +152,41 @@ fn sent(import: &str) -> (BTreeMap<u64, Vec<Request>>, BTreeMap<u64, Vec<String>
 
 #[test]
 fn a_value_arrives_as_it_is_or_its_record_is_one_error_that_names_the_field() {
+    let mut wrong = Vec::new();
     for (place, import, find) in PLACES {
         let (requests, errors) = sent(import);
         for (n, (json, text)) in VALUES.iter().enumerate() {
-            let id = n as u64;
-            let case = format!("{place}: {json}: {:?}", errors.get(&id));
-            match (requests.get(&id), errors.get(&id)) {
-                (Some(sent), None) => {
-                    let [request] = &sent[..] else { panic!("{case}") };
-                    assert!(!format!("{} {}", request.target, request.body).contains("s3cr3t"), "{case}");
+            let (sent, errors) = (requests.get(&(n as u64)), errors.get(&(n as u64)));
+            let right = match (sent.map(Vec::as_slice), errors.map(Vec::as_slice)) {
+                (Some([request]), None) => {
                     let found = find(request);
-                    match text {
-                        Some(text) => assert_eq!(found.as_deref(), Some(*text), "{case}"),
+                    let leaked = format!("{} {}", request.target, request.body).contains("s3cr3t");
+                    let as_it_is = match text {
+                        Some(text) => found.as_deref() == Some(*text),
                         // What is no text may stand where there are other things than texts, and nowhere else.
-                        None => assert!(
-                            matches!((*place, *json), ("JSON" | "JSON by expression", "null" | "[1,\"x\"]" | "{\"a\":1}"))
-                                && found.as_deref() == Some(*json)
-                                || shown_otherwise(place, json, request),
-                            "{case}: {found:?}"
-                        ),
-                    }
+                        None => {
+                            matches!(*place, "JSON" | "JSON by expression") && found.as_deref() == Some(*json)
+                                || shown_otherwise(place, json, request)
+                        }
+                    };
+                    as_it_is && !leaked
                 }
-                (None, Some(messages)) => {
-                    let [message] = &messages[..] else { panic!("{case}") };
-                    assert!(text.is_none_or(|text| !carries(place, text)), "{case}");
-                    assert!(names_the_field(place, message), "{case}");
-                    assert!(!message.contains("s3cr3t") && !message.contains("Evil"), "{case}");
+                (None, Some([message])) => {
+                    text.is_none_or(|text| !carries(place, text))
+                        && names_the_field(place, message)
+                        && !message.contains("s3cr3t")
+                        && !message.contains("Evil")
                 }
-                other => panic!("{case}: {other:?}"),
+                _ => false,
+            };
+            if !right {
+                let shown =
+                    sent.map(|sent| sent.iter().map(|r| format!("{} {}", r.target, r.body)).collect::<Vec<_>>());
+                wrong.push(format!("{place} of {json:?}: sent {shown:?}, errors {errors:?}"));
             }
         }
     }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), PLACES.len() * VALUES.len(), wrong.join("\n"));
 }
 
 /// The field of the record, or the one of the request that is made of it alone.
@@ -205,6 +208,10 @@ fn shown_otherwise(place: &str, json: &str, request: &Request) -> bool {
         // JSON carries on what no text can hold, as it came.
         ("JSON" | "JSON by expression", "\"half \\ud83d\"") => request.body.contains(json),
         // A list repeats the name.
+        // A template joins lists, prints maps as JSON and null as nothing, also in a URI and a header.
+        (_, "[1,\"x\"]") if is_template(place) => says(place, request, "1,x"),
+        (_, "{\"a\":1}") if is_template(place) => says(place, request, json),
+        (_, "null") if is_template(place) => says(place, request, ""),
         ("query by path", "[1,\"x\"]") => request.target.ends_with("?v=1&v=x"),
         ("form", "[1,\"x\"]") => matches!(&*decoded(&request.body), "v=1&v=x" | "v[]=1&v[]=x" | "v[0]=1&v[1]=x"),
         ("form", "{\"a\":1}") => decoded(&request.body) == "v[a]=1",
@@ -213,6 +220,14 @@ fn shown_otherwise(place: &str, json: &str, request: &Request) -> bool {
         (_, "null") => !request.body.contains("null") && !request.target.contains("null"),
         _ => false,
     }
+}
+
+fn is_template(place: &str) -> bool {
+    PLACES.iter().any(|(name, import, _)| *name == place && import.contains("{{record.v}}"))
+}
+
+fn says(place: &str, request: &Request, text: &str) -> bool {
+    PLACES.iter().any(|(name, _, find)| *name == place && find(request).as_deref() == Some(text))
 }
 
 /// What tells records apart may be nothing, or tell nothing: each is a record all the same.

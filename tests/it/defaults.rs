@@ -45,7 +45,10 @@ fn a_default_delta_is_an_exports_own_until_it_says_otherwise() {
     }
     assert_eq!(taken(&api), [2, 3, 4], "once each, and none before `start`");
     let asked = |api: &Api| -> Vec<String> {
-        api.requests_to("/records").iter().filter_map(|r| Some(r.target.split_once("since=")?.1[..10].to_owned())).collect()
+        api.requests_to("/records")
+            .iter()
+            .filter_map(|r| Some(r.target.split_once("since=")?.1[..10].to_owned()))
+            .collect()
     };
     assert_eq!(asked(&api), ["2026-01-01", "2026-01-04"]);
     // Its own table replaces the default whole: no `field`, so the mark is when the run began.
@@ -64,7 +67,8 @@ fn a_default_delta_is_an_exports_own_until_it_says_otherwise() {
 
 #[test]
 fn an_exports_rules_go_before_its_defaults_and_those_before_its_connections() {
-    let rule = |table: &str, act: &str| format!("[[{table}]]\nstatus = 404\ndo = \"{act}\"\nmessage = \"from {table}\"\n");
+    let rule =
+        |table: &str, act: &str| format!("[[{table}]]\nstatus = 404\ndo = \"{act}\"\nmessage = \"from {table}\"\n");
     let own = |act| format!("{READ}{}", rule("export.on", act));
     let (defaults, connection) = (|act| rule("export_defaults.on", act), |act| rule("on", act));
     for (keys, flow, code, said) in [
@@ -117,7 +121,11 @@ fn a_rule_of_a_connection_knows_for_which_flow_it_is_asked() {
 #[test]
 fn a_header_with_the_name_of_the_flow_stops_no_ping() {
     let api = Api::scripted([("GET /me", vec![Reply::json(200, "{}")])]);
-    let ours = project(&api, &format!("headers = {{ X-Flow = \"{{{{flow.id}}}}\" }}\n{QUICK}[ping]\nrelative_uri = \"/me\"\n"), READ);
+    let ours = project(
+        &api,
+        &format!("headers = {{ X-Flow = \"{{{{flow.id}}}}\" }}\n{QUICK}[ping]\nrelative_uri = \"/me\"\n"),
+        READ,
+    );
     run(ours.dir(), &["ping", "api"]).expect_code(0);
     assert_eq!(api.requests_to("/me")[0].header("x-flow"), Some(""));
 }

@@ -120,7 +120,8 @@ fn botocore_signs_the_same_requests_alike() {
     }
 }
 
-const SECRETS: &str = "[secrets]\nid = { env = \"ACCESS\" }\nkey = { env = \"SECRET\" }\nsession = { env = \"SESSION\" }\n";
+const SECRETS: &str =
+    "[secrets]\nid = { env = \"ACCESS\" }\nkey = { env = \"SECRET\" }\nsession = { env = \"SESSION\" }\n";
 
 #[test]
 fn botocore_signs_as_the_helper_does() {
@@ -133,11 +134,7 @@ fn botocore_signs_as_the_helper_does() {
     };
     let dated = "X-Amz-Date = '{{timestamp \"YYYYMMDDTHHmmss\" \"Etc/GMT-0\"}}Z'\n";
     let hashed = "X-Amz-Content-Sha256 = '{{hash \"sha256\" \"hex\" hmacOptions.body}}'\n";
-    for headers in [
-        header("execute-api"),
-        header("execute-api") + dated,
-        header("s3") + hashed,
-    ] {
+    for headers in [header("execute-api"), header("execute-api") + dated, header("s3") + hashed] {
         verifier.judge("sigv4", &format!("[headers]\n{headers}{SECRETS}"));
     }
     verifier.judge("sigv4", &format!("[auth.custom.headers]\n{}{SECRETS}", header("execute-api")));

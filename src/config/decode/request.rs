@@ -186,7 +186,8 @@ impl Value<'_> {
         let reads = field.value.references();
         let signs = reads.iter().any(|read| SIGNING.iter().any(|root| root.name() == read.root));
         if signs && reads.iter().any(|read| read.root == TABLES) {
-            let finding = Finding::error("unknown-table", "what signs a request is made as it leaves, without `[tables]`");
+            let finding =
+                Finding::error("unknown-table", "what signs a request is made as it leaves, without `[tables]`");
             self.report(finding.help("look it up in a step before, and use what that gives"));
             return None;
         }

@@ -219,7 +219,9 @@ fn torn_at(value: JsonRef<'_>) -> String {
 fn step_into_torn(value: JsonRef<'_>) -> Option<(String, JsonRef<'_>)> {
     let member = value.members().find(|(_, member)| is_torn(member.text()));
     let item = || value.items().enumerate().find(|(_, item)| is_torn(item.text()));
-    member.map(|(name, member)| (name.into_owned(), member)).or_else(|| item().map(|(n, item)| (format!("[{n}]"), item)))
+    member
+        .map(|(name, member)| (name.into_owned(), member))
+        .or_else(|| item().map(|(n, item)| (format!("[{n}]"), item)))
 }
 
 #[cfg(test)]

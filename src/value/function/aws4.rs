@@ -5,20 +5,23 @@ use crate::value::context::{BODY_HASH, Root, Slot};
 use crate::value::sigv4::{self, Key, Signed};
 use url::Url;
 
-pub(super) const FUNCTIONS: &[Function] =
-    &[Function::new("aws4", "accessKey: text, secretKey: text, sessionToken: text, region: text, service: text", aws4)
-        .signing()
-        .says(
-            "the value of `Authorization` that signs the request as it leaves (AWS Signature Version 4); without region \
+pub(super) const FUNCTIONS: &[Function] = &[Function::new(
+    "aws4",
+    "accessKey: text, secretKey: text, sessionToken: text, region: text, service: text",
+    aws4,
+)
+.signing()
+.says(
+    "the value of `Authorization` that signs the request as it leaves (AWS Signature Version 4); without region \
              or service what the host of an AWS API tells; here of `GET https://example.amazonaws.com/` with \
              `X-Amz-Date: 20150830T123600Z`",
-        )
-        .example(
-            "{{{aws4 \"AKIDEXAMPLE\" \"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\" null \"us-east-1\" \"service\"}}}",
-            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
+)
+.example(
+    "{{{aws4 \"AKIDEXAMPLE\" \"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY\" null \"us-east-1\" \"service\"}}}",
+    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
              SignedHeaders=host;x-amz-date, \
              Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
-        )];
+)];
 
 fn aws4<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {
     let Slot::Map(request) = call.ctx.get(Root::HmacOptions) else { return Err(call.refused("there is no request")) };

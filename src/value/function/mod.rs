@@ -4,18 +4,20 @@
 //! either. What is missing is decided by the caller: only `tolerant` functions ever see it (or all of them, as
 //! nothing, where a flow says `missing = "empty"`).
 
+// size: one row's shape, and what each call may ask of its arguments
+
 mod aws4;
 mod case;
 mod date;
 mod decimal;
 mod digest;
+#[cfg(test)]
+mod documented;
 mod encode;
 mod list;
 mod logic;
 mod math;
 mod pattern;
-#[cfg(test)]
-mod documented;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -45,6 +47,7 @@ pub(in crate::value) trait Budget {
 
 /// One helper.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of its own about the helper")]
 pub(in crate::value) struct Function {
     pub(in crate::value) name: &'static str,
     /// `s: text, delimiter: text, index?: whole` — `?` optional, `…` any number of them.

@@ -131,7 +131,8 @@ pub(crate) fn is_torn(json: &str) -> bool {
     let mut at = 0;
     while let Some(found) = memchr::memchr(b'\\', bytes.get(at..).unwrap_or_default()) {
         at += found;
-        let half = bytes.get(at + 1) == Some(&b'u') && hex4(bytes, at + 2).is_some_and(|code| (0xD800..0xE000).contains(&code));
+        let half = bytes.get(at + 1) == Some(&b'u')
+            && hex4(bytes, at + 2).is_some_and(|code| (0xD800..0xE000).contains(&code));
         let (_, length) = one_escape(bytes, at);
         if half && length < 12 {
             return true;

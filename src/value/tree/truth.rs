@@ -27,21 +27,22 @@ fn expected(field: Option<&str>, default: bool, optional: bool, when: Option<boo
         None => return Told::Missing,
     };
     let inner = value.trim_matches('"');
-    let written = match (as_, value) {
-        (None, value) => value.to_owned(),
-        (Some(_), "null" | "[1]" | "{}") => return Told::WrongType,
-        (Some("string"), value) if value.starts_with('"') => value.to_owned(),
-        (Some("string"), value) => format!("\"{value}\""),
-        (Some("boolean"), "true") => value.to_owned(),
-        (Some("boolean"), _) => return Told::WrongType,
-        (Some("json"), value) if value.starts_with('"') => inner.to_owned(),
-        (Some("json"), _) => return Told::WrongType,
-        // `number` and `integer`.
-        (Some(_), "true" | "\"\"") => return Told::WrongType,
-        (Some("integer"), "2.50") => return Told::WrongType,
-        (Some(_), _) => inner.to_owned(),
+    let is_text = value.starts_with('"');
+    let fits = match as_ {
+        None => true,
+        Some("string") => !matches!(value, "null" | "[1]" | "{}"),
+        Some("boolean") => value == "true",
+        Some("json") => is_text && !inner.is_empty(),
+        Some("integer") => !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_digit()),
+        Some(_) => !inner.is_empty() && inner.bytes().all(|b| b.is_ascii_digit() || b == b'.'),
     };
-    if as_ == Some("json") && written.is_empty() { Told::WrongType } else { Told::Value(written) }
+    match as_ {
+        _ if !fits => Told::WrongType,
+        None => Told::Value(value.to_owned()),
+        Some("string") if !is_text => Told::Value(format!("\"{value}\"")),
+        Some("string") => Told::Value(value.to_owned()),
+        Some(_) => Told::Value(inner.to_owned()),
+    }
 }
 
 #[test]
@@ -54,8 +55,17 @@ fn a_leaf_comes_to_what_its_keys_say_in_their_order() {
         (Some("boolean"), Some(Convert::Boolean)),
         (Some("json"), Some(Convert::Json)),
     ];
-    let fields =
-        [None, Some("null"), Some("\"5\""), Some("\"\""), Some("5"), Some("2.50"), Some("true"), Some("[1]"), Some("{}")];
+    let fields = [
+        None,
+        Some("null"),
+        Some("\"5\""),
+        Some("\"\""),
+        Some("5"),
+        Some("2.50"),
+        Some("true"),
+        Some("[1]"),
+        Some("{}"),
+    ];
     let (mut seen, mut wrong) = (0, Vec::new());
     for field in fields {
         let record = field.map_or("{}".to_owned(), |value| format!("{{\"x\":{value}}}"));
@@ -74,7 +84,9 @@ fn a_leaf_comes_to_what_its_keys_say_in_their_order() {
                         when: when.map(|holds| Expression::compile(if holds { "true" } else { "false" }).unwrap()),
                     }));
                     let told = match Tree::Object(vec![("out".to_owned(), leaf)]).json(&ctx) {
-                        Ok(Some(json)) => json.as_ref().get("out").map_or(Told::Absent, |out| Told::Value(out.text().to_owned())),
+                        Ok(Some(json)) => {
+                            json.as_ref().get("out").map_or(Told::Absent, |out| Told::Value(out.text().to_owned()))
+                        }
                         Ok(None) => Told::Absent,
                         Err(EvalError::Missing(_)) => Told::Missing,
                         Err(_) => Told::WrongType,

@@ -19,12 +19,15 @@ pub(super) fn applies(export: &Table<'_>, default: Option<&Delta>) -> bool {
     export.peek("delta").map_or(default.is_some(), |value| value.raw_str().is_none())
 }
 
+/// What an export says itself: perhaps that it has none.
+pub(super) struct Own(pub(super) Option<Delta>);
+
 /// `delta` of an export; `"none"` switches its connection's off.
-pub(super) fn own(value: &Value<'_>, scope: &Scope<'_>) -> Option<Option<Delta>> {
+pub(super) fn own(value: &Value<'_>, scope: &Scope<'_>) -> Option<Own> {
     if value.raw_str().is_some() {
-        return value.word(&[("none", ())], &[]).map(|()| None);
+        return value.word(&[("none", ())], &[]).map(|()| Own(None));
     }
-    decode(value, scope).map(Some)
+    decode(value, scope).map(|delta| Own(Some(delta)))
 }
 
 pub(super) fn decode(value: &Value<'_>, scope: &Scope<'_>) -> Option<Delta> {

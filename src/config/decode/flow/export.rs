@@ -62,7 +62,7 @@ pub(super) fn asked(
     let decode = table.decode_chain().or_else(|| scope.decode());
     let request = request.map(|request| {
         let on = request.on.iter().chain(&*defaults.on).cloned().collect();
-        RequestSpec { decode, on, ..request }
+        RequestSpec { on, decode, ..request }
     });
     let types = request.as_ref().map(|request| request.types).unwrap_or_default();
     let answers = timed.reading(types);
@@ -134,7 +134,9 @@ impl Value<'_> {
         let keys = self.one_or_many();
         if keys.is_empty() || keys.len() > MOST_KEYS {
             let finding = Finding::error("out-of-range", format!("`group_by` names 1 to {MOST_KEYS} keys"));
-            self.report(finding.help("name what the records of a group have in common: `group_by = [\"$.customer_id\"]`"));
+            self.report(
+                finding.help("name what the records of a group have in common: `group_by = [\"$.customer_id\"]`"),
+            );
             return None;
         }
         keys.iter().map(Value::singular_path).collect::<Vec<_>>().into_iter().collect()
@@ -148,15 +150,9 @@ struct Own {
     once: Result<Option<RequestSpec>, Reported>,
 }
 
-fn own(
-    table: &Table<'_>,
-    scope: &Scope<'_>,
-    timed: &Scope<'_>,
-    records: &Scope<'_>,
-    default: Option<Delta>,
-) -> Own {
+fn own(table: &Table<'_>, scope: &Scope<'_>, timed: &Scope<'_>, records: &Scope<'_>, default: Option<Delta>) -> Own {
     Own {
-        delta: table.given("delta", |value| delta::own(value, scope)).map(|own| own.unwrap_or(default)),
+        delta: table.given("delta", |value| delta::own(value, scope)).map(|own| own.map_or(default, |own| own.0)),
         job: job(table, timed),
         once: table.given("once", |value| once(value, records)),
     }
