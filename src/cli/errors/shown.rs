@@ -193,8 +193,6 @@ mod tests {
             by: Some("retry".to_owned()),
             retries: 1,
             next_retry: Some(at(600)),
-            time: None,
-            members: 1,
         };
         golden("errors-show.txt", &text(&row, at(7_500), false));
         golden("errors-list.txt", &super::super::lines::each(&[row], at(7_500), false));
