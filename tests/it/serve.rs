@@ -238,3 +238,19 @@ fn a_state_directory_the_system_cannot_give_is_no_mistake_in_a_file() {
     let ended = run(project.dir(), &["--state".as_ref(), state.as_os_str(), "serve".as_ref()]).expect_code(75);
     assert!(ended.stderr.contains("taken/state"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_demo_that_stays_up_says_where_people_look_and_what_lets_them_act() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let project = Project::new();
+    project.write("flowgate.toml", &format!("[server]\nlisten = \"127.0.0.1:{port}\"\n"));
+    project.connection("api", "http://127.0.0.1:9", "").copy_flow("copy", "enabled = false\n", "");
+    let mut command = flowgate(project.dir());
+    command.args(["demo", "--serve"]);
+    let mut serving = Serving::start(command);
+    let told = serving.wait_for_line("dashboard");
+    assert!(told.contains(&format!("http://127.0.0.1:{port}/")) && told.contains("state/api-token"), "{told}");
+    serving.wait_for_line("\"message\":\"listening\"");
+    let page = client::get(std::net::SocketAddr::from(([127, 0, 0, 1], port)), "/");
+    assert!(page.status == 200 && page.body.contains("<title>flowgate</title>"), "{}", page.body);
+}

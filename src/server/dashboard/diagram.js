@@ -86,19 +86,19 @@ function box({ part, x, y }, wide, figures) {
   return s("a", { href: go(`/connections/${part.connection}`), "aria-label": `${told}, connection ${part.connection}` }, inside);
 }
 
-/** What went through each part of a run, as far as it is known. */
-export function figuresOf(records, failedByStep, steps) {
-  const known = new Map((steps ?? []).map((step) => [step.name ?? step.step, step]));
+/** What went through each part of a run, as far as it is known: `steps` counts what is settled, `alone` says that there is one export. */
+export function figuresOf(records, failedByStep, steps, alone) {
+  const known = new Map((steps ?? []).map((step) => [step.step, step]));
   return (part) => {
     const out = [];
     const step = known.get(part.name);
     const failed = step?.failed ?? failedByStep?.[part.name] ?? 0;
     if (part.kind === "export" || part.kind === "webhook") {
-      const read = step?.out ?? (step?.in ?? null);
-      if (read !== null) out.push([`${count(read)} read`, ""]);
-      else if (records) out.push([`${count(records.exported)} read`, ""]);
+      const read = alone ? records?.exported : step?.in;
+      if (read !== undefined) out.push([`${count(read)} read`, ""]);
+      else if (records) out.push(["part of what was read", "idle"]);
     } else if (part.kind === "import") {
-      const done = step?.out ?? records?.delivered;
+      const done = records?.delivered;
       if (done !== undefined) out.push([`${count(done)} delivered`, "good"]);
     } else if (step) {
       out.push([`${count(step.in)} in · ${count(step.out)} out`, ""]);

@@ -6,6 +6,7 @@ import { freshness, history, room, shares, spark } from "./charts.js";
 import { diagram, figuresOf } from "./diagram.js";
 import { go, h, s } from "./dom.js";
 import { card, empty, explained, facts, head, health, outcome, pill, table } from "./parts.js";
+import { requests } from "./run.js";
 import { count, cut, many, nowMs, span, when } from "./words.js";
 
 async function load(id, _, signal) {
@@ -75,7 +76,8 @@ function view({ flow, runs, explain, groups, run }, id) {
         flow.unfinished?.held ? ["Held run", h("a", { href: go(`/runs/${flow.unfinished.run}`) }, cut(flow.unfinished.cause ?? "goes on with the next run", 200))] : null,
       ]))),
     flow.parts ? card("Steps", { key: "steps", note: run ? h("span", null, flow.running ? "of the run under way" : "of the last run") : null },
-      h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Steps" }, diagram(flow.parts, figuresOf(run?.records, run?.failed_by_step, run?.steps), width))) : null,
+      h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Steps" }, diagram(flow.parts, figuresOf(run?.records, run?.failed_by_step, run?.steps, flow.parts.filter((part) => part.kind === "export" || part.kind === "webhook").length === 1), width))) : null,
+    explain?.pools?.length ? requests(explain.pools) : null,
     errors(flow, groups),
     card("Runs", { key: "runs", note: runs.length ? `the last ${runs.length}` : null, more: h("a", { href: go("/runs", { flow: id }) }, "All runs") },
       runs.length ? [history(runs, width), table(RUNS, runs.slice(0, 15), { label: "Runs", key: (one) => one.run })] : empty("It has not run yet", "Its first run shows up here as it happens.")),
