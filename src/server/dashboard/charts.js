@@ -134,7 +134,7 @@ function axis(from, length, width, bottom, x) {
   const marks = [];
   for (let at = Math.ceil((from - zone) / step) * step + zone; at <= from + length && marks.length < 40; at += step) {
     const place = fix(x(at));
-    if (place < 18 || place > width - 18) continue;
+    if (place < 28 || place > width - 28) continue;
     marks.push(s("line.grid", { x1: place, x2: place, y1: 0, y2: bottom }), s("text.tick", { x: place, y: bottom + 15, "text-anchor": "middle" }, tick(at, length)));
   }
   return s("g", { "aria-hidden": "true" }, marks, s("line.base", { x1: 0, x2: width, y1: bottom, y2: bottom }));

@@ -60,6 +60,8 @@ const PAGES = [
 function one({ run, explain, errors }) {
   const { records } = run;
   const live = run.live;
+  // Of those that failed.
+  const later = run.redelivered + run.refiltered + run.dismissed;
   const took = run.took_ms ?? (live ? nowMs() - Date.parse(run.started) : null);
   return [
     head(flowLink(run.flow), { kicker: h("a", { href: go("/runs", { flow: run.flow }) }, "Runs"), state: outcome(run), sub: h("span.mono", null, cut(run.run, 120)), actions: [live ? cancelRun(run.flow) : null] }),
@@ -69,7 +71,7 @@ function one({ run, explain, errors }) {
     h("div.columns", null,
       card("Records", { key: "records" }, shares([
         ["delivered", records.delivered, "good"], ["filtered", records.filtered, "idle"], ["on the way", records.in_flight, "live"],
-        ["failed", Math.max(0, records.failed), "warn"], ["settled later", run.redelivered + run.refiltered + run.dismissed, "pause"],
+        ["failed", Math.max(0, records.failed - later), "warn"], ["failed, settled later", later, "pause"],
       ]), facts([
         ["Read", h("span.num", null, count(records.exported))],
         ["Pages", h("span.num", null, count(run.pages), run.open_pages ? h("span.quiet", null, `, ${count(run.open_pages)} not settled`) : null)],
