@@ -86,15 +86,18 @@ impl<'r> Run<'r> {
             return false;
         }
         let width = self.walking_width();
-        for _ in 0..STRETCH {
+        let mut more = false;
+        for count in 1..=STRETCH {
             if !feed.has_room(width) {
-                return false;
+                break;
             }
-            let Some(asking) = feed.set_out(&mut self.books) else { return false };
+            let Some(asking) = feed.set_out(&mut self.books) else { break };
             self.asked.waiting.extend(asking);
-            self.ask(feed);
+            self.ask_on(feed);
+            more = count == STRETCH;
         }
-        true
+        self.ask(feed);
+        more
     }
 
     /// So many records may be under way as there are tickets wanted in the lines they ask in.
@@ -112,14 +115,10 @@ impl<'r> Run<'r> {
         batched.fold(tickets, usize::saturating_add).min(tickets.max(MOST_COLLECTED))
     }
 
-    /// Asks what waits to be asked.
+    /// Asks what waits to be asked, and sends what waits for nobody any more.
     pub(super) fn ask(&mut self, feed: &mut Feed<'r>) {
         loop {
-            while self.may_ask()
-                && let Some(asking) = self.asked.waiting.pop_front()
-            {
-                self.ask_one(asking, feed);
-            }
+            self.ask_on(feed);
             self.open_gates(feed);
             if self.may_ask() && !self.asked.waiting.is_empty() {
                 continue;
@@ -130,6 +129,14 @@ impl<'r> Run<'r> {
             }
         }
         self.intend_writings();
+    }
+
+    fn ask_on(&mut self, feed: &mut Feed<'r>) {
+        while self.may_ask()
+            && let Some(asking) = self.asked.waiting.pop_front()
+        {
+            self.ask_one(asking, feed);
+        }
     }
 
     fn ask_one(&mut self, asking: Asking<'r>, feed: &mut Feed<'r>) {
