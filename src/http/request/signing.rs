@@ -9,6 +9,7 @@ use crate::value::expression;
 use crate::value::json::{Json, JsonRef, write_string};
 use crate::value::secret::Secret;
 use crate::value::sigv4;
+use crate::value::tree::Tree;
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -42,8 +43,13 @@ impl Signing {
     /// A field that waits for its request. What it reads is taken now, since attempts outlive it.
     pub(in crate::http) fn of(field: &Field, header: bool, ctx: &Context<'_>) -> Self {
         let reads = field.value.references();
-        let always = [Root::Connection, Root::Record, Root::Item];
-        let wanted = |root: &&Root| always.contains(root) || reads.iter().any(|read| read.root == root.name());
+        // Paths read the record without naming it. A text names what it reads: a lookup's requests stay alike.
+        let paths = !matches!(field.value, Tree::Template(_) | Tree::Expression(_));
+        let wanted = |root: &&Root| {
+            **root == Root::Connection
+                || paths && matches!(root, Root::Record | Root::Item)
+                || reads.iter().any(|read| read.root == root.name())
+        };
         let kept = Root::ALL.iter().filter(|root| !SIGNING.contains(root)).filter(wanted);
         let kept = kept.filter_map(|root| Some((*root, expression::kept(ctx, *root)?))).collect();
         Self { field: field.clone(), header, kept: Arc::new(kept), missing_is_empty: ctx.missing_is_empty() }
@@ -100,7 +106,10 @@ impl Signing {
             query::remove(&mut request.url, &self.field.name);
             query::extend(&mut request.url, texts.iter().map(|text| (self.field.name.as_str(), text.as_str())));
         }
-        made.extend(texts.into_iter().map(Secret::new));
+        // A word such as the method is no secret, and masking it would hide what is said of it.
+        if self.field.is_secret() || self.field.is_aws4() {
+            made.extend(texts.into_iter().map(Secret::new));
+        }
         Ok(())
     }
 

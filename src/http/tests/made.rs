@@ -183,3 +183,19 @@ async fn custom_authentication_signs_what_it_added_itself() {
     assert!(url.ends_with("&app=7&nonce=a"), "{url}");
     assert_eq!(header(&bench, 0, "x-sign"), Some(hmac(&url)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_signature_that_reads_no_record_leaves_requests_alike() {
+    let mut settings = shop();
+    settings.headers = vec![field("X-Sign", "{{hmac \"sha256\" connection.secrets.key \"hex\" hmacOptions.URI}}")];
+    let bench = Bench::new(settings, [answer(200, "{}")]);
+    let prepared = |record: &str, spec: &RequestSpec| {
+        let record = Record::new(Json::parse(record.to_owned()).unwrap());
+        let ctx = bench.client.context(Context::new()).with(Root::Record, Slot::Record(&record));
+        spec.prepare(&ctx, &bench.client).unwrap().fingerprint()
+    };
+    let plain = spec(Method::Get, Vec::new(), Vec::new(), None);
+    assert_eq!(prepared("{\"id\":1}", &plain), prepared("{\"id\":2}", &plain), "one lookup serves both");
+    let other = spec(Method::Get, vec![field("X-Of", "{{record.id}}{{hmacOptions.method}}")], Vec::new(), None);
+    assert_ne!(prepared("{\"id\":1}", &other), prepared("{\"id\":2}", &other));
+}
