@@ -103,6 +103,28 @@ fn every_invalid_case_finds_what_it_names_and_nothing_else() {
 }
 
 #[test]
+fn every_finding_has_a_place_a_key_and_a_remedy() {
+    // What is said of a file as a whole, and of text that is no TOML where no key stands.
+    const OF_FILES: &[&str] = &["syntax", "duplicate-key", "too-deep", "not-utf8", "file-name"];
+    let mut problems = Vec::new();
+    for case in corpus("invalid").iter().chain(&corpus("valid")) {
+        for one in load(case).diagnostics {
+            let what = |lacks: &str| format!("{}: {lacks}: {}: {}", case.display(), one.code, one.message);
+            if one.line == 0 || one.column == 0 {
+                problems.push(what("no place"));
+            }
+            if one.key.is_empty() && !OF_FILES.contains(&one.code) {
+                problems.push(what("no key"));
+            }
+            if one.help.as_ref().is_none_or(|help| help.trim().is_empty()) {
+                problems.push(what("no remedy"));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
 fn every_valid_case_gives_a_snapshot_and_at_most_its_warnings() {
     let cases = corpus("valid");
     assert!(cases.len() >= 8, "only {} valid cases seen", cases.len());

@@ -18,6 +18,7 @@ pub mod owner;
 pub mod ping;
 mod reload;
 mod reloads;
+pub mod renamed;
 pub mod run;
 pub mod serve;
 mod signals;

@@ -274,12 +274,17 @@ fn waits(flow: &Flow, offline: &HashMap<String, OfflineView>) -> Option<String> 
     used.find_map(|id| Some(format!("connection `{id}` is offline: {}", offline.get(id.as_str())?.reason)))
 }
 
-pub(super) fn counts(counts: &Counts) -> Value {
+/// A run as it counted itself: `exported = delivered + filtered + open_errors + dismissed + in_flight`. `failed` is the
+/// older name of `open_errors`.
+pub fn counts(counts: &Counts) -> Value {
+    let known = counts.delivered + counts.filtered + counts.failed + counts.in_flight;
     json!({
         "exported": counts.exported,
         "delivered": counts.delivered,
         "filtered": counts.filtered,
         "failed": counts.failed,
+        "open_errors": counts.failed,
+        "dismissed": counts.exported.saturating_sub(known),
         "in_flight": counts.in_flight,
     })
 }

@@ -111,19 +111,12 @@ fn document(reports: &[Report], dry_run: bool) -> Value {
 }
 
 fn of_run(report: &Report) -> Value {
-    let counts = report.counts;
     json!({
         "flow": report.flow.as_str(),
         "run": report.run,
         "outcome": report.ending.outcome().label(),
         "error": report.ending.error().map(ToString::to_string),
-        "records": {
-            "exported": counts.exported,
-            "delivered": counts.delivered,
-            "filtered": counts.filtered,
-            "failed": counts.failed,
-            "in_flight": counts.in_flight,
-        },
+        "records": status::counts(&report.counts),
         "pages": report.pages,
         "requests": report.requests,
         "seconds": (report.took.as_secs_f64() * 1000.0).round() / 1000.0,
@@ -208,6 +201,10 @@ mod tests {
         assert_eq!((&document["format"], &document["dry_run"]), (&json!(1), &json!(true)));
         assert_eq!(document["runs"][0]["outcome"], "errors");
         assert_eq!(document["runs"][0]["records"]["failed"], 15);
+        let records = json!({
+            "exported": 100, "delivered": 80, "filtered": 5, "failed": 15, "open_errors": 15, "dismissed": 0, "in_flight": 0,
+        });
+        assert_eq!(document["runs"][0]["records"], records);
         assert_eq!(document["runs"][0]["errors"][0]["status"], 422);
         assert_eq!(document["runs"][0]["passed"], json!({ "ask": 3 }));
         let steps = json!([
@@ -216,6 +213,16 @@ mod tests {
         ]);
         assert_eq!(document["runs"][0]["steps"], steps);
         assert_eq!(document["runs"][0]["seconds"], 1.234);
+    }
+
+    #[test]
+    fn a_record_is_shown_as_it_is() {
+        let mut report = report(Ending::WithErrors, 0, 1);
+        report.errors[0].text = "line1\\nline2".to_owned();
+        report.errors[0].excerpt = r#"{"id": "a\"b\\c\n"}"#.to_owned();
+        let shown = text(&[report], false, false);
+        assert!(shown.contains("rejected: line1\\nline2\n"), "{shown}");
+        assert!(shown.contains("record:  {\"id\": \"a\\\"b\\\\c\\n\"}\n"), "{shown}");
     }
 
     #[test]

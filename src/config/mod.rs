@@ -7,6 +7,8 @@ mod decode;
 pub mod diagnostic;
 pub mod files;
 mod load;
+mod place;
+mod remedy;
 pub mod render;
 mod resolve;
 pub mod schema;

@@ -2,7 +2,7 @@
 
 use super::decode::connection::{Draft, Named};
 use super::decode::file::{File, Finding};
-use super::suggest;
+use super::{place, suggest};
 use crate::model::connection::Connection;
 use crate::model::flow::Flow;
 use crate::model::settings::{Public, Settings};
@@ -53,7 +53,8 @@ fn judge(
     let Some(found) = lenders.get(lender) else {
         let known: Vec<&str> = lenders.keys().filter(|id| **id != borrower).map(|id| id.as_str()).collect();
         let finding = Finding::error("unknown-connection", format!("there is no connection `{lender}` to borrow from"));
-        return Some(finding.help_if(suggest::help(lender.as_str(), &known)));
+        let none = || format!("add `connections/{lender}.toml`, with a `concurrency_level` to share");
+        return Some(finding.help(suggest::help(lender.as_str(), &known).unwrap_or_else(none)));
     };
     if let Some(next) = found.borrows {
         let finding = Finding::error("borrow-chain", format!("`{lender}` borrows itself, from `{next}`"));
@@ -126,7 +127,9 @@ pub(super) fn hooks<'d>(flows: impl Iterator<Item = (&'d File<'d>, &'d Flow)>, s
             })
         };
         if let Some(finding) = finding {
-            file.report(finding.key("webhook.path"));
+            let at = place::of_value(file.text(), "path", &webhook.path);
+            let finding = finding.key("webhook.path");
+            file.report(if let Some(at) = at { finding.at(at) } else { finding });
         }
     }
 }

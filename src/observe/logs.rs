@@ -76,7 +76,7 @@ pub fn install(options: &Options, clock: SharedClock) -> Result<LevelHandle, Bad
 /// Text from outside as it may be shown on a terminal: on one line, nothing in it that a terminal would obey.
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    escape::onto(&mut out, text);
+    escape::visibly_onto(&mut out, text);
     out
 }
 

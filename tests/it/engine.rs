@@ -67,7 +67,10 @@ keep = "record.id != 3"
         [json!({"id": 2, "name": "n2"}), json!({"id": 4, "name": "four, before n4"}), json!({"id": 5, "name": "n5"})];
     assert_eq!(lines(&ended), expected);
     let run = account(&copy(&api, "", &format!("{flow}{TAKE}"), &["--json"]).expect_code(0));
-    assert_eq!(run["records"], json!({"exported": 5, "delivered": 3, "filtered": 2, "failed": 0, "in_flight": 0}));
+    assert_eq!(
+        run["records"],
+        json!({"exported": 5, "delivered": 3, "filtered": 2, "failed": 0, "open_errors": 0, "dismissed": 0, "in_flight": 0})
+    );
 }
 
 #[test]
@@ -271,7 +274,10 @@ fn a_failed_record_is_named_and_stops_no_other() {
         let named = format!("copy: page 1 record 2: {step}: ");
         assert!(ended.stderr.contains(&named), "{named}\n{}", ended.stderr);
         let run = account(&copy(&api, "", &flow, &["--json"]).expect_code(1));
-        assert_eq!(run["records"], json!({"exported": 3, "delivered": 2, "filtered": 0, "failed": 1, "in_flight": 0}));
+        assert_eq!(
+            run["records"],
+            json!({"exported": 3, "delivered": 2, "filtered": 0, "failed": 1, "open_errors": 1, "dismissed": 0, "in_flight": 0})
+        );
         assert_eq!((&run["errors"][0]["record"], &run["errors"][0]["step"]), (&json!(2), &json!(step)));
     }
 }
@@ -313,7 +319,10 @@ fn a_refused_batch_fails_its_records_and_no_other() {
     });
     let ended = copy(&api, "", &format!("{EXPORT}{TAKE}batch_size = 2\n"), &["--json"]).expect_code(1);
     let run = account(&ended);
-    assert_eq!(run["records"], json!({"exported": 6, "delivered": 4, "filtered": 0, "failed": 2, "in_flight": 0}));
+    assert_eq!(
+        run["records"],
+        json!({"exported": 6, "delivered": 4, "filtered": 0, "failed": 2, "open_errors": 2, "dismissed": 0, "in_flight": 0})
+    );
     assert_eq!((&run["errors"][0]["record"], &run["errors"][1]["record"]), (&json!(3), &json!(4)));
     assert_eq!(run["errors"][0]["status"], 422);
 }

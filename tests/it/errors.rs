@@ -388,6 +388,35 @@ fn open_errors_are_in_metrics_and_status() {
 }
 
 #[test]
+fn error_records_and_runs_follow_a_renamed_flow_before_anything_is_written() {
+    let renamed = || {
+        let shop = Shop::new(2, "", "");
+        shop.ask("run copy").expect_code(1);
+        let text = std::fs::read_to_string(shop.project.path("flows/copy.toml")).unwrap();
+        std::fs::remove_file(shop.project.path("flows/copy.toml")).unwrap();
+        shop.project.write("flows/kopie.toml", &format!("formerly = [\"copy\"]\n{text}"));
+        shop
+    };
+    let shop = renamed();
+    for line in ["errors list", "errors list --flow kopie", "errors show 1"] {
+        let rows = shop.listed(line);
+        assert_eq!((rows.len(), &rows[0]["flow"]), (1, &"kopie".into()), "{line}: {rows:?}");
+    }
+    assert!(shop.listed("errors list --flow copy").is_empty());
+    for line in ["runs list", "runs list --flow kopie"] {
+        let runs = shop.json(line)["runs"].clone();
+        assert_eq!((runs.as_array().map(Vec::len), &runs[0]["flow"]), (Some(1), &"kopie".into()), "{line}: {runs}");
+    }
+    assert_eq!(shop.json("errors resolve --flow kopie")["resolved"], 1);
+    assert!(shop.open().is_empty());
+
+    let shop = renamed();
+    shop.repair();
+    assert_eq!(shop.json("errors retry --flow kopie")["runs"][0]["records"]["delivered"], 1);
+    assert_eq!(totals(&shop, None), [2, 2, 0, 0]);
+}
+
+#[test]
 fn looking_for_errors_creates_nothing() {
     let shop = Shop::new(2, "", "");
     assert_eq!(shop.ask("errors list").expect_code(0).stdout, "no error records\n");

@@ -144,6 +144,27 @@ fn another_request_may_follow_the_first_one() {
 }
 
 #[test]
+fn a_length_or_a_value_with_a_default_never_ends_the_export() {
+    let start = || {
+        Api::start(|request| {
+            let n = request.number as u64;
+            if n > 3 { page(RangeInclusive::new(1, 0), "") } else { page(2 * n - 1..=2 * n, "") }
+        })
+    };
+    let api = start();
+    let next = "[export.paging.next]\nrelative_uri = \"/r?page={{page.number}}&got={{previous.records.length}}&of={{add previous.body.data.length 1}}\"";
+    expect_all(read(&api, next), 6);
+    let asked: Vec<String> = api.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(asked, ["/r", "/r?page=2&got=2&of=3", "/r?page=3&got=2&of=3", "/r?page=4&got=2&of=3"]);
+
+    let api = start();
+    let next = "[export.paging.next]\nbody = { page = \"= page.number\", a = { pick = \"= previous.body.a\", default = \"d\" }, \
+                b = { pick = \"= previous.body.b\", optional = true } }";
+    expect_all(copy(&api, QUICK, &export("method = \"POST\"", next), &[]), 6);
+    assert_eq!(api.requests()[1].body, "{\"page\":2,\"a\":\"d\"}");
+}
+
+#[test]
 fn a_next_page_that_repeats_itself_is_left() {
     let api = Api::start(|request| page(request.number as u64..=request.number as u64, ",\"more\":\"x\""));
     let next = "[export.paging.next]\nrelative_uri = \"/r?at={{previous.body.more}}\"";

@@ -14,8 +14,10 @@ use super::owner::Owner;
 use super::run::no_state;
 use super::{Exit, Globals};
 use crate::app::errors::{self, Groups, Masks, Page, Purged, Resolved};
+use crate::app::renamed::{self, Renamed};
 use crate::app::state::NoState;
 use crate::app::{Host, State};
+use crate::config::Loaded;
 use crate::store::socket::{Ask, ErrorAsk};
 use crate::store::{self, ErrorFilter, ErrorRow, MemoryStore, OpenError, StateError};
 use args::{ListArgs, PurgeArgs, Selection};
@@ -30,7 +32,7 @@ const LINES: u32 = 1_000;
 pub async fn errors(globals: &Globals, host: &Host, command: Option<ErrorsCommand>) -> Exit {
     let command = command.unwrap_or_else(|| ErrorsCommand::List(ListArgs::default()));
     let looks = matches!(command, ErrorsCommand::List(_) | ErrorsCommand::Show { .. });
-    let place = match if looks { Place::look(globals) } else { Place::own(globals, host) } {
+    let place = match if looks { Place::look(globals, host) } else { Place::own(globals, host).await } {
         Ok(place) => place,
         Err(exit) => return exit,
     };
@@ -61,24 +63,40 @@ enum Place {
 
 impl Place {
     /// For looking only: beside whoever owns the state.
-    fn look(globals: &Globals) -> Result<Self, Exit> {
+    fn look(globals: &Globals, host: &Host) -> Result<Self, Exit> {
         let store = match store::open_read_only(&globals.state_dir()) {
             Ok(store) => store,
             // Nothing has run here, and looking is no reason to create anything.
             Err(OpenError::Absent(_)) => MemoryStore::new(),
             Err(error) => return Err(no_state(globals, &error.into())),
         };
+        // A project with errors tells no names: then they are those that are stored.
+        let store = match host.load() {
+            Ok((_, Loaded { snapshot: Some(snapshot), .. })) => Renamed::over(store, &snapshot),
+            _ => store,
+        };
         Ok(Self::Here(State { store, epoch: 0, dir: None }))
     }
 
     /// For changes: by whoever owns the state, else by this process.
-    fn own(globals: &Globals, host: &Host) -> Result<Self, Exit> {
+    async fn own(globals: &Globals, host: &Host) -> Result<Self, Exit> {
         let path = globals.state_dir();
         if !path.exists() {
             return Ok(Self::Here(State::in_memory()));
         }
         match State::open(host, &path) {
-            Ok(state) => Ok(Self::Here(state)),
+            Ok(state) => {
+                // As a run would, before anything is looked for by the name of today.
+                if let Ok((_, Loaded { snapshot: Some(snapshot), .. })) = host.load() {
+                    let writes = renamed::writes(&renamed::renames(&snapshot));
+                    let done = if writes.is_empty() { Ok(()) } else { state.store.commit(writes).await.map(drop) };
+                    done.map_err(|error| {
+                        globals.complain(&error.to_string());
+                        Exit::Temporary
+                    })?;
+                }
+                Ok(Self::Here(state))
+            }
             Err(NoState::Directory(owned @ StateError::Owned { .. })) => Owner::of(globals, owned).map(Self::Owner),
             Err(error) => Err(no_state(globals, &error)),
         }

@@ -10,7 +10,9 @@ use super::run::no_state;
 use super::steer::unanswered;
 use super::{Exit, Globals};
 use crate::app::errors::Masks;
+use crate::app::renamed::Renamed;
 use crate::app::{Host, State, look_at_runs};
+use crate::config::Loaded;
 use crate::observe::logs;
 use crate::store::socket::{Act, Ask, AskError, CancelAsk, Denial, RunsAsk, View, ask};
 use crate::store::{self, MemoryStore, OpenError};
@@ -91,6 +93,11 @@ async fn here(globals: &Globals, host: &Host, view: View) -> Result<Value, Exit>
         // Nothing has run here, and looking is no reason to create anything.
         Err(OpenError::Absent(_)) => MemoryStore::new(),
         Err(error) => return Err(no_state(globals, &error.into())),
+    };
+    // A project with errors tells no names: then they are those that are stored.
+    let store = match host.load() {
+        Ok((_, Loaded { snapshot: Some(snapshot), .. })) => Renamed::over(store, &snapshot),
+        _ => store,
     };
     let state = State { store, epoch: 0, dir: None };
     let masks = Masks::of(host, &state).await;

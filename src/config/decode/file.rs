@@ -1,6 +1,7 @@
 //! One file being decoded: its text, its findings, and what of it must not be shown.
 
 use crate::config::diagnostic::{Diagnostic, Severity};
+use crate::config::remedy;
 use crate::config::text::Lines;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -143,6 +144,7 @@ impl<'t> File<'t> {
 
 fn place(finding: Finding, path: &Path, lines: &Lines<'_>, masked: &[Range<usize>]) -> Diagnostic {
     let Finding { severity, code, at, spot, key, message, help } = finding;
+    let help = help.or_else(|| remedy::of(code, &message).map(str::to_owned));
     let (message, help) = (brief(message), help.map(brief));
     let file = path.to_owned();
     let Some(at) = at else {

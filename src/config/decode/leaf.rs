@@ -101,8 +101,18 @@ impl Value<'_> {
         }
         let code = if looks_like_path(text) { "bad-path" } else { "bad-template" };
         let tree = Tree::leaf_at(text, scope.place).map_err(|issues| self.report_issues(code, 0, issues)).ok()?;
+        if let Tree::Path(path) = &tree {
+            self.check_path(path, scope);
+        }
         self.check_references(tree.references(), 0, scope);
         Some(tree)
+    }
+
+    /// Reports a path into the record where there is none.
+    pub(super) fn check_path(&self, path: &Path, scope: &Scope<'_>) {
+        if let Some(finding) = scope.judge_path(path.source()) {
+            self.report(finding);
+        }
     }
 
     /// A whole number in range, perhaps computed over `connection.vars` and `flow.vars`.

@@ -18,6 +18,7 @@ pub(super) mod table;
 mod tree;
 mod value;
 
+use crate::config::place;
 use file::{File, Finding};
 use toml::de::DeTable;
 
@@ -39,7 +40,7 @@ pub(super) fn parse<'f>(file: &File<'_>, text: &'f str) -> Option<DeTable<'f>> {
         }
         let finding = syntax(error.message());
         file.report(match at {
-            Some(at) => finding.at(at),
+            Some(at) => finding.key(place::key_at(text, at.start)).at(at),
             None => finding,
         });
     }

@@ -142,7 +142,8 @@ impl Table<'_> {
         let value = self.take(name)?;
         let duration = value.duration()?;
         if duration.is_zero() {
-            value.report(Finding::error("out-of-range", format!("`{}` must be longer than nothing", value.key)));
+            let finding = Finding::error("out-of-range", format!("`{}` must be longer than nothing", value.key));
+            value.report(finding.help("give a duration above zero, such as \"30s\""));
             return None;
         }
         Some(duration)

@@ -83,6 +83,8 @@ pub(in crate::config) struct Scope<'a> {
     by_name: bool,
     /// Lookups whose answers are there.
     lookups: Vec<String>,
+    /// Whether `$` has a meaning though there is neither record nor item.
+    answered: bool,
     /// Where the templates of trees will stand.
     pub(super) place: Place,
 }
@@ -98,6 +100,7 @@ impl<'a> Scope<'a> {
             kin: Kin::default(),
             by_name: false,
             lookups: Vec::new(),
+            answered: false,
             place: Place::Plain,
         }
     }
@@ -121,6 +124,7 @@ impl<'a> Scope<'a> {
             kin,
             by_name,
             lookups: Vec::new(),
+            answered: false,
             place: Place::Plain,
         }
     }
@@ -137,6 +141,7 @@ impl<'a> Scope<'a> {
             kin,
             by_name: false,
             lookups: Vec::new(),
+            answered: false,
             place: Place::Plain,
         }
     }
@@ -208,6 +213,28 @@ impl<'a> Scope<'a> {
     /// What exports of the connection are packed in.
     pub(super) fn decode(&self) -> Option<Arc<Decode>> {
         self.connection.and_then(|facts| facts.decode.clone())
+    }
+
+    /// For paths whose `$` is an answer.
+    pub(super) fn with_answer(&self) -> Self {
+        Self { answered: true, ..self.clone() }
+    }
+
+    /// What is wrong with a path from `$`, if it begins nowhere.
+    pub(super) fn judge_path(&self, path: &str) -> Option<Finding> {
+        if self.answered || [Root::Record, Root::Item].iter().any(|root| self.roots.contains(root)) {
+            return None;
+        }
+        let finding =
+            Finding::error("unknown-variable", format!("`{path}` looks into a record, and there is none here"));
+        let help = if self.roots.contains(&Root::Records) {
+            "a batch has several records: use `records` in an expression, as in `\"= records[0].id\"`, or set `batch_size = 1`"
+        } else if self.roots.contains(&Root::Previous) {
+            "use what the page before said, as in `\"= previous.body.next\"`; a text that begins with `$` is written `{ literal = \"$…\" }`"
+        } else {
+            "use another value, as in `\"= flow.vars.region\"`; a text that begins with `$` is written `{ literal = \"$…\" }`"
+        };
+        Some(finding.help(help))
     }
 
     /// For trees that stand elsewhere: a header, say.
@@ -305,6 +332,11 @@ impl<'a> Scope<'a> {
             Root::HmacOptions | Root::HashOptions => {
                 Some("it is the request as it leaves, for `headers` and `query` that sign it".to_owned())
             }
+            Root::Page | Root::Previous if self.roots.contains(&Root::Record) => Some(
+                "`page` and `previous` are known while pages are asked for, and not for single records: what tells a page \
+                 has to stand in the answer"
+                    .to_owned(),
+            ),
             Root::Page | Root::Previous => {
                 Some("`page` and `previous` need a method under `[export.paging]`".to_owned())
             }
@@ -323,7 +355,8 @@ impl<'a> Scope<'a> {
                 Some("it belongs to an export that has `[export.delta]`".to_owned())
             }
             Root::Parent => Some("it exists inside `each` and in steps with `many` only".to_owned()),
-            Root::Item | Root::Index => Some("it exists inside `each` only".to_owned()),
+            Root::Index => Some("it exists inside `each` and in steps with `many` only".to_owned()),
+            Root::Item => Some("it exists inside `each` only".to_owned()),
             _ => None,
         }
     }

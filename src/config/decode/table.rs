@@ -2,7 +2,7 @@
 
 use super::file::{File, Finding};
 use super::value::Value;
-use crate::config::suggest;
+use crate::config::{remedy, suggest};
 use std::cell::RefCell;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -117,7 +117,12 @@ impl<'f> Table<'f> {
     pub(in crate::config) fn missing(&self, name: &str, help: Option<String>) {
         let owner = if self.key.is_empty() { "this file".to_owned() } else { format!("`{}`", self.key) };
         let finding = Finding::error("missing-key", format!("{owner} needs `{name}`")).key(self.path_of(name));
-        self.report(finding.help_if(help));
+        self.report(finding.help(help.unwrap_or_else(|| remedy::example(name))));
+    }
+
+    /// Keys that are refused where they stand: understood, but not offered.
+    pub(in crate::config) fn not_offered(&self, names: &[&'static str]) {
+        self.later.borrow_mut().extend(names);
     }
 
     /// Reports a finding at this table's name, or about the file.

@@ -261,7 +261,9 @@ fn date(value: &Value<'_>) -> Option<Date> {
 fn picked(value: &Value<'_>, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
     match value.raw_str() {
         Some(text) if !text.starts_with('=') && !looks_like_path(text) && !text.contains("{{") => {
-            value.path().map(Tree::Path)
+            let path = value.path()?;
+            value.check_path(&path, scope);
+            Some(Tree::Path(path))
         }
         _ => value.tree_at(scope, depth + 1),
     }
@@ -276,7 +278,11 @@ const CONVERSIONS: &[(&str, Convert)] = &[
 ];
 
 fn each(table: &Table<'_>, scope: &Scope<'_>, depth: usize) -> Option<Tree> {
-    let path = table.take("each").and_then(|value| value.path());
+    let path = table.take("each").and_then(|value| {
+        let path = value.path()?;
+        value.check_path(&path, scope);
+        Some(path)
+    });
     let inside = scope.with(&[Root::Item, Root::Parent, Root::Index]);
     let body = table.need("body").and_then(|value| value.tree_at(&inside, depth + 1));
     Some(Tree::Each(Box::new(Each { path: path?, body: body? })))

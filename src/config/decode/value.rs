@@ -2,8 +2,8 @@
 
 use super::file::{File, Finding};
 use super::table::Table;
-use crate::config::suggest;
 use crate::config::text::StringMap;
+use crate::config::{remedy, suggest};
 use crate::value::issue::Issue;
 use crate::value::time::{parse_duration, parse_size};
 use std::ops::Range;
@@ -90,7 +90,8 @@ impl<'f> Value<'f> {
 
     pub(in crate::config) fn wrong_type(&self, wanted: &str) {
         let message = format!("`{}` takes {wanted}, not {}", self.key, name_of(self.node()));
-        self.report(Finding::error("wrong-type", message));
+        let help = remedy::right_form(&self.key, wanted, self.node());
+        self.report(Finding::error("wrong-type", message).help(help));
     }
 
     pub(in crate::config) fn string(&self) -> Option<&'f str> {
@@ -216,7 +217,7 @@ fn name_of(node: &DeValue<'_>) -> &'static str {
     match node {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number",
+        DeValue::Float(_) => "a decimal number",
         DeValue::Boolean(_) => "a truth value",
         DeValue::Datetime(_) => "a date or time",
         DeValue::Array(_) => "a list",

@@ -20,6 +20,8 @@ pub(super) struct Request {
     pub(super) binary: bool,
     /// Parts of a form.
     pub(super) form: Vec<(String, String)>,
+    /// Parts of a form that are files.
+    pub(super) files: usize,
     /// `-G`: the data belongs to the query.
     pub(super) in_query: bool,
     /// `--json`
@@ -209,6 +211,13 @@ pub(super) fn read(words: Vec<String>, file: Files<'_>) -> Result<Request, Strin
     if request.url.is_empty() {
         return Err("the command line names no URL".to_owned());
     }
+    if request.files > 0 && request.form.is_empty() {
+        return Err(
+            "this request sends files only (`-F name=@file`), and multipart bodies hold fields here: nothing of \
+                    it would be left; write the flow by hand, with what the files hold as a field"
+                .to_owned(),
+        );
+    }
     Ok(request)
 }
 
@@ -329,6 +338,7 @@ impl Request {
             return Err("a part of a form is written `name=value`".to_owned());
         };
         if !plain && value.starts_with(['@', '<']) {
+            self.files += 1;
             self.notes.push(format!("the file in part `{name}` was left out: multipart bodies hold fields here"));
             return Ok(());
         }

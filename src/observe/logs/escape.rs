@@ -16,15 +16,23 @@ fn plain(c: char) -> bool {
 /// Appends the text on one line: `\n`, `\r`, `\t` by name, other such characters by number, backslashes doubled.
 pub(super) fn onto(out: &mut String, text: &str) {
     for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            c if plain(c) => out.push(c),
-            c => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
+        if c == '\\' { out.push_str("\\\\") } else { shown(out, c) }
+    }
+}
+
+/// As [`onto`], for people: backslashes stay, so that JSON and what was escaped before is read as it is.
+pub(super) fn visibly_onto(out: &mut String, text: &str) {
+    text.chars().for_each(|c| shown(out, c));
+}
+
+fn shown(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if plain(c) => out.push(c),
+        c => {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         }
     }
 }
@@ -57,6 +65,16 @@ pub(super) fn cut(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_read_json_and_what_was_escaped_before_as_it_is() {
+        let mut out = String::new();
+        visibly_onto(&mut out, "{\"id\": \"a\\\"b\\\\c\\n\"}\n\u{1b}[31m");
+        assert_eq!(out, "{\"id\": \"a\\\"b\\\\c\\n\"}\\n\\u{1b}[31m");
+        let mut line = String::new();
+        onto(&mut line, "a\\nb\n");
+        assert_eq!(line, "a\\\\nb\\n");
+    }
 
     #[test]
     fn a_cut_never_splits_a_character() {

@@ -129,7 +129,8 @@ impl<'r> Course<'r> {
     /// The records of a page's body.
     fn split(&self, page: u64, body: Option<&Document>) -> Result<Vec<Record>, EvalError> {
         let export = self.export;
-        records::split(body, export.records_of(page), export.records_optional, |text| self.lane.client.clean(text))
+        let absent = records::Absent::optional(export.records_optional);
+        records::split(body, export.records_of(page), absent, |text| self.lane.client.clean(text))
     }
 
     /// A page's body as it was stored, and its records.

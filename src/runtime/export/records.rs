@@ -13,18 +13,33 @@ const LOOKED_AT: usize = 4096;
 /// Most records of one page: what is kept of each costs more than a short record's text.
 const MOST_RECORDS: usize = 500_000;
 
-/// The records of a body. An absent path is an error unless `optional`: an API that changes its envelope must
-/// not look like an API without news. `clean` masks secrets: the error shows how the answer begins.
+/// What an absent path means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// No records.
+    Empty,
+    /// An error: an API that changes its envelope must not look like an API without news. With what to do about it.
+    Wrong(&'static str),
+}
+
+impl Absent {
+    /// For records that are read (`records_optional`).
+    pub fn optional(yes: bool) -> Self {
+        if yes { Self::Empty } else { Self::Wrong("`records_optional = true` takes it as no records") }
+    }
+}
+
+/// The records of a body. `clean` masks secrets: the error shows how the answer begins.
 pub fn split(
     body: Option<&Document>,
     path: Option<&BodyPath>,
-    optional: bool,
+    absent: Absent,
     clean: impl Fn(&str) -> String,
 ) -> Result<Vec<Record>, EvalError> {
     let Some(body) = body else {
-        return match path {
-            Some(path) if !optional => Err(EvalError::Missing(format!(
-                "records: the answer has no body, so `{}` is missing (`records_optional = true` takes it as no records)",
+        return match (path, absent) {
+            (Some(path), Absent::Wrong(remedy)) => Err(EvalError::Missing(format!(
+                "records: the answer has no body, so `{}` is missing ({remedy})",
                 path.source()
             ))),
             _ => Ok(Vec::new()),
@@ -33,22 +48,20 @@ pub fn split(
     let found = match path {
         None => body.whole(),
         Some(path) => match body.select(path) {
-            Err(error) if error.is_missing() && optional => return Ok(Vec::new()),
+            Err(error) if error.is_missing() && absent == Absent::Empty => return Ok(Vec::new()),
             found => found.map_err(|error| error.at("records"))?,
         },
     };
-    match &*found.selection() {
-        Selection::Missing if optional => Ok(Vec::new()),
-        Selection::Missing => Err(EvalError::Missing(format!(
-            "records: `{}` is not in the answer, which begins {} (`records_optional = true` takes it as no records)",
+    match (&*found.selection(), absent) {
+        (Selection::Missing, Absent::Empty) => Ok(Vec::new()),
+        (Selection::Missing, Absent::Wrong(remedy)) => Err(EvalError::Missing(format!(
+            "records: `{}` is not in the answer, which begins {} ({remedy})",
             path.map_or("$", BodyPath::source),
             opening(body.text(), clean),
         ))),
-        Selection::One(value) => spread(&found, *value),
-        Selection::Many(values) => match values.as_slice() {
-            [one] if one.kind() == Kind::Array => spread(&found, *one),
-            all => collect(&found, all.iter().copied()),
-        },
+        (Selection::One(value), _) => spread(&found, *value),
+        // A path that may match often gives its matches: a list among them is a record, alone too.
+        (Selection::Many(values), _) => collect(&found, values.iter().copied()),
     }
 }
 
@@ -85,7 +98,7 @@ mod tests {
     fn count(body: &str, path: Option<&str>, optional: bool) -> Result<usize, EvalError> {
         let document = Document::from(Json::parse(body.to_owned()).unwrap());
         let path = path.map(|path| BodyPath::compile(path).unwrap());
-        split(Some(&document), path.as_ref(), optional, str::to_owned).map(|records| records.len())
+        split(Some(&document), path.as_ref(), Absent::optional(optional), str::to_owned).map(|records| records.len())
     }
 
     #[test]
@@ -94,8 +107,16 @@ mod tests {
         assert_eq!(count("{\"a\":1}", None, false), Ok(1));
         assert_eq!(count("{\"d\":[1,2]}", Some("d"), false), Ok(2));
         assert_eq!(count("{\"d\":[1,2]}", Some("$.d[*]"), false), Ok(2));
-        assert_eq!(count("{\"d\":{\"e\":[1,2]}}", Some("$..e"), false), Ok(2));
+        assert_eq!(count("{\"d\":[[1,2]]}", Some("$.d[0]"), false), Ok(2));
         assert_eq!(count("{\"d\":null}", Some("d"), false), Ok(0));
+    }
+
+    #[test]
+    fn a_match_of_a_plural_path_is_one_record_also_when_it_is_a_list_alone() {
+        assert_eq!(count("{\"d\":[[1,2]]}", Some("$.d[*]"), false), Ok(1));
+        assert_eq!(count("{\"d\":[[1,2],[3]]}", Some("$.d[*]"), false), Ok(2));
+        assert_eq!(count("{\"d\":{\"e\":[1,2]}}", Some("$..e"), false), Ok(1));
+        assert_eq!(count("{\"d\":{\"e\":[1,2]}}", Some("$.d['e']"), false), Ok(2));
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::value::rule::{Judged, Rule};
 /// At most so many bytes of one record's answer are shown.
 const READ: usize = 8 << 10;
 
+/// What to do where the answers are not where they should be.
+const REMEDY: &str = "correct `response.records`, or remove it: then one verdict holds for all records of a request";
+
 /// What an answer says of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
@@ -36,7 +39,8 @@ pub(super) struct Judge<'a> {
 impl Judge<'_> {
     /// What the answer says of each of `count` records, and how many answers are left over.
     pub(super) fn each(&self, body: Option<&Document>, count: usize) -> (Vec<Said>, usize) {
-        let answers = match records::split(body, Some(&self.rules.records), false, |text| (self.clean)(text)) {
+        let absent = records::Absent::Wrong(REMEDY);
+        let answers = match records::split(body, Some(&self.rules.records), absent, |text| (self.clean)(text)) {
             Ok(answers) => answers,
             Err(error) => return (vec![Said::Nothing(format!("response.{error}")); count], 0),
         };
@@ -118,6 +122,14 @@ mod tests {
             Said::Nothing(_) => '?',
         };
         said.iter().map(mark).collect()
+    }
+
+    #[test]
+    fn what_is_not_in_an_answer_is_told_with_what_helps_here() {
+        let (told, _) = said(&rules(None, None, None), r#"{"z":1}"#, 1);
+        let [Said::Nothing(text)] = &told[..] else { panic!("{told:?}") };
+        assert!(text.contains("response.records: `$.results[*]` is not in the answer"), "{text}");
+        assert!(text.contains("correct `response.records`") && !text.contains("records_optional"), "{text}");
     }
 
     #[test]

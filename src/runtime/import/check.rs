@@ -22,7 +22,8 @@ impl Road<'_> {
         match lane.client.exchange(permit, &prepared, check.request.response.as_ref(), true).await {
             Ok(answer) => {
                 let clean = |text: &str| lane.client.clean(text);
-                let found = records::split(answer.document.as_ref(), check.records.as_ref(), true, clean);
+                let found =
+                    records::split(answer.document.as_ref(), check.records.as_ref(), records::Absent::Empty, clean);
                 found.map(|found| !found.is_empty()).map_err(|error| error.at("check").to_string())
             }
             Err(failure) if failure.is_nothing() || matches!(failure.status, Some(404 | 410)) => Ok(false),

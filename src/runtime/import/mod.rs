@@ -87,6 +87,8 @@ pub struct Item {
     pub record: Record,
     /// The record it is a part of, under `many`.
     pub parent: Option<Record>,
+    /// Which part of it, from 0.
+    pub part: Option<u32>,
     /// What was looked up for it and not merged.
     pub lookups: Lookups,
     /// Whether an import on the way took it.
@@ -128,6 +130,7 @@ impl Item {
             exported: origin.export.once.as_ref().map(|_| record.clone()),
             record,
             parent: None,
+            part: None,
             lookups: Lookups::default(),
             taken: false,
             place: 0,
@@ -143,6 +146,7 @@ impl Item {
     /// Offers what texts see of it.
     pub fn offer<'a>(&'a self, ctx: &Context<'a>) -> Context<'a> {
         let ctx = self.lookups.offer(with_record(ctx, &self.record));
+        let ctx = self.part.map_or(ctx, |index| ctx.with(Root::Index, Slot::Number(index.into())));
         match &self.parent {
             Some(parent) => ctx.with(Root::Parent, Slot::Record(parent)),
             None => ctx,

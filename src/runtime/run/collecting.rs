@@ -266,6 +266,7 @@ impl<'r> Run<'r> {
         let mut item = Item {
             record: need.ground.record,
             parent: need.ground.parent,
+            part: need.ground.index,
             lookups: need.ground.lookups,
             key,
             ..record.clone()

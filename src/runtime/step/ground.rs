@@ -11,6 +11,8 @@ pub struct Ground {
     pub record: Record,
     /// The record it is a part of, under `many`.
     pub parent: Option<Record>,
+    /// Which part it is, from 0.
+    pub index: Option<u32>,
     /// What was looked up for it and not merged.
     pub lookups: Lookups,
 }
@@ -22,18 +24,19 @@ pub struct Lookups(Vec<(String, Json)>);
 impl Ground {
     /// A record without anything.
     pub fn new(record: Record) -> Self {
-        Self { record, parent: None, lookups: Lookups::default() }
+        Self { record, parent: None, index: None, lookups: Lookups::default() }
     }
 
     /// A part of its record, or what was found for it.
     #[must_use]
     pub fn inside(&self, record: Record) -> Self {
-        Self { record, parent: Some(self.record.clone()), lookups: self.lookups.clone() }
+        Self { record, parent: Some(self.record.clone()), index: self.index, lookups: self.lookups.clone() }
     }
 
     /// Offers all of it.
     pub fn offer<'a>(&'a self, ctx: Context<'a>) -> Context<'a> {
         let ctx = self.lookups.offer(ctx.with(Root::Record, Slot::Record(&self.record)));
+        let ctx = self.index.map_or(ctx, |index| ctx.with(Root::Index, Slot::Number(index.into())));
         match &self.parent {
             Some(parent) => ctx.with(Root::Parent, Slot::Record(parent)),
             None => ctx,

@@ -80,6 +80,9 @@ impl Question<'_> {
             if let Some(parent) = &self.ground.parent {
                 part(&mut digest, parent.json().text().as_bytes());
             }
+            if let Some(index) = self.ground.index {
+                part(&mut digest, &index.to_be_bytes());
+            }
         }
         Ok(digest.finalize().into())
     }

@@ -306,6 +306,9 @@ fn many_works_on_each_item_with_its_record_as_parent() {
     let flow_of = |action| flow(vec![many(action)]);
     let created = flow_of(create(&[("q", "= record.q * parent.k")]));
     assert_eq!(walk(&created, record, None, nobody).end, arrived(r#"{"k":7,"l":[{"q":7},{"q":14},{"q":21}]}"#));
+    let told = flow_of(create(&[("at", "= index"), ("q", "$.q")]));
+    let numbered = r#"{"k":7,"l":[{"at":0,"q":1},{"at":1,"q":2},{"at":2,"q":3}]}"#;
+    assert_eq!(walk(&told, record, None, nobody).end, arrived(numbered));
     let kept = flow_of(keep("record.q != 2"));
     assert_eq!(walk(&kept, record, None, nobody).end, arrived(r#"{"k":7,"l":[{"q":1},{"q":3}]}"#));
     let asked = flow_of(lookup("m", Some(&[("sku", "$.data[0]")])));

@@ -142,7 +142,7 @@ pub fn examine(flow: &Flow, webhook: &Webhook, media: &MediaSettings, call: Call
     let export = flow.exports.first();
     let path = export.and_then(|export| export.records.as_ref());
     let optional = export.is_some_and(|export| export.records_optional);
-    let found = records::split(Some(&document), path, optional, str::to_owned)
+    let found = records::split(Some(&document), path, records::Absent::optional(optional), str::to_owned)
         .map_err(|error| Refusal::Unreadable(error.to_string()))?;
     let id = match &webhook.id {
         Some(from) => Some(fingerprint(&id(from, call.headers, &document)?)),

@@ -25,7 +25,7 @@ mod walk;
 pub(in crate::value) use ast::{Math, Step};
 pub use value::Value;
 pub(in crate::value) use value::same_number;
-pub(in crate::value) use walk::{Place, follow, missing_name, step_into};
+pub(in crate::value) use walk::{Place, follow, length_of, missing_name, step_into};
 
 use super::context::{Context, Reference, Root};
 use super::issue::{EvalError, Issue};
@@ -105,7 +105,8 @@ pub fn is_given(ctx: &Context<'_>, read: &Reference) -> bool {
             member.parse().map_or_else(|_| Step::Member(member.as_str().into()), |n| Step::Either(name, n))
         })
         .collect();
-    match follow(ctx, root, &steps).map(Place::value) {
+    let found = follow(ctx, root, &steps).map(Place::value);
+    match found.or_else(|| length_of(&steps, |before| follow(ctx, root, before).map(Place::value))) {
         None | Some(Value::Undefined | Value::Null | Value::Bool(false)) => false,
         Some(Value::Text(text)) => !text.is_empty(),
         Some(Value::List(items)) => !items.is_empty(),

@@ -94,7 +94,10 @@ impl Predicate {
     ) -> Result<(Self, Vec<Node>), Issue> {
         let Some((_, predicate, wanted)) = KNOWN.iter().find(|known| known.0 == name) else {
             let issue = Issue::new(at, format!("unknown test `is {name}`"));
-            return Err(names::did_you_mean(issue, name, KNOWN.iter().map(|known| known.0)));
+            let known = KNOWN.iter().map(|known| known.0);
+            let all = || format!("the tests are {}", known.clone().collect::<Vec<_>>().join(", "));
+            let issue = names::did_you_mean(issue, name, known.clone());
+            return Err(if issue.help.is_none() { issue.help(all()) } else { issue });
         };
         if let Some((Some((parameter, at)), _)) = arguments.iter().find(|(named, _)| named.is_some()) {
             return Err(Issue::new(at.clone(), format!("test `is {name}` has no argument `{parameter}`")));

@@ -118,6 +118,28 @@ pub(super) fn position(index: i64, length: impl FnOnce() -> usize) -> Option<usi
     length().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)
 }
 
+/// `x.length` of a text or list that has no such member of its own, as templates know it.
+pub(in crate::value) fn length_of<'a>(
+    steps: &[Step],
+    walk: impl FnOnce(&[Step]) -> Option<Value<'a>>,
+) -> Option<Value<'a>> {
+    let (Step::Member(last), before) = steps.split_last()? else { return None };
+    if &**last != "length" {
+        return None;
+    }
+    let length = match walk(before)? {
+        Value::Json(json) => match json.kind() {
+            Kind::Text => json.as_str()?.encode_utf16().count(),
+            Kind::Array => json.items().count(),
+            _ => return None,
+        },
+        Value::Text(text) => text.encode_utf16().count(),
+        Value::List(items) => items.len(),
+        _ => return None,
+    };
+    i128::try_from(length).ok().map(Value::Int)
+}
+
 /// Names the first absent part of a path: "`record.customer` is missing".
 pub(in crate::value) fn missing_name(ctx: &Context<'_>, root: Root, steps: &[Step]) -> String {
     let mut name = root.name().to_owned();

@@ -2,7 +2,7 @@
 
 use super::{Call, Function, Outcome, printed};
 use crate::value::expression::{Value, number};
-use crate::value::json::{Json, JsonRef, Kind, write_string};
+use crate::value::json::{Json, JsonRef, Kind, compact, write_string};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -216,12 +216,13 @@ fn serialize<'a>(call: &Call<'_, 'a>) -> Outcome<'a> {
         Value::Undefined => Ok(Value::Text(Cow::Borrowed(""))),
         Value::Json(json) => {
             call.budget.produce(json.text().len())?;
-            Ok(Value::Text(Cow::Borrowed(json.text())))
+            Ok(Value::Text(compact(json)))
         }
         value => {
             let mut out = Vec::new();
             value.write(&mut out)?;
-            call.made(String::from_utf8(out).unwrap_or_default())
+            let text = String::from_utf8(out).unwrap_or_default();
+            call.made(compact(JsonRef::trusted(&text)).into_owned())
         }
     }
 }

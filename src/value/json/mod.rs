@@ -5,6 +5,7 @@
 //! for quotes, backslashes and brackets. Parts of a body share its buffer.
 
 mod check;
+mod compact;
 mod decode;
 mod lean;
 mod scan;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub use compact::compact;
 pub use lean::write_lean;
 pub use scan::{Items, Members};
 pub use text::write_string;

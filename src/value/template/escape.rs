@@ -48,7 +48,7 @@ pub(super) fn write(place: Place, raw: bool, text: &str, out: &mut String) -> Re
         (Place::Json, false) => json(text, out),
         (Place::Form, false) => out.extend(url::form_urlencoded::byte_serialize(text.as_bytes())),
         (Place::Xml, false) => xml(text, out)?,
-        (Place::Json | Place::Form | Place::Xml, true) | (Place::Plain, _) => out.push_str(text),
+        (Place::Json | Place::Form | Place::Xml, true) | (Place::Plain | Place::Link, _) => out.push_str(text),
     }
     Ok(())
 }

@@ -29,6 +29,8 @@ const MAX_SOURCE: usize = 64 * 1024;
 pub enum Place {
     /// Inside a URI: percent-encoded per component.
     Uri,
+    /// A URI that is one placeholder: the value as it stands.
+    Link,
     /// A header value: CR, LF and NUL are refused.
     Header,
     /// JSON body text.
@@ -84,7 +86,7 @@ impl Template {
         let mut compiled = Compiled { source: text.to_owned(), place, parts, references: builder.references };
         if place == Place::Uri {
             if one {
-                compiled.place = Place::Plain;
+                compiled.place = Place::Link;
             } else {
                 keep_configuration(&mut compiled.parts);
             }

@@ -4,7 +4,7 @@ use super::Place;
 use super::ast::{Base, Bound, Operand, Part, Told, What};
 use super::escape;
 use crate::value::context::{Context, Root};
-use crate::value::expression::{Place as Found, Step, Value, follow, missing_name, step_into};
+use crate::value::expression::{Place as Found, Step, Value, follow, length_of, missing_name, step_into};
 use crate::value::function::{self, Budget, Call, Escapes};
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind};
@@ -90,6 +90,7 @@ impl<'c, 'a> Rendering<'c, 'a> {
         let Some(found) = self.value(value, scopes)? else {
             return if self.ctx.missing_is_empty() { Ok(()) } else { Err(self.missing(value)) };
         };
+        self.fits_uri(&found, out).map_err(|error| error.at(self.quote(value)))?;
         let text = match (self.place, raw) {
             // A list as it is, where only JSON can stand.
             (Place::Json, true) => found.text(),
@@ -105,6 +106,23 @@ impl<'c, 'a> Rendering<'c, 'a> {
             return Ok(());
         }
         escape::write(self.place, raw, &text, out).map_err(|error| error.at(self.quote(value)))
+    }
+
+    /// What stands in a URI is one value: JSON or values with commas between them are never the name of a thing. A list
+    /// may stand in the query.
+    fn fits_uri(&self, found: &Value<'_>, out: &str) -> Result<(), EvalError> {
+        let in_query = match self.place {
+            Place::Uri => out[self.start..].contains('?'),
+            Place::Link => false,
+            _ => return Ok(()),
+        };
+        match found.type_name() {
+            "a map" => Err(EvalError::Type("an object cannot stand in a URI; name one of its members".to_owned())),
+            "a list" if !in_query => Err(EvalError::Type(
+                "a list cannot stand in the path of a URI; name one item, or join them: `{{join \",\" x}}`".to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// As the reference engine renders a block whose name is no helper.
@@ -284,25 +302,6 @@ impl Budget for Rendering<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// `x.length` of a text or list that has no such member of its own.
-fn length_of<'a>(steps: &[Step], walk: impl FnOnce(&[Step]) -> Option<Value<'a>>) -> Option<Value<'a>> {
-    let (Step::Member(last), before) = steps.split_last()? else { return None };
-    if &**last != "length" {
-        return None;
-    }
-    let length = match walk(before)? {
-        Value::Json(json) => match json.kind() {
-            Kind::Text => json.as_str()?.encode_utf16().count(),
-            Kind::Array => json.items().count(),
-            _ => return None,
-        },
-        Value::Text(text) => text.encode_utf16().count(),
-        Value::List(items) => items.len(),
-        _ => return None,
-    };
-    i128::try_from(length).ok().map(Value::Int)
 }
 
 /// Handlebars' truth: all but missing, null, false, 0, "" and []. An empty object is true.

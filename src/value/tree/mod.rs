@@ -205,6 +205,33 @@ impl Tree {
         found
     }
 
+    /// The names it cannot do without: neither a text nor a leaf's `default`, `optional` or `when` tolerates that they
+    /// are missing.
+    pub fn needs(&self) -> Vec<&Reference> {
+        let mut found = Vec::new();
+        self.collect_needs(&mut found);
+        found
+    }
+
+    fn collect_needs<'t>(&'t self, found: &mut Vec<&'t Reference>) {
+        match self {
+            Self::Pick(pick) if pick.optional || pick.default.is_some() => {}
+            Self::Pick(pick) => {
+                let mut read = pick.pick.needs();
+                let guards = pick.when.iter().flat_map(Expression::references);
+                let guards: Vec<_> = guards.map(|guard| (&guard.root, &guard.members)).collect();
+                read.retain(|one| !guards.contains(&(&one.root, &one.members)));
+                found.extend(read);
+            }
+            Self::Each(each) => each.body.collect_needs(found),
+            Self::Concat(parts) | Self::List(parts) => parts.iter().for_each(|part| part.collect_needs(found)),
+            Self::Object(fields) => fields.iter().for_each(|(_, tree)| tree.collect_needs(found)),
+            Self::Constant(_) | Self::Path(_) | Self::Expression(_) | Self::Template(_) => {
+                found.extend(self.references().into_iter().filter(|read| !read.tolerant));
+            }
+        }
+    }
+
     fn collect<'t>(&'t self, found: &mut Vec<&'t Reference>) {
         match self {
             Self::Constant(_) | Self::Path(_) => {}

@@ -389,3 +389,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_leaf_tolerates_is_not_needed() {
+    let needs = |tree: &Tree| -> Vec<String> {
+        tree.needs().iter().map(|read| format!("{}.{}", read.root, read.members.join("."))).collect()
+    };
+    let whole = |change: &dyn Fn(&mut Pick)| {
+        let mut one = pick("= previous.body.a");
+        change(&mut one);
+        object([("kept", leaf("= previous.body.b")), ("in", Tree::List(vec![picked(one)]))])
+    };
+    assert_eq!(needs(&whole(&|_| {})), ["previous.body.b", "previous.body.a"]);
+    assert_eq!(needs(&whole(&|one| one.default = Some(leaf("= previous.body.c")))), ["previous.body.b"]);
+    assert_eq!(needs(&whole(&|one| one.optional = true)), ["previous.body.b"]);
+    let when = |text: &str| Some(Expression::compile(text).unwrap());
+    assert_eq!(needs(&whole(&|one| one.when = when("previous.body.a is defined"))), ["previous.body.b"]);
+    assert_eq!(
+        needs(&whole(&|one| one.when = when("previous.body.x is defined"))),
+        ["previous.body.b", "previous.body.a"]
+    );
+    assert_eq!(needs(&leaf("= previous.body.a | default('x')")), <[String; 0]>::default());
+    assert_eq!(needs(&leaf("{{previous.body.a}}{{default previous.body.b 1}}")), ["previous.body.a"]);
+    assert_eq!(whole(&|one| one.optional = true).references().len(), 2);
+}

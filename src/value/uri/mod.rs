@@ -31,11 +31,8 @@ impl UriTemplate {
     pub fn compile(text: &str) -> Result<Self, Vec<Issue>> {
         let prefix = text.split("{{").next().unwrap_or_default();
         check_literal(text, prefix).map_err(|issue| vec![issue])?;
-        let mut template = Template::compile(text, Place::Uri)?;
+        let template = Template::compile(text, Place::Uri)?;
         let whole = template.is_one_placeholder();
-        if whole {
-            template = Template::compile(text, Place::Plain)?;
-        }
         Ok(Self { template, prefix: prefix.to_owned(), whole, fixed: OnceLock::new() })
     }
 

@@ -330,3 +330,28 @@ fn an_empty_value_never_makes_a_path_of_another_thing() {
     }
     assert_eq!(render("/files/{{{record.x}}}", "a//b/").as_deref(), Ok("https://api.example/v2/files/a//b/"));
 }
+
+#[test]
+fn an_object_stands_nowhere_in_a_uri_and_a_list_in_its_query_only() {
+    let record = Record::new(Json::parse(r#"{"o":{"a":1},"l":[1,2],"n":[],"id":7}"#).unwrap());
+    let ctx = Context::new().with(Root::Record, Slot::Record(&record));
+    let render = |template: &str| UriTemplate::compile(template).unwrap().render(&ctx, &base(), &[]).map(String::from);
+    for (template, name, what) in [
+        ("/in/{{record.o}}", "record.o", "an object"),
+        ("/in/{{record.l}}", "record.l", "a list"),
+        ("/in/{{record.n}}/x", "record.n", "a list"),
+        ("/in/{{{record.l}}}/x?a={{record.id}}", "record.l", "a list"),
+        ("/in/{{record.id}}/{{#if record.o}}{{record.o}}{{/if}}", "record.o", "an object"),
+        ("/in?a={{record.o}}", "record.o", "an object"),
+        ("{{record.o}}", "record.o", "an object"),
+        ("{{record.l}}", "record.l", "a list"),
+    ] {
+        let error = render(template).expect_err(template);
+        assert!(matches!(error, EvalError::Type(_)), "{template}: {error:?}");
+        let told = error.to_string();
+        assert!(told.contains(name) && told.contains(what), "{template}: {told}");
+    }
+    assert_eq!(render("/in/{{record.id}}?a={{record.l}}").as_deref(), Ok("https://api.example/v2/in/7?a=1%2C2"));
+    assert_eq!(render("/in/{{join \";\" record.l}}").as_deref(), Ok("https://api.example/v2/in/1%3B2"));
+    assert_eq!(render("/in/{{record.o.a}}").as_deref(), Ok("https://api.example/v2/in/1"));
+}

@@ -71,11 +71,11 @@ pub(super) fn asked(
     let records_optional = records_optional.or(defaults.records_optional).unwrap_or(false);
     let limit = table.given("limit", |value| value.number(1..=u64::MAX, &scope));
     let keep = table.given("keep", |value| value.condition(&records));
-    let text = |name, place| match outer {
-        None => table.given(name, |value| value.text(place, &records)),
+    let trace_key = match outer {
+        None => table.given("trace_key", |value| value.text(Place::Plain, &records)),
         Some(_) => Ok(None),
     };
-    let (trace_key, link) = (text("trace_key", Place::Plain), text("link", Place::Uri));
+    let link = table.given("link", |value| value.text(Place::Uri, &records));
     let group_by = table.given("group_by", Value::group_keys);
     let transform = table.given("transform", |value| step::transform(value, &records));
     let paging = match defaults.paging {

@@ -61,7 +61,7 @@ pub(super) fn last(
 ) -> Option<Last> {
     let table = value.table()?;
     let each = table.has("many");
-    let outer = if each { outer.with(&[Root::Parent]) } else { outer.clone() };
+    let outer = if each { outer.with(&[Root::Parent, Root::Index]) } else { outer.clone() };
     let (import, many) = decode(value, facts, connections, &outer)?;
     if steps.is_some_and(|steps| steps.iter().any(|step| step.name == import.name)) {
         let finding = Finding::error("duplicate-name", format!("a step is named `{}` already", import.name));

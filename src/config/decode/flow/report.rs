@@ -78,7 +78,7 @@ fn download(value: &Value<'_>, scope: &Scope<'_>) -> Option<Download> {
     }
     let request = table.request(Method::Get, &RequestScopes { head: scope, body: scope });
     let decode = table.decode_chain().or_else(|| scope.decode());
-    let uri = table.given("uri", |value| value.leaf(value.string()?, scope));
+    let uri = table.given("uri", |value| value.leaf(value.string()?, &scope.with_answer()));
     let bare = table.given("auth", |value| value.word(&[("none", true)], &[]));
     table.finish();
     let request = request.map(|request| RequestSpec { decode, ..request });

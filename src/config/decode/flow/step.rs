@@ -68,7 +68,7 @@ impl Line<'_> {
         let each = table.has("many");
         let mut scope = self.scope.with_lookups(&self.lookups);
         if each {
-            scope = scope.with(&[Root::Parent]);
+            scope = scope.with(&[Root::Parent, Root::Index]);
         }
         let when = table.given("when", |value| value.condition(&scope));
         let on_error = table.given("on_error", |value| value.word(ON_ERROR, &[]));

@@ -476,6 +476,26 @@ mod tests {
     }
 
     #[test]
+    fn alone_next_goes_on_where_it_needs_a_length() {
+        let needs = ["previous.records.length", "previous.body.items.length", "previous.body.name.length"];
+        let needs = needs.iter().flat_map(|text| Expression::compile(text).unwrap().references().to_vec()).collect();
+        let mut pages = paging(Method::Next);
+        pages.next = Some(Box::new(NextPage { uri: None, body: None, records: None, needs }));
+        let decide = |body: &str| {
+            let document = Document::from(Json::parse(body.to_owned()).unwrap());
+            let records = [Record::new(Json::parse("1").unwrap())];
+            let parts = [("body", Slot::Json(document.view())), ("records", Slot::Records(&records))];
+            let got = Received { body: Some(&document), records: 1, status: 200, headers: &[] };
+            Pager::new(&pages).received(&got, &Context::new().with(Root::Previous, Slot::Map(&parts)))
+        };
+        assert_eq!(decide("{\"items\":[1],\"name\":\"a\"}"), Ok(Next::Page));
+        assert_eq!(decide("{\"items\":[],\"name\":\"\"}"), Ok(Next::Page));
+        assert_eq!(decide("{\"name\":\"a\"}"), Ok(Next::End));
+        assert_eq!(decide("{\"items\":{},\"name\":\"a\"}"), Ok(Next::End));
+        assert_eq!(decide("{\"items\":{\"length\":3},\"name\":\"a\"}"), Ok(Next::Page));
+    }
+
+    #[test]
     fn totals_page_counts_and_short_pages_stop() {
         let mut pages = paging(Method::Skip(counted(0, true)));
         pages.total_path = Some(BodyPath::compile("total").unwrap());

@@ -76,7 +76,7 @@ impl<'f> Pass<'_, 'f> {
         let mut faults = Faults::default();
         let mut new: Vec<Option<Record>> = Vec::new();
         for (index, child) in children.records().enumerate() {
-            let mut inner = ground.inside(child);
+            let mut inner = Ground { index: u32::try_from(index).ok(), ..ground.inside(child) };
             let place = if pure { String::new() } else { format!("{item}[{index}]") };
             match self.once(step, &mut inner, &place, ctx) {
                 Ok(Went::On) => new.push(Some(inner.record)),

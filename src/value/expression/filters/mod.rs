@@ -133,7 +133,9 @@ impl Filter {
         let Some((_, filter, parameters, required)) = KNOWN.iter().find(|known| known.0 == name) else {
             let known = KNOWN.iter().map(|known| known.0).chain(TESTING.iter().copied());
             let issue = Issue::new(at, format!("unknown filter `{name}`"));
-            return Err(names::did_you_mean(issue, name, known));
+            let all = || format!("the filters are {}", known.clone().collect::<Vec<_>>().join(", "));
+            let issue = names::did_you_mean(issue, name, known.clone());
+            return Err(if issue.help.is_none() { issue.help(all()) } else { issue });
         };
         let slots = bind(name, span, arguments, parameters, *required)?;
         Ok((*filter, slots))

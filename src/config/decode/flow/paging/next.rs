@@ -22,14 +22,14 @@ pub(super) fn decode(value: &Value<'_>, scope: &Scope<'_>) -> Option<NextPage> {
         return None;
     }
     let mut next = NextPage { uri, body, records, needs: Vec::new() };
-    next.needs =
-        references(&next).into_iter().filter(|read| read.root == "previous" && !read.tolerant).cloned().collect();
+    next.needs = needs(&next).into_iter().filter(|read| read.root == "previous").cloned().collect();
     Some(next)
 }
 
 /// Without another method it must say itself what makes one page another.
 pub(super) fn alone(next: &NextPage, value: &Value<'_>) {
-    if next.needs.is_empty() && !references(next).iter().any(|read| read.root == "page") {
+    let turns = |read: &&Reference| read.root == "page" || (read.root == "previous" && !read.tolerant);
+    if !references(next).iter().any(turns) {
         let finding =
             Finding::error("endless-paging", format!("`{}` asks for the same page again and again", value.key));
         let help = "use what the page before said, as in `relative_uri = \"/orders?after={{previous.body.next}}\"`: \
@@ -43,6 +43,16 @@ pub(super) fn reads_page(next: &NextPage, members: &[&str]) -> bool {
     references(next)
         .into_iter()
         .any(|read| read.root == "page" && read.members.first().is_some_and(|name| members.contains(&name.as_str())))
+}
+
+/// What the next page cannot be asked for without.
+fn needs(next: &NextPage) -> Vec<&Reference> {
+    let of_uri = next.uri.iter().flat_map(UriTemplate::references).filter(|read| !read.tolerant);
+    match &next.body {
+        Some(BodySpec::Tree(tree)) => of_uri.chain(tree.needs()).collect(),
+        Some(BodySpec::Text(text)) => of_uri.chain(text.references().iter().filter(|read| !read.tolerant)).collect(),
+        None => of_uri.collect(),
+    }
 }
 
 fn references(next: &NextPage) -> Vec<&Reference> {

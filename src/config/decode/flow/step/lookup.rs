@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Keys of exports that make no sense for one record.
-const NOT_HERE: &[&str] = &["delta", "once", "each", "trace_key", "link", "name"];
+const NOT_HERE: &[&str] = &["delta", "once", "each", "trace_key", "name"];
 const LIVES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(30 * 24);
 /// Most answers kept: their bytes are bounded beside.
 const MOST_KEPT: u64 = 1_000_000;
@@ -23,6 +23,11 @@ const KEPT: u64 = 10_000;
 /// `name` is the step's own; `each` says that the step has `many`.
 pub(super) fn decode(value: &Value<'_>, name: &str, scope: &Scope<'_>, site: Site<'_>, each: bool) -> Option<Lookup> {
     let table = value.table()?;
+    table.not_offered(NOT_HERE);
+    if let Some(value) = table.peek("link") {
+        let finding = Finding::warning("unused-key", "what a lookup finds is shown nowhere by itself, and has no link");
+        value.report_key(finding.help("set `link` on the export"));
+    }
     for key in NOT_HERE {
         if let Some(value) = table.take(key) {
             let finding =
