@@ -5,8 +5,10 @@ use super::*;
 use crate::value::context::Root;
 use crate::value::json::Json;
 use crate::value::template::{Place, Template};
+use std::sync::LazyLock;
 
-const PAGE: &str = include_str!("../../../docs/HELPERS.md");
+static PAGE: LazyLock<String> =
+    LazyLock::new(|| std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/HELPERS.md")).unwrap());
 
 /// Names of the first two grades (those that flows in the wild use), value helpers and blocks; then the others.
 const NAMES: &str = "abs add subtract multiply divide sum ceil floor round toFixed random uppercase lowercase capitalize \
