@@ -71,7 +71,7 @@ pub fn run(run: &Value, colour: bool) -> String {
         format!("run {} of {}: {}\n", word(&run["run"]), word(&run["flow"]), paint(colour, tone, visible(standing)));
     let mut line = |name: &str, text: String| {
         if !text.is_empty() {
-            let _ = writeln!(out, "  {:<12}{text}", name);
+            let _ = writeln!(out, "  {name:<12}{text}");
         }
     };
     line("started", format!("{}, by {}", word(&run["started"]), word(&run["trigger"])));

@@ -117,7 +117,7 @@ fn every_key_the_decoder_asks_for_is_in_the_schema_and_every_key_of_the_schema_i
             faults.insert(format!("{} {}: no table there in the schema", kind.name(), parts.join(".")));
             continue;
         };
-        let refused = REFUSED.iter().find(|(part, _)| *part == name).map_or(&[][..], |(_, keys)| keys);
+        let refused = REFUSED.iter().find(|(part, _)| *part == name).map_or(&[][..], |(_, keys)| *keys);
         for key in known.iter().filter(|key| !refused.contains(key)) {
             if !keys_of(shape).contains_key(key) {
                 faults.insert(format!("{} {}: `{key}` is not in `{name}`", kind.name(), parts.join(".")));
@@ -136,7 +136,7 @@ fn every_key_the_decoder_asks_for_is_in_the_schema_and_every_key_of_the_schema_i
             faults.insert(format!("`{name}`: nobody asks for `{key}`"));
         }
     }
-    assert!(faults.is_empty(), "{:#?}", faults);
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]
