@@ -47,7 +47,9 @@ pub fn exported(scope: &Scope, item: &Item) {
 
 /// A record after one thing that was done to it.
 pub fn passed(scope: &Scope, item: &Item, name: &str, passed: &Passed) {
-    record(scope, item, name, passed);
+    if scope.output.shows_stages() {
+        record(scope, item, name, passed);
+    }
 }
 
 /// A request of an import with its records, as it would leave.

@@ -15,7 +15,7 @@ pub(super) struct Figures {
     pub pages: u64,
     /// Stored error records.
     pub errors: u64,
-    /// Of these: open.
+    /// Records that the open ones of these stand for.
     pub open: u64,
     pub exported: u64,
     pub delivered: u64,
@@ -50,7 +50,7 @@ impl Figures {
 
     /// What one error record adds.
     pub fn of_error(row: &ErrorRow) -> Self {
-        Self { errors: 1, open: u64::from(row.state == ErrorState::Open), ..Self::default() }
+        Self { errors: 1, open: if row.state == ErrorState::Open { row.weight() } else { 0 }, ..Self::default() }
     }
 
     /// With the other's.

@@ -332,6 +332,13 @@ pub struct ErrorRow {
     pub next_retry: Option<DateTime<Utc>>,
 }
 
+impl ErrorRow {
+    /// How many records it stands for.
+    pub fn weight(&self) -> u64 {
+        u64::from(self.members.max(1))
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
 fn is_zero(number: &u32) -> bool {
     *number == 0

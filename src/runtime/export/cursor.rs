@@ -41,6 +41,9 @@ pub struct Cursor {
     /// Of a report: how far it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Box<job::Place>>,
+    /// Of an export with `group_by`: the key of the last record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// A page kept with a cursor.
@@ -75,6 +78,9 @@ pub struct Head {
     /// Its number in what it was read by, where that is not its number in the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u64>,
+    /// Its first group goes on with the last one of the page before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joins: bool,
     /// What its body is stored as.
     #[serde(default, skip_serializing_if = "Kind::is_json")]
     pub kind: Kind,
@@ -86,7 +92,7 @@ pub struct Head {
 impl Cursor {
     /// A place.
     pub fn at(next: Option<Place>, taken: u64, left: Option<u64>) -> Self {
-        Self { format: FORMAT, next, stuck: None, taken, left, previous: None, delta: None, job: None }
+        Self { format: FORMAT, next, stuck: None, taken, left, previous: None, delta: None, job: None, group: None }
     }
 
     /// Whether nothing follows.
@@ -134,7 +140,8 @@ impl Kept {
 impl Head {
     fn of(page: &Page, headers: Headers) -> Self {
         let kind = page.body.as_ref().map(Document::kind).unwrap_or_default();
-        Self { status: page.status, headers, url: page.url.to_string(), kind, ..Self::default() }
+        let joins = page.joins;
+        Self { status: page.status, headers, url: page.url.to_string(), kind, joins, ..Self::default() }
     }
 
     /// Of a page that was just read.
@@ -185,6 +192,7 @@ fn restore(
         }
         found.truncate(expected);
     }
+    let joins = head.joins;
     let url = head.url.parse().map_err(|error| format!("the stored page {number}: its URL: {error}"))?;
     Ok(Page {
         number,
@@ -196,6 +204,7 @@ fn restore(
         headers: head.headers,
         url,
         bytes,
+        joins,
     })
 }
 

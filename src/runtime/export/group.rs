@@ -1,5 +1,10 @@
 //! `group_by`: records one after the other whose keys are equal become one, `{ rows = […] }`.
 
+use super::Reader;
+use super::page::Page;
+use crate::model::export::Export;
+use crate::runtime::step::{self, with_record};
+use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonRef, Kind, write_string};
 use crate::value::path::Path;
@@ -41,6 +46,46 @@ pub fn key(paths: &[Path], record: &Record, lenient: bool) -> Result<String, Eva
     String::from_utf8(out).map_err(|_| EvalError::Type("a key is no text".to_owned()))
 }
 
+/// A record as it comes into its group, and what it has in common with that; none when it is not kept. An error comes
+/// with the step's name.
+pub fn shaped(
+    export: &Export,
+    record: &Record,
+    ctx: &Context<'_>,
+) -> Result<Option<(Record, String)>, (&'static str, EvalError)> {
+    let record = match &export.transform {
+        Some(transform) => {
+            step::transform(transform, record, &with_record(ctx, record)).map_err(|e| ("transform", e))?
+        }
+        None => record.clone(),
+    };
+    if let Some(keep) = &export.keep
+        && !keep.test(&with_record(ctx, &record)).map_err(|e| ("keep", e))?
+    {
+        return Ok(None);
+    }
+    let key = key(&export.group_by, &record, ctx.missing_is_empty()).map_err(|e| ("group_by", e))?;
+    Ok(Some((record, key)))
+}
+
+impl Reader<'_> {
+    /// Notes whether a page goes on with the group that the one before it ended with. It is stored with the page: after
+    /// a restart the pages between two that are left may be gone.
+    pub(super) fn join(&mut self, page: &mut Page) {
+        let super::Course { scope, lane, export, beside, .. } = &self.course;
+        if export.group_by.is_empty() || beside.is_some() {
+            return;
+        }
+        let now = scope.now();
+        let ctx = lane.client.context(scope.context(&now, &page.origin));
+        let key = |record: &Record| Some(shaped(export, record, &ctx).ok()??.1);
+        let Some(first) = page.records.iter().find_map(key) else { return };
+        let last = page.records.iter().rev().find_map(key);
+        page.joins = self.group.as_ref() == Some(&first);
+        self.group = last;
+    }
+}
+
 /// A group under construction.
 #[derive(Debug)]
 pub struct Rows {
@@ -49,11 +94,13 @@ pub struct Rows {
 
 const OPENING: &[u8] = b"{\"rows\":[";
 
-impl Rows {
-    /// Without rows.
-    pub fn new() -> Self {
+impl Default for Rows {
+    fn default() -> Self {
         Self { text: OPENING.to_vec() }
     }
+}
+
+impl Rows {
 
     /// Adds one.
     pub fn push(&mut self, record: &Record) {
@@ -64,7 +111,7 @@ impl Rows {
     }
 
     /// Bytes it takes.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.text.len()
     }
 
@@ -83,7 +130,7 @@ pub fn all(paths: &[Path], records: &[Record], lenient: bool) -> Result<Vec<Reco
         match &mut open {
             Some((known, rows)) if *known == key => rows.push(record),
             _ => {
-                let mut rows = Rows::new();
+                let mut rows = Rows::default();
                 rows.push(record);
                 groups.extend(open.replace((key, rows)).map(|(_, rows)| rows.close()));
             }

@@ -195,6 +195,7 @@ impl Reader<'_> {
             status: answer.status,
             headers,
             url: answer.url,
+            joins: false,
         }
     }
 
@@ -206,6 +207,7 @@ impl Reader<'_> {
         }
         self.taken += page.records.len() as u64;
         self.ended = self.course.quota.is_spent();
+        self.join(&mut page);
         let (judged, _) = self.watch.as_mut().map(|watch| watch.look(&page.records)).unwrap_or_default();
         let hash = (self.course.scope.flow.durability == Durability::Checkpoint)
             .then(|| lasting_hash(page.body.as_ref().map_or(&[][..], |body| body.text().as_bytes())));

@@ -158,6 +158,8 @@ pub struct Reader<'r> {
     /// Of a delta export, once that has begun.
     watch: Option<Watch<'r>>,
     taken: u64,
+    /// Of an export with `group_by`: the key of the last record.
+    group: Option<String>,
     /// Why no page can follow the last one.
     stuck: Option<String>,
     ended: bool,
@@ -170,7 +172,18 @@ impl<'r> Reader<'r> {
     pub fn new(course: Course<'r>) -> Self {
         let ended = course.quota.is_spent();
         let pager = Pager::new(&course.export.paging);
-        Self { pager, course, previous: None, job: None, watch: None, taken: 0, stuck: None, ended, ended_at: None }
+        Self {
+            pager,
+            course,
+            previous: None,
+            job: None,
+            watch: None,
+            taken: 0,
+            group: None,
+            stuck: None,
+            ended,
+            ended_at: None,
+        }
     }
 
     /// The next request, as it leaves.
@@ -198,10 +211,10 @@ impl<'r> Reader<'r> {
             })?,
             None => Pager::new(paging),
         };
-        let Cursor { stuck, taken, delta, job, .. } = cursor;
+        let Cursor { stuck, taken, delta, job, group, .. } = cursor;
         let watch = course.export.delta.as_ref().zip(delta).map(|(delta, place)| Watch::resume(delta, *place));
         let job = job.map(|job| *job);
-        Ok(Self { course, pager, previous, job, watch, taken, stuck, ended, ended_at: None })
+        Ok(Self { course, pager, previous, job, watch, taken, group, stuck, ended, ended_at: None })
     }
 
     /// Where it is: what leads to the next page.
@@ -210,6 +223,7 @@ impl<'r> Reader<'r> {
         let mut cursor = Cursor::at(next, self.taken, self.course.quota.left());
         cursor.stuck.clone_from(&self.stuck);
         cursor.job = self.job.clone().map(Box::new);
+        cursor.group.clone_from(&self.group);
         cursor.delta = self.watch.as_ref().map(|watch| Box::new(watch.place().clone()));
         if self.course.export.reads_previous
             && let Some(previous) = &self.previous
@@ -311,7 +325,7 @@ impl<'r> Reader<'r> {
         let found = records.len() as u64;
         records.truncate(usize::try_from(self.course.quota.take(found)).unwrap_or(usize::MAX));
         let headers = answer.header_pairs();
-        let page = Page {
+        let mut page = Page {
             number: ask.page,
             place: ask.page,
             origin: self.origin(),
@@ -321,7 +335,9 @@ impl<'r> Reader<'r> {
             headers,
             url: answer.url,
             bytes,
+            joins: false,
         };
+        self.join(&mut page);
         let (judged, rest_is_old) = self.watch.as_mut().map(|watch| watch.look(&page.records)).unwrap_or_default();
         let windows = self.watch.as_ref().is_some_and(Watch::has_windows);
         if self.course.is_all

@@ -53,6 +53,13 @@ impl Origin {
         self.time.as_ref().map(Roots::text)
     }
 
+    /// Whether both are of one place: the same export, for the same of its `each`.
+    pub fn is_at(&self, other: &Self) -> bool {
+        let text = |json: &Json| json.text().to_owned();
+        let kin = |of: &Self| of.kin.as_ref().map(|(each, parent)| (text(each), parent.as_ref().map(text)));
+        self.export.name == other.export.name && kin(self) == kin(other)
+    }
+
     /// For which of the `each`; none where there is none.
     pub fn of_each(&self) -> Option<Kin> {
         let (each, parent) = self.kin.as_ref()?;

@@ -29,6 +29,8 @@ pub struct Page {
     pub url: Url,
     /// Bytes received.
     pub bytes: usize,
+    /// Its first group (`group_by`) goes on with the last one of the page before it.
+    pub joins: bool,
 }
 
 impl Page {

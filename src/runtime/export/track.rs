@@ -36,6 +36,17 @@ pub enum Landed<'r> {
     Failed(Trouble),
 }
 
+/// Whether more of a place is to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coming {
+    /// Perhaps.
+    More,
+    /// It was read to its end, or as far as was wanted.
+    Nothing,
+    /// It should have, but cannot be read.
+    Lost,
+}
+
 struct Open<'r> {
     id: u64,
     origin: Arc<Origin>,
@@ -97,6 +108,22 @@ impl<'r> Track<'r> {
     /// Whether nothing of it follows.
     pub fn is_over(&self) -> bool {
         self.failed || self.course.quota.is_spent() || (self.open.is_empty() && self.fan.is_over())
+    }
+
+    /// Whether a place is of this export.
+    pub fn is_of(&self, origin: &Origin) -> bool {
+        self.course.export.name == origin.export.name
+    }
+
+    /// Whether more of a place of it is to come.
+    pub fn coming(&self, origin: &Origin) -> Coming {
+        match self.open.iter().find(|open| open.origin.is_at(origin)) {
+            None => Coming::Nothing,
+            Some(open) if open.awaited => Coming::More,
+            Some(_) if self.failed => Coming::Lost,
+            Some(_) if self.course.quota.is_spent() => Coming::Nothing,
+            Some(_) => Coming::More,
+        }
     }
 
     /// How much of it may be read at once: what keeps the level of its connection in use.
@@ -172,6 +199,7 @@ impl<'r> Track<'r> {
             }
             Err(error) => {
                 self.failed = true;
+                self.open[at].awaited = false;
                 let place = self.place_of(self.open.get(at).map(|open| open.origin.as_ref()), reader.page());
                 Err(Trouble { place, error })
             }
@@ -206,6 +234,7 @@ impl<'r> Track<'r> {
             }
             .boxed(),
             Err(error) => {
+                self.open[at].awaited = false;
                 let place = self.place_of(self.open.get(at).map(|open| open.origin.as_ref()), 1);
                 self.cannot(Trouble { place, error })
             }

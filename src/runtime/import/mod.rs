@@ -7,11 +7,13 @@ mod batch;
 pub mod body;
 mod check;
 mod deliver;
+mod group;
 pub mod locks;
 mod outcome;
 
 pub use batch::{Batch, Batcher};
 pub use deliver::CUT_OFF;
+pub use group::{Group, Member};
 pub use outcome::{Delivered, Halted, Outcome, Outcomes};
 
 use crate::http::exchange::FailureClass;
@@ -83,6 +85,10 @@ pub struct Item {
     pub origin: Arc<Origin>,
     /// Position in the page, from 1.
     pub position: u64,
+    /// Which records it travels with: batches end where that changes. Its page, or for a group the one it ended on.
+    pub line: u64,
+    /// What it is made of, when it is a group; it stands in the place of the first one.
+    pub group: Option<Arc<Group>>,
     /// As it reaches the import.
     pub record: Record,
     /// The record it is a part of, under `many`.
@@ -127,6 +133,8 @@ impl Item {
             page,
             origin: origin.clone(),
             position,
+            line: page,
+            group: None,
             exported: origin.export.once.as_ref().map(|_| record.clone()),
             record,
             parent: None,

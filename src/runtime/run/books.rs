@@ -69,30 +69,48 @@ impl<'r> Books<'r> {
 
     /// Nothing is left to do for a record.
     pub(super) fn settle(&mut self, item: &Item, how: Resolution) {
-        if !self.state.resolve(item.page, item.index(), how) {
+        if !self.leaves(item, how) {
             return;
         }
-        self.ends.count(item.place, how);
+        self.ends.count(item, how);
         self.waypoints.resolved(self.scope, item, false);
         let delivered = how == Resolution::Delivered;
         if let Some(error) = &item.error {
             let state = if delivered { ErrorState::Redelivered } else { ErrorState::Refiltered };
             let (by, at) = (self.scope.run.clone(), self.scope.clock.utc());
             self.writes.push(Write::ErrorState { id: error.id, state, by, at });
-        } else if delivered
-            && let Some(key) = item.trace.as_ref().and_then(|trace| trace.key.as_ref())
-            && self.open_traces.remove(key)
-        {
-            self.overtaken.push(key.clone());
+        } else if delivered {
+            let own = item.trace.as_ref().and_then(|trace| trace.key.as_ref());
+            let members = item.group.iter().flat_map(|group| &group.traces);
+            for key in own.into_iter().chain(members) {
+                if self.open_traces.remove(key) {
+                    self.overtaken.push(key.clone());
+                }
+            }
         }
+    }
+
+    /// A record, or all those of a group at once, leave what is in flight. False when they have left already.
+    fn leaves(&mut self, item: &Item, how: Resolution) -> bool {
+        let Some(group) = item.group.as_ref().filter(|group| !group.members.is_empty()) else {
+            return self.state.resolve(item.page, item.index(), how);
+        };
+        let mut any = false;
+        for member in &group.members {
+            any |= self.state.resolve(member.page, member.index, how);
+        }
+        if any {
+            self.state.let_go(group.bytes);
+        }
+        any
     }
 
     /// A record failed.
     pub(super) fn fail(&mut self, item: &Item, fault: &Fault<'_>) {
-        if !self.state.resolve(item.page, item.index(), Resolution::Failed) {
+        if !self.leaves(item, Resolution::Failed) {
             return;
         }
-        self.ends.count(item.place, Resolution::Failed);
+        self.ends.count(item, Resolution::Failed);
         self.waypoints.resolved(self.scope, item, true);
         let row = self.errors.add(self.scope, item, fault);
         self.new_errors += usize::from(row.id == 0);

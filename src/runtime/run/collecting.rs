@@ -331,5 +331,5 @@ fn release(feed: &mut Feed<'_>, id: u64) {
 }
 
 fn page_of(feed: &Feed<'_>, id: u64) -> u64 {
-    feed.walking(id).map_or(0, |(item, _)| item.page)
+    feed.walking(id).map_or(0, |(item, _)| item.line)
 }

@@ -74,7 +74,8 @@ impl<'r> Feed<'r> {
         if self.walks() {
             return false;
         }
-        let mut walk = Walk::new(item.record.clone(), None);
+        let walk = Walk::new(item.record.clone(), None);
+        let mut walk = if item.group.is_some() { walk.behind_its_export() } else { walk };
         let origin = item.origin.clone();
         let way = Way { flow: &self.scope.flow, export: &origin.export, dry_run: self.scope.dry_run };
         if !matches!(walk.advance(way, outer), Advance::Arrived) {

@@ -3,6 +3,7 @@
 
 use super::state::Resolution;
 use crate::model::flow::Flow;
+use crate::runtime::import::Item;
 use crate::store::StepTally;
 
 /// The places of a flow, in order.
@@ -21,15 +22,16 @@ impl Ends {
         Self(names.enumerate().map(|(at, name)| known(at, name).unwrap_or_else(|| fresh(name))).collect())
     }
 
-    /// A record ended.
-    pub(super) fn count(&mut self, place: u16, how: Resolution) {
+    /// A record ended; of a group all of them.
+    pub(super) fn count(&mut self, item: &Item, how: Resolution) {
         // One that was settled before it set out ended at its export.
-        let Some(tally) = self.0.get_mut(usize::from(place)) else { return };
-        match how {
-            Resolution::Delivered => tally.delivered += 1,
-            Resolution::Filtered => tally.filtered += 1,
-            Resolution::Failed => tally.failed += 1,
-        }
+        let Some(tally) = self.0.get_mut(usize::from(item.place)) else { return };
+        let count = match how {
+            Resolution::Delivered => &mut tally.delivered,
+            Resolution::Filtered => &mut tally.filtered,
+            Resolution::Failed => &mut tally.failed,
+        };
+        *count += item.group.as_ref().map_or(1, |group| group.members.len().max(1) as u64);
     }
 
     /// As they are stored.

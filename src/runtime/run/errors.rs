@@ -109,7 +109,7 @@ impl Errors {
             export: item.origin.export.name.clone(),
             each: item.origin.of_each().and_then(|kin| serde_json::to_string(&kin).ok()),
             time: item.origin.of_time(),
-            members: 0,
+            members: item.group.as_ref().map_or(0, |group| group.count),
             step: fault.step.to_owned(),
             page: item.page,
             record: item.position,

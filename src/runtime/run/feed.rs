@@ -1,5 +1,7 @@
 //! From pages to requests: takes records in order, shapes them, and fills batches. A batch never spans pages.
+// size: one feed, and all that is known of its pages.
 
+mod groups;
 mod walks;
 
 use super::books::Books;
@@ -20,6 +22,7 @@ use crate::store::{ErrorRow, IntentRow, Mark, Marks};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::record::Record;
+use groups::Groups;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use walks::ended;
@@ -46,22 +49,33 @@ pub(super) enum Known {
     Before(Marks, HashMap<u32, IntentRow>),
     /// They are error records.
     Errors(Vec<ErrorRow>),
+    /// It is no page but a group that ended with its place.
+    Group(Option<Box<(Item, Option<IntentRow>)>>),
 }
 
 struct Pending {
+    /// What tells it from other pages here, growing.
+    line: u64,
     number: u64,
     origin: Arc<Origin>,
     position: u64,
     records: Arc<[Record]>,
     known: Known,
+    /// Its first group goes on with the last one of the page before it.
+    joins: bool,
+    /// A record of a group was met on it.
+    met: bool,
 }
 
 /// A record of the page at hand.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
 enum Next {
     /// To be worked on; with what was intended for it before a restart.
     Open(Item, Option<IntentRow>),
     /// Settled before a restart.
     Settled(Item, Mark),
+    /// It was settled just now, or waits in its group.
+    Gone,
 }
 
 /// The pages waiting to be worked on.
@@ -72,6 +86,9 @@ pub(super) struct Feed<'r> {
     /// Whether records must be known again after a restart.
     hashed: bool,
     pages: VecDeque<Pending>,
+    /// Pages so far.
+    lines: u64,
+    groups: Groups,
     /// Records on their way, in flows whose steps ask somebody.
     lineup: Option<Lineup>,
     /// The places of all steps, by name, in the order of the flow.
@@ -91,17 +108,26 @@ impl<'r> Feed<'r> {
                 orders.insert(step.name.as_str(), orders.len() + 1);
             });
         }
-        Self { scope, import, batcher, hashed, pages: VecDeque::new(), lineup, orders, held: None }
+        Self { scope, import, batcher, hashed, pages: VecDeque::new(), lines: 0, groups: Groups::default(), lineup, orders, held: None }
     }
 
     pub(super) fn push(&mut self, page: Page, known: Known) {
+        let line = self.next_line();
         self.pages.push_back(Pending {
+            line,
             number: page.number,
             origin: page.origin,
             position: 0,
             records: page.records,
             known,
+            joins: page.joins,
+            met: false,
         });
+    }
+
+    fn next_line(&mut self) -> u64 {
+        self.lines += 1;
+        self.lines
     }
 
     /// The lane of an export.
@@ -178,14 +204,17 @@ impl<'r> Feed<'r> {
     fn next_item(&mut self, books: &mut Books<'r>) -> Option<Next> {
         let import = self.import;
         let page = self.pages.front_mut()?;
+        if let Known::Group(group) = &mut page.known {
+            return group.take().map(|group| Next::Open(group.0, group.1));
+        }
         let at = page.position;
         let record = page.records.get(usize::try_from(at).ok()?)?.clone();
         page.position += 1;
         let hash = if self.hashed { record_hash(&record) } else { 0 };
-        let mut item = Item { hash, ..Item::new(page.number, &page.origin, page.position, record) };
+        let mut item = Item { hash, line: page.line, ..Item::new(page.number, &page.origin, page.position, record) };
         let mut intent = None;
         match &mut page.known {
-            Known::Nothing => {}
+            Known::Nothing | Known::Group(_) => {}
             Known::Before(marks, intents) => {
                 let index = item.index();
                 let mark = marks.get(index);
@@ -211,9 +240,10 @@ impl<'r> Feed<'r> {
         if let Some(lineup) = &mut self.lineup {
             return lineup.next();
         }
-        let (mut item, intent) = match self.next_item(books) {
+        let (mut item, intent) = match self.next_of_page(ctx, books) {
             Some(Next::Open(item, intent)) => (item, intent),
             Some(Next::Settled(item, mark)) => return Some(Ready::Settled(item, mark)),
+            Some(Next::Gone) => return Some(Ready::Gone),
             None => {
                 self.pages.pop_front();
                 return Some(Ready::PageEnd);
@@ -232,9 +262,13 @@ impl<'r> Feed<'r> {
 
     /// A record sets out.
     fn walk(&self, item: &Item) -> Walk {
-        stage::exported(self.scope, item);
         let from = item.error.as_ref().map(|error| error.step.as_str());
-        Walk::new(item.record.clone(), from).watched(self.scope.output.shows_stages())
+        let walk = Walk::new(item.record.clone(), from).watched(self.scope.output.shows_stages());
+        if item.group.is_some() {
+            return walk.behind_its_export();
+        }
+        stage::exported(self.scope, item);
+        walk
     }
 
     /// Tells what became of a record on its way, where somebody looks on.
@@ -253,6 +287,9 @@ impl<'r> Feed<'r> {
                 books.resolve(item, Resolution::Delivered);
             }
             return !is_behind;
+        }
+        if item.group.is_some() {
+            return true;
         }
         match Self::trace(&item.origin.export, &item.record, ctx) {
             Ok(trace) => item.trace = trace,

@@ -14,10 +14,11 @@ use crate::runtime::export::cursor::without;
 use crate::runtime::export::delta::Judged;
 use crate::runtime::export::fan::Trouble;
 use crate::runtime::export::page::Page;
-use crate::runtime::import::Item;
+use crate::runtime::import::{Group, Item};
 use crate::store::{ErrorRow, Mark, Marks, PageRow, PageWrite, Write};
 use crate::value::document::Document;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 impl Run<'_> {
     /// Something that was asked for is here, or why it is not.
@@ -63,7 +64,8 @@ impl Run<'_> {
         for ((index, record), error) in page.records.iter().enumerate().zip(errors) {
             let item = Item::new(page.number, &page.origin, index as u64 + 1, record.clone());
             self.books.state.taken(page.number);
-            self.books.telling.push_back(Item { error: Some(Box::new(error)), ..item });
+            let group = (error.members > 0).then(|| Arc::new(Group::again(error.members)));
+            self.books.telling.push_back(Item { error: Some(Box::new(error)), group, ..item });
         }
     }
 

@@ -109,7 +109,7 @@ impl Lineup {
     pub(super) fn add(&mut self, walking: Walking) -> u64 {
         let bytes = walking.item.record.json().text().len();
         self.bytes += bytes;
-        self.set_walking(walking.item.page, true);
+        self.set_walking(walking.item.line, true);
         self.places.push_back((bytes, Place::Walking(Box::new(walking))));
         self.first + self.places.len() as u64 - 1
     }
@@ -143,7 +143,7 @@ impl Lineup {
     /// Changes what a record waits for.
     fn change<T>(&mut self, id: u64, change: impl FnOnce(&mut Walking) -> T) -> Option<T> {
         let (_, Place::Walking(walking)) = self.place(id)? else { return None };
-        let (page, before) = (walking.item.page, walking.is_held());
+        let (page, before) = (walking.item.line, walking.is_held());
         let changed = change(walking);
         let held = walking.is_held();
         if held != before {
@@ -222,7 +222,7 @@ impl Lineup {
 
     /// It has passed all steps.
     pub(super) fn arrived(&mut self, id: u64, item: Item, intent: Option<IntentRow>) {
-        self.set_walking(item.page, false);
+        self.set_walking(item.line, false);
         if let Some((_, place)) = self.place(id) {
             *place = Place::Arrived(Box::new((item, intent)));
         }

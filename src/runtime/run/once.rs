@@ -7,10 +7,12 @@ use super::errors::Fault;
 use super::report::{Ending, RunError};
 use super::state::Resolution;
 use crate::http::exchange::{Failure, FailureClass};
+use crate::http::request::RequestSpec;
 use crate::runtime::import::Item;
 use crate::runtime::scope::{Lane, Scope};
 use crate::runtime::step::with_record;
 use crate::value::issue::EvalError;
+use crate::value::record::Record;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -35,10 +37,23 @@ pub(super) enum Untold {
 async fn tell(scope: &Scope, lane: &Lane, item: &Item) -> Result<(), Untold> {
     // A flow that does not tell any more has nothing left to do.
     let Some(request) = &item.origin.export.once else { return Ok(()) };
+    // Of a group, record by record: all of it or, tried again, all of it again.
+    for record in item.told_of() {
+        tell_of(scope, lane, item, request, &record).await?;
+    }
+    Ok(())
+}
+
+async fn tell_of(
+    scope: &Scope,
+    lane: &Lane,
+    item: &Item,
+    request: &RequestSpec,
+    record: &Record,
+) -> Result<(), Untold> {
     let now = scope.now();
     let prepared = {
         let ctx = lane.client.context(scope.context(&now, &item.origin));
-        let record = item.exported.as_ref().unwrap_or(&item.record);
         request.prepare(&with_record(&ctx, record), &lane.client)
     };
     let prepared = prepared.map_err(|error| Untold::Eval(error.at(STEP)))?;
@@ -102,7 +117,7 @@ impl Run<'_> {
 impl Books<'_> {
     /// The error record of a record that the source was not told of holds it as it was exported.
     fn untold(&mut self, mut item: Item, fault: &Fault<'_>) {
-        if let Some(exported) = item.exported.take() {
+        if let Some(exported) = item.as_exported() {
             item.record = exported;
         }
         self.fail(&item, fault);

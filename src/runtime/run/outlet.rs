@@ -4,7 +4,7 @@
 use super::feed::{Fed, Feed};
 use super::journal::{Readiness, Stored};
 use super::{MOST_TICKETS, Roads, Run, WAITING_BODIES};
-use crate::runtime::import::{Batch, Road};
+use crate::runtime::import::{Batch, Member, Road};
 use crate::runtime::scope::Lane;
 use crate::store::{IntentRow, Write};
 use futures_util::FutureExt;
@@ -13,7 +13,7 @@ impl<'r> Run<'r> {
     /// Gives stored pages to the feed, in order.
     pub(super) fn release(&mut self, feed: &mut Feed<'r>) {
         while let Some(number) = self.held.front().map(|(page, _)| page.number) {
-            let is_first = self.books.state.open_pages().next() == Some(number);
+            let is_first = self.books.state.is_first(number);
             match self.journal.readiness(number, is_first) {
                 Readiness::Wait => return,
                 Readiness::Begin => {
@@ -92,11 +92,10 @@ impl<'r> Run<'r> {
         let batches = std::mem::take(&mut self.forming);
         let records = batches.iter().flat_map(|batch| &batch.items).filter(|item| item.error.is_none());
         let records: Vec<IntentRow> = records
-            .map(|item| IntentRow {
-                page: item.page,
-                record: item.index(),
-                hash: item.hash,
-                key: item.key.as_deref().map(str::to_owned),
+            .flat_map(|item| {
+                let key = item.key.as_deref().map(str::to_owned);
+                let intent = move |Member { page, index, hash }| IntentRow { page, record: index, hash, key: key.clone() };
+                item.members().into_iter().map(intent)
             })
             .collect();
         let write = Write::Intend { run: self.scope.run.clone(), records };

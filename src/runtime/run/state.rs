@@ -70,6 +70,10 @@ struct PageState {
     marks: Marks,
     /// Marks that the store has not been given.
     dirty: bool,
+    /// Its records are copied into groups as they are taken.
+    copied: bool,
+    /// Those that wait in groups whose end has not been seen.
+    waiting: u32,
 }
 
 /// The state of a run.
@@ -86,7 +90,11 @@ pub struct RunState {
     width: usize,
     /// Bytes of the largest page so far.
     largest: usize,
+    /// Bytes of groups that are complete and not settled.
+    groups: usize,
     exhausted: bool,
+    /// The last page so far.
+    last: u64,
     checkpoint: u64,
     dirty: bool,
 }
@@ -108,7 +116,9 @@ impl RunState {
             reading: 0,
             width: 1,
             largest: 0,
+            groups: 0,
             exhausted: false,
+            last: checkpoint,
             checkpoint,
             dirty: false,
         }
@@ -130,11 +140,14 @@ impl RunState {
             return false;
         }
         let waiting = self.pages.iter().filter(|page| page.untaken > 0).count();
-        let bytes: usize = self.pages.iter().map(|page| page.bytes).sum();
+        // Of a page whose records wait in groups nothing is kept: a group may span more pages than may be held.
+        let held = self.pages.iter().filter(|page| page.untaken > 0 || !page.copied);
+        let (count, bytes) = held.fold((0, self.groups), |(count, bytes), page| (count + 1, bytes + page.bytes));
+        let is_idle = count == 0 && self.groups == 0 && self.reading == 0;
         // Pages on their way are taken to be as large as the largest.
         let (waiting, bytes) = (waiting + self.reading, bytes + self.reading * self.largest);
         let most = self.read_ahead.waiting_pages.max(self.width);
-        (self.pages.is_empty() && self.reading == 0) || (waiting < most && bytes < self.read_ahead.bytes)
+        is_idle || (waiting < most && bytes < self.read_ahead.bytes)
     }
 
     /// A page was requested.
@@ -167,7 +180,10 @@ impl RunState {
     fn hold(&mut self, number: u64, bytes: usize, marks: Marks) {
         self.largest = self.largest.max(bytes);
         let untaken = marks.in_flight();
-        self.pages.push_back(PageState { number, bytes, untaken, unresolved: untaken, marks, dirty: untaken == 0 });
+        let dirty = untaken == 0;
+        let page = PageState { number, bytes, untaken, unresolved: untaken, marks, dirty, copied: false, waiting: 0 };
+        self.pages.push_back(page);
+        self.last = self.last.max(number);
         self.dirty = true;
         self.advance();
     }
@@ -184,6 +200,36 @@ impl RunState {
         }
     }
 
+    /// A record of a page was copied into a group, which waits for more.
+    pub fn collected(&mut self, page: u64) {
+        if let Some(page) = self.page(page) {
+            page.copied = true;
+            page.waiting += 1;
+        }
+    }
+
+    /// A group is complete: the pages of its records, and its bytes until it is settled.
+    pub fn completed(&mut self, pages: impl Iterator<Item = u64>, bytes: usize) {
+        self.groups += bytes;
+        for page in pages {
+            if let Some(page) = self.page(page) {
+                page.waiting = page.waiting.saturating_sub(1);
+            }
+        }
+    }
+
+    /// A group that was complete is settled.
+    pub fn let_go(&mut self, bytes: usize) {
+        self.groups = self.groups.saturating_sub(bytes);
+    }
+
+    /// Whether a page is the first with work left: all that is left of those before it waits for the end of its group.
+    pub fn is_first(&self, number: u64) -> bool {
+        let before = self.pages.iter().take_while(|page| page.number < number);
+        self.pages.iter().any(|page| page.number == number)
+            && before.fold(true, |all, page| all && page.unresolved == page.waiting)
+    }
+
     /// The only way out of `in_flight`; `record` is its position from 0. A record that is resolved already stays as it
     /// is, so that a slip elsewhere can never invent a delivery.
     pub fn resolve(&mut self, page: u64, record: u32, resolution: Resolution) -> bool {
@@ -198,6 +244,7 @@ impl RunState {
         };
         state.marks.set(record, mark);
         state.unresolved -= 1;
+        let is_resolved = state.unresolved == 0;
         state.dirty = true;
         self.dirty = true;
         self.counts.in_flight -= 1;
@@ -206,7 +253,9 @@ impl RunState {
             Resolution::Filtered => self.counts.filtered += 1,
             Resolution::Failed => self.counts.failed += 1,
         }
-        self.advance();
+        if is_resolved {
+            self.advance();
+        }
         true
     }
 
@@ -236,23 +285,22 @@ impl RunState {
         self.exhausted && self.pages.is_empty()
     }
 
-    /// Pages with unresolved records.
-    pub fn open_pages(&self) -> impl Iterator<Item = u64> + '_ {
-        self.pages.iter().map(|page| page.number)
-    }
-
     fn page(&mut self, number: u64) -> Option<&mut PageState> {
         let index = self.pages.binary_search_by_key(&number, |page| page.number).ok()?;
         self.pages.get_mut(index)
     }
 
-    /// A checkpoint never passes an unresolved record: only a resolved prefix is let go.
+    /// Lets resolved pages go. A checkpoint never passes an unresolved record.
     fn advance(&mut self) {
-        while self.pages.front().is_some_and(|page| page.unresolved == 0) {
-            let Some(page) = self.pages.pop_front() else { return };
-            self.checkpoint = page.number;
-            self.settled.push((page.number, page.marks));
-        }
+        let settled = &mut self.settled;
+        self.pages.retain_mut(|page| {
+            let is_open = page.unresolved > 0;
+            if !is_open {
+                settled.push((page.number, std::mem::take(&mut page.marks)));
+            }
+            is_open
+        });
+        self.checkpoint = self.pages.front().map_or(self.last, |page| page.number.saturating_sub(1));
     }
 }
 
@@ -322,6 +370,27 @@ mod tests {
         assert!(!state.may_read());
         state.landed();
         assert!(state.may_read());
+    }
+
+    #[test]
+    fn a_group_that_waits_holds_no_page_and_one_that_is_complete_its_own_bytes() {
+        let mut state = RunState::new(ReadAhead { waiting_pages: 9, bytes: 100 });
+        for page in 1..=3 {
+            assert!(state.may_read(), "page {page}");
+            state.page_read(page, 1000, 1);
+            assert!(!state.may_read() && state.is_first(page));
+            state.taken(page);
+            state.collected(page);
+        }
+        assert!(state.may_read());
+        state.completed([1, 2, 3].into_iter(), 150);
+        assert!(!state.may_read() && !state.is_first(3), "it is on its way");
+        for page in 1..=3 {
+            assert!(state.resolve(page, 0, Resolution::Delivered));
+        }
+        state.let_go(150);
+        assert!(state.may_read());
+        assert_eq!(state.checkpoint(), 3);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::runtime::export::page::Page;
 use crate::runtime::export::places::{Places, is_plain};
 use crate::runtime::export::quota::{Allowance, Quota};
 use crate::runtime::export::shelf::Shelf;
-use crate::runtime::export::track::{Landed, Track};
+use crate::runtime::export::track::{Coming, Landed, Track};
 use crate::runtime::export::{Arrived, Course, ReadError, Reader};
 use crate::runtime::scope::{Scope, Work};
 use crate::store::{ErrorRow, IntentRow, PageRow, StepTally, StoreError};
@@ -163,6 +163,15 @@ impl<'r> Supply<'r> {
         !waiting && !self.is_flying() && self.tracks.iter().all(Track::is_over)
     }
 
+    /// Whether more of a place is to come.
+    pub(super) fn coming(&self, origin: &Origin) -> Coming {
+        if !self.rows.is_empty() || self.earlier || self.broken.is_some() {
+            return Coming::More;
+        }
+        let mut tracks = self.tracks.iter();
+        tracks.find(|track| track.is_of(origin)).map_or(Coming::Lost, |track| track.coming(origin))
+    }
+
     /// Nothing is wanted any more.
     pub(super) fn stop(&mut self) {
         self.flying.clear();
@@ -260,6 +269,7 @@ impl<'r> Supply<'r> {
             headers: Vec::new(),
             url,
             bytes,
+            joins: false,
         };
         Some(Supplied::Retry(page, chunk))
     }

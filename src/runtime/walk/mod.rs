@@ -119,6 +119,13 @@ impl Walk {
         }
     }
 
+    /// What its export does itself is behind it.
+    #[must_use]
+    pub fn behind_its_export(mut self) -> Self {
+        self.at = OWN;
+        self
+    }
+
     /// Remembers what became of it at each step.
     #[must_use]
     pub fn watched(mut self, yes: bool) -> Self {

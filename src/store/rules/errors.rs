@@ -12,8 +12,10 @@ use chrono::{DateTime, Utc};
 pub(super) fn error<T: Tables>(tables: &mut T, row: &ErrorRow, receipt: &mut Receipt) -> Ruled<(), T::Fault> {
     if row.id != 0 {
         let Some(old) = tables.error(row.id).map_err(Stop::Fault)? else { return Ok(()) };
+        // The figures know how many records it stands for: one by itself may become a group of one, and no more.
+        let members = if old.weight() == row.weight() { row.members } else { old.members };
         let ErrorRow { flow, run, state, opened, .. } = old;
-        return tables.put_error(&ErrorRow { flow, run, state, opened, ..row.clone() }).map_err(Stop::Fault);
+        return tables.put_error(&ErrorRow { flow, run, state, opened, members, ..row.clone() }).map_err(Stop::Fault);
     }
     let run = runs::known(tables, &row.run)?;
     if run.flow != row.flow {
@@ -63,7 +65,7 @@ pub(super) fn leave<T: Tables>(
         ErrorState::Refiltered => &mut run.tally.refiltered,
         ErrorState::Dismissed | ErrorState::Open => &mut run.tally.dismissed,
     };
-    *count = count.saturating_add(1);
+    *count = count.saturating_add(old.weight());
     runs::save(tables, Some(&from), &run)?;
     Ok(true)
 }

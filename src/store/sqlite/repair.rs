@@ -7,7 +7,7 @@ use super::code::{self, Book};
 use super::fault::Fault;
 use super::row::{ERRORS, FIGURES, RUNS};
 use super::segments::Segments;
-use super::tables::{Transaction, page, run, select};
+use super::tables::{Transaction, each, page, run, select};
 use super::verify::{Finding, Kind, known, walk};
 use crate::store::batch::Write;
 use crate::store::figures::{Figures, is_over};
@@ -142,12 +142,12 @@ fn account_for(tables: &mut Transaction<'_>) -> Result<Vec<String>, Fault> {
         let sum = Figures::of_run(&run);
         let known = sum.delivered + sum.filtered + sum.dismissed + sum.in_flight;
         let expected = sum.exported.saturating_sub(known);
-        let open: i64 = tables.connection.query_row(
-            "SELECT count(*) FROM errors WHERE open = 1 AND run = ?1",
-            [&run.id],
-            |row| row.get(0),
-        )?;
-        let lost = expected.saturating_sub(open.cast_unsigned());
+        let mut open = 0;
+        each(tables.connection, &ERRORS, "WHERE open = 1 AND run = ?1", [&run.id], |row| {
+            open += ERRORS.read(row, code::read_error)?.weight();
+            Ok(true)
+        })?;
+        let lost = expected.saturating_sub(open);
         if lost > 0 {
             told.push(format!(
                 "{lost} open error records of run `{}` of flow `{}` are lost and count as dismissed",

@@ -20,7 +20,6 @@ use crate::value::template::Place;
 
 /// The name of an export that is the only one and has none.
 pub(super) const DEFAULT_NAME: &str = "export";
-const NOT_YET: &[&str] = &["group_by"];
 /// Most keys of `group_by`.
 const MOST_KEYS: usize = 16;
 
@@ -35,7 +34,6 @@ pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections
     let facts = &Facts { kin, ..facts.clone() };
     let each = each::decode(table, facts, connections, &connection);
     let export = asked(table, facts, connection, None);
-    table.not_yet(NOT_YET);
     table.finish();
     Some(Export { name: name.ok()?.unwrap_or_else(|| DEFAULT_NAME.to_owned()), each: each?, ..export? })
 }

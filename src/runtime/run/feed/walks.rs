@@ -26,10 +26,13 @@ impl<'r> Feed<'r> {
     pub(in crate::runtime::run) fn set_out(&mut self, books: &mut Books<'r>) -> Option<Vec<Asking<'r>>> {
         let now = self.scope.now();
         let page = self.pages.front()?;
-        let (number, origin) = (page.number, page.origin.clone());
-        self.lineup.as_mut()?.enter(number, &origin);
-        let (mut item, intent) = match self.next_item(books) {
+        let (line, origin) = (page.line, page.origin.clone());
+        self.lineup.as_mut()?.enter(line, &origin);
+        let base = self.scope.context(&now, &origin);
+        let ctx = self.lane(&origin)?.client.context(base);
+        let (mut item, intent) = match self.next_of_page(&ctx, books) {
             Some(Next::Open(item, intent)) => (item, intent),
+            Some(Next::Gone) => return Some(Vec::new()),
             Some(Next::Settled(item, mark)) => {
                 self.lineup.as_mut()?.settled(item, mark);
                 return Some(Vec::new());
@@ -40,8 +43,6 @@ impl<'r> Feed<'r> {
                 return Some(Vec::new());
             }
         };
-        let base = self.scope.context(&now, &origin);
-        let ctx = self.lane(&origin)?.client.context(base);
         if !self.sets_out(&mut item, &ctx, books) {
             return Some(Vec::new());
         }
@@ -101,12 +102,12 @@ impl<'r> Feed<'r> {
             return needs.into_iter().map(|need| Asking { id, need, origin: origin.clone() }).collect();
         }
         let Walking { item, intent, walk, .. } = *walking;
-        let page = item.page;
+        let line = item.line;
         let arrived = ended(item, walk, advance, books);
         if let Some(lineup) = &mut self.lineup {
             match arrived {
                 Some(item) => lineup.arrived(id, item, intent),
-                None => lineup.gone(id, page),
+                None => lineup.gone(id, line),
             }
         }
         Vec::new()
