@@ -82,6 +82,7 @@ impl Supervisor {
                         ..early(&plan, Ending::Fault(self::panicked()))
                     });
                     self.close(&plan, &scope, &report, panicked).await;
+                    scope.trace.end(&report.summary(plan.trigger));
                     report
                 }
             },
@@ -160,11 +161,17 @@ impl Supervisor {
             store: plan.store.clone(),
             output: self.output.clone(),
             progress: plan.progress.clone(),
+            trace: self.trace(plan, &flow.id),
             meters: plan.generation.meters(&plan.id),
             stop: plan.stop.clone(),
             reloads: self.snapshots.subscribe(),
             flow,
         })
+    }
+
+    fn trace(&self, plan: &Plan, flow: &FlowId) -> Trace {
+        let Services { traces, clock, rng, .. } = &self.services;
+        traces.begin(clock, rng, flow, &plan.run, plan.trigger.label())
     }
 
     /// The flow an old run began with: today's when it is the same, else by its stored text.
