@@ -64,7 +64,7 @@ mod tests {
         AgentMeters, ConfigMeters, ConnectionMeters, DoorMeters, FlowMeters, NoticeMeters, ProcessMeters,
         RecordOutcome, RequestOutcome, StoreMeters,
     };
-    use crate::observe::meters::{SpanMeters, RunOutcome, SchedulerMeters, TriggerKind, WebhookMeters};
+    use crate::observe::meters::{RunOutcome, SchedulerMeters, SpanMeters, TriggerKind, WebhookMeters};
     use crate::observe::names::{self, Kind};
     use chrono::DateTime;
 

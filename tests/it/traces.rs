@@ -23,7 +23,7 @@ fn a_collector_that_is_gone_costs_a_line_and_nothing_else() {
     project.connection("api", &api.base(), "").copy_flow("copy", "", "");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut command = flowgate(project.dir());
-    command.args(["--state", "state", "--log-level", "warn", "run", "copy"]);
+    command.args(["--log-level", "warn", "run", "copy"]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{nobody}"));
     command.env("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer%20{SECRET}"));
     let ended = finish(command, PATIENCE).expect_code(0);
@@ -38,10 +38,14 @@ fn what_is_asked_for_wrongly_is_told_and_runs_go_on() {
     let project = Project::new();
     project.connection("api", &api.base(), "").copy_flow("copy", "", "");
     let mut command = flowgate(project.dir());
-    command.args(["--state", "state", "--log-level", "warn", "run", "copy"]);
+    command.args(["--log-level", "warn", "run", "copy"]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://me:{SECRET}@collector:4318"));
     let ended = finish(command, PATIENCE).expect_code(0);
-    assert!(ended.stderr.contains("no traces") && ended.stderr.contains("OTEL_EXPORTER_OTLP_HEADERS"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("no traces") && ended.stderr.contains("OTEL_EXPORTER_OTLP_HEADERS"),
+        "{}",
+        ended.stderr
+    );
     assert!(!ended.stderr.contains(SECRET), "{}", ended.stderr);
 }
 
