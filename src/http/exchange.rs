@@ -1,5 +1,6 @@
 //! One request from first attempt to final outcome: send, judge, pause or back off, send again with the same
 //! ticket.
+// size: one request from its first attempt to its outcome; apart, its turns could not be read in order.
 
 use super::allowance::Told;
 use super::attempt::{Attempt, Outcome, Ruled, With};

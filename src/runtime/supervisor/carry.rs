@@ -1,5 +1,6 @@
 //! One run from its slot to its account: it begins in the store before anything is sent, and ends there before
 //! anything is told.
+// size: a run from its slot to its durable end, in the order in which it happens.
 
 use super::after::paid;
 use super::{Options, Supervisor};
