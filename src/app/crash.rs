@@ -161,7 +161,7 @@ impl Project {
         self.epoch += 1;
         let mortal = Mortal::new(&self.store, batches, last_arrives);
         let dead = mortal.dead.clone();
-        let state = State { store: mortal, epoch: self.epoch, dir: None };
+        let state = State::over(mortal, self.epoch);
         let host = Host::of_machine(self.folder.path().to_path_buf(), Arc::new(NoEnv));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let ended = runtime.block_on(async {
@@ -346,7 +346,7 @@ fn processes_that_do_not_take_a_run_up_do_not_count_against_it() {
     assert_eq!(project.live(5, true), None);
     for _ in 0..5 {
         project.epoch += 1;
-        let state = State { store: project.store.clone(), epoch: project.epoch, dir: None };
+        let state = State::over(project.store.clone(), project.epoch);
         let host = Host::of_machine(project.folder.path().to_path_buf(), Arc::new(NoEnv));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

@@ -27,6 +27,7 @@ pub mod status;
 mod systemd;
 mod tallies;
 mod tokens;
+mod traces;
 mod trends;
 mod upkeep;
 mod views;
@@ -99,6 +100,7 @@ impl Host {
             queue: Queue::start(self.clock.clone()),
             clock: self.clock.clone(),
             rng: self.rng.clone(),
+            traces: state.traces(self),
             tokens: Tokens::new(Arc::new(StoredTokens(state.store.clone())), when_refused),
             agents: Hub::open(settings.agents.iter().map(|agent| agent.name.clone()), &self.clock, &self.rng),
             store: state.store.clone(),

@@ -1,14 +1,16 @@
 //! The store behind the runs: opened with the state directory, or in memory for what leaves nothing behind.
 
 use super::Host;
+use super::traces::Sender;
 use crate::config::files::{self, Source};
 use crate::config::{self};
 use crate::model::flow::Flow;
+use crate::observe::traces::Traces;
 use crate::runtime::past::Recall;
 use crate::store::{self, MemoryStore, OpenError, Space, StateDir, StateError, Store, StoreError, Write};
 use crate::value::id::FlowId;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Time for the last writes when the process ends.
@@ -52,12 +54,19 @@ pub struct State {
     pub epoch: u64,
     /// The directory, owned until this is dropped.
     pub dir: Option<StateDir>,
+    /// Sends the traces of what runs on it.
+    sender: OnceLock<Sender>,
 }
 
 impl State {
     /// Nothing survives.
     pub fn in_memory() -> Self {
-        Self { store: MemoryStore::new(), epoch: 1, dir: None }
+        Self::over(MemoryStore::new(), 1)
+    }
+
+    /// On a store that somebody else opened.
+    pub fn over(store: Arc<dyn Store>, epoch: u64) -> Self {
+        Self { store, epoch, dir: None, sender: OnceLock::new() }
     }
 
     /// Nothing survives; what is remembered of delta exports is known, where there is something.
@@ -83,7 +92,7 @@ impl State {
     pub fn open(host: &Host, path: &Path) -> Result<Self, NoState> {
         let dir = StateDir::own(path, host.clock.utc())?;
         let store = store::open(&dir, host.clock.clone())?;
-        Ok(Self { store, epoch: dir.owner().epoch, dir: Some(dir) })
+        Ok(Self { store, epoch: dir.owner().epoch, dir: Some(dir), sender: OnceLock::new() })
     }
 
     /// Finishes what was handed over, and closes.
@@ -93,6 +102,14 @@ impl State {
             _ = self.store.close() => {}
             () = patience => {}
         }
+        if let Some(sender) = self.sender.into_inner() {
+            sender.end().await;
+        }
+    }
+
+    /// Where runs begin their traces. Must be called inside the async runtime.
+    pub(super) fn traces(&self, host: &Host) -> Traces {
+        self.sender.get_or_init(|| Sender::start(host.env.as_ref(), &host.clock)).traces.clone()
     }
 }
 

@@ -100,7 +100,7 @@ pub async fn status(globals: &Globals, host: &Host) -> Exit {
         Err(OpenError::Absent(_)) => MemoryStore::new(),
         Err(error) => return no_state(globals, &error.into()),
     };
-    let state = State { store, epoch: 0, dir: None };
+    let state = State::over(store, 0);
     let found = match kept(&state, &snapshot).await {
         Ok(found) => found,
         Err(text) => {

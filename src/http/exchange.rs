@@ -1,5 +1,6 @@
 //! One request from first attempt to final outcome: send, judge, pause or back off, send again with the same
 //! ticket.
+// size: one request from its first attempt to its outcome; apart, its turns could not be read in order.
 
 use super::allowance::Told;
 use super::attempt::{Attempt, Outcome, Ruled, With};
@@ -11,6 +12,7 @@ use super::request::Prepared;
 use super::verdict::ResponseRules;
 use crate::observe::event::{self, FailedAttempt};
 use crate::observe::meters::RequestOutcome;
+use crate::observe::traces::{self, Attempted, Happening};
 use crate::queue::Permit;
 use crate::queue::limits::{Allowance, LevelChange, Signal};
 use crate::value::document::Document;
@@ -196,6 +198,7 @@ impl Course<'_> {
                     return Err(course.ended(FailureClass::Auth, attempt));
                 }
                 Outcome::AuthFailed => {
+                    traces::happened(Happening::Refused);
                     course.refused(&bearing, attempt).await?;
                     permit = Held::used(granted);
                     continue;
@@ -249,6 +252,15 @@ impl Course<'_> {
         if outcome != RequestOutcome::Limited {
             self.client.pauses.passed(started);
         }
+        traces::attempted(|| Attempted {
+            attempt: self.attempts,
+            started,
+            took,
+            request: self.shown(),
+            status: attempt.status,
+            outcome: outcome.label(),
+            message: attempt.message.clone(),
+        });
         tracing::debug!(
             connection = %self.client.id,
             request = %self.shown(),
@@ -292,6 +304,7 @@ impl Course<'_> {
         let pause =
             client.pauses.decide((started, now), asked, (&settings.rate_limit, &settings.retry), client.rng.as_ref());
         permit.pause(pause.length, settings.rate_limit.scope);
+        traces::happened(Happening::Limited(pause.length));
         if pause.fresh {
             event::connection_paused(&client.meters, &client.id, &self.shown(), pause.length, status);
             if pause.clamped {
@@ -318,6 +331,7 @@ impl Course<'_> {
         let request = self.shown();
         let failed = FailedAttempt { request: &request, status: attempt.status, cause: &attempt.message };
         let Client { meters, id, .. } = self.client.as_ref();
+        traces::happened(Happening::Retried(wait, &attempt.message));
         event::request_retried(meters, id, failed, self.attempts.saturating_add(1), wait);
         wait
     }

@@ -8,3 +8,4 @@ pub mod recorder;
 mod registry;
 mod series;
 pub mod task;
+pub mod traces;

@@ -76,6 +76,8 @@ pub const SKIP_REASONS: &[&str] = &["overlap", "missed", "draining", "gone", "pa
 pub const WEBHOOK_OUTCOMES: &[&str] = &["accepted", "duplicate", "unauthorized", "rejected", "full", "unavailable"];
 /// Values of `outcome` of a notice.
 pub const NOTICE_OUTCOMES: &[&str] = &["sent", "failed", "dropped", "suppressed"];
+/// Values of `outcome` of a span.
+pub const SPAN_FATES: &[&str] = &["sent", "failed", "dropped"];
 /// Values of `reason` of a request that was refused at the door.
 pub const DOOR_REASONS: &[&str] = &["no_token", "wrong_token", "agent_token", "host", "origin", "content_type"];
 /// Values of `kind` of the state's bytes.
@@ -199,6 +201,10 @@ table! {
     NOTICES = "flowgate_notices_total", Kind::Counter, Count,
         &[Label { name: "outcome", values: NOTICE_OUTCOMES }],
         "Notices of `[notify]`: sent, failed, dropped because too many waited, or suppressed because told not long before";
+
+    TRACE_SPANS = "flowgate_trace_spans_total", Kind::Counter, Count,
+        &[Label { name: "outcome", values: SPAN_FATES }],
+        "Spans of traces: sent, not taken by the collector, or dropped because too many waited; absent without traces";
 
     STORE_COMMITS = "flowgate_store_commits_total", Kind::Counter, Count, &[],
         "Transactions that became durable, each with one flush for all batches in it";

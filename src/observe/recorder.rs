@@ -64,7 +64,7 @@ mod tests {
         AgentMeters, ConfigMeters, ConnectionMeters, DoorMeters, FlowMeters, NoticeMeters, ProcessMeters,
         RecordOutcome, RequestOutcome, StoreMeters,
     };
-    use crate::observe::meters::{RunOutcome, SchedulerMeters, TriggerKind, WebhookMeters};
+    use crate::observe::meters::{RunOutcome, SchedulerMeters, SpanMeters, TriggerKind, WebhookMeters};
     use crate::observe::names::{self, Kind};
     use chrono::DateTime;
 
@@ -156,6 +156,7 @@ mod tests {
         AgentMeters::of("warehouse").connected(1);
         NoticeMeters::take();
         DoorMeters::take();
+        SpanMeters::take();
         render(live).concat()
     }
 

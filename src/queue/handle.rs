@@ -5,6 +5,7 @@ use super::permit::{Permit, Waiting};
 use super::shared::Shared;
 use super::state::LineKey;
 use super::view::{FlowShare, PoolDetail, PoolView};
+use crate::observe::traces::waiting;
 use crate::value::id::FlowId;
 use crate::value::time::SharedClock;
 use std::num::NonZeroU32;
@@ -42,6 +43,7 @@ impl Queue {
 
     /// Joins the line (when first polled) and waits. Dropping the future leaves the line.
     pub async fn acquire(&self, line: &LineId, flow: &FlowId, weight: NonZeroU32) -> Result<Permit, QueueClosed> {
+        let _waits = waiting();
         let (ticket, granted) = self.shared.with(|locked, now| {
             if locked.sends_away(Some(flow)) {
                 return Err(QueueClosed);

@@ -4,6 +4,7 @@ use super::handle::QueueClosed;
 use super::limits::{Allowance, LevelChange, PauseScope, Signal};
 use super::shared::Shared;
 use super::state::Ticket;
+use crate::observe::traces::waiting;
 use crate::value::time::Mono;
 use std::fmt;
 use std::future::Future;
@@ -52,6 +53,7 @@ impl Permit {
     /// delay makes the pause longer where it reaches beyond it.
     pub async fn again(self, delay: Duration) -> Result<Permit, QueueClosed> {
         let Self { place, .. } = self;
+        let _waits = waiting();
         let Some(ticket) = place.ticket else { return Err(QueueClosed) };
         place.shared.with(|locked, now| {
             if locked.sends_ticket_away(ticket) {
@@ -68,6 +70,7 @@ impl Permit {
     /// for the next permit at the ticket's old place.
     pub async fn once<T>(self, ready: impl Future<Output = T>) -> Result<(Permit, T), QueueClosed> {
         let Self { place, .. } = self;
+        let _waits = waiting();
         let Some(ticket) = place.ticket else { return Err(QueueClosed) };
         let shared = place.shared.clone();
         shared.with(|locked, now| {

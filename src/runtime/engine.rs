@@ -12,6 +12,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::webhook::Verify;
 use crate::observe::event;
 use crate::observe::meters::{ConnectionMeters, FlowMeters, WebhookMeters};
+use crate::observe::traces::Traces;
 use crate::queue::Queue;
 use crate::queue::limits::{LineId, LineSpec};
 use crate::runtime::walk::cache::AllCaches;
@@ -30,6 +31,8 @@ pub struct Services {
     pub clock: SharedClock,
     /// Chance.
     pub rng: SharedRng,
+    /// Where traces of runs begin.
+    pub traces: Traces,
     /// Renewed credentials.
     pub tokens: Arc<Tokens>,
     /// Agents that carry requests into other networks.

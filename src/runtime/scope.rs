@@ -10,6 +10,7 @@ use crate::model::export::Export;
 use crate::model::flow::Flow;
 use crate::model::snapshot::Snapshot;
 use crate::observe::meters::{FlowMeters, TriggerKind};
+use crate::observe::traces::Trace;
 use crate::queue::{KeepOpen, Queue};
 use crate::store::{ErrorRow, StepTally, Store};
 use crate::value::context::{Context, Root, Slot};
@@ -117,6 +118,8 @@ pub struct Scope {
     pub output: Arc<dyn Output>,
     /// Live figures.
     pub progress: Arc<Progress>,
+    /// Its trace.
+    pub trace: Trace,
     /// The flow's series.
     pub meters: Arc<FlowMeters>,
     /// Answers of the flow's lookups.

@@ -63,6 +63,8 @@ mod storm;
 mod support;
 mod tls;
 mod together;
+#[cfg(feature = "otlp")]
+mod traces;
 mod triggers;
 mod volume;
 mod webhook;

@@ -1,6 +1,6 @@
 //! What is promised to servers, judged by software that was not written here: Apache, nginx, OpenSSL, squid, microsocks,
 //! Django, oidc-provider, Handlebars, moment, Jinja2, oauthlib, PyJWT, botocore, zeep, wsse, graphql-yoga, libxml2, spyne,
-//! Prometheus, Chromium, Python's csv, zipfile, email and jsonschema.
+//! Prometheus, Chromium, OpenTelemetry, Python's csv, zipfile, email and jsonschema.
 //!
 //! `./test` installs them. A group whose peer is missing says that it skipped, and fails where `FLOWGATE_PEERS=required`
 //! (continuous integration).
@@ -14,6 +14,8 @@ mod handlebars;
 mod jinja;
 mod media;
 mod oauth;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod packaging;
 mod peer;
 mod pki;

@@ -75,7 +75,7 @@ impl Place {
             Ok((_, Loaded { snapshot: Some(snapshot), .. })) => Renamed::over(store, &snapshot),
             _ => store,
         };
-        Ok(Self::Here(State { store, epoch: 0, dir: None }))
+        Ok(Self::Here(State::over(store, 0)))
     }
 
     /// For changes: by whoever owns the state, else by this process.

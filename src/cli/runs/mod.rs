@@ -99,7 +99,7 @@ async fn here(globals: &Globals, host: &Host, view: View) -> Result<Value, Exit>
         Ok((_, Loaded { snapshot: Some(snapshot), .. })) => Renamed::over(store, &snapshot),
         _ => store,
     };
-    let state = State { store, epoch: 0, dir: None };
+    let state = State::over(store, 0);
     let masks = Masks::of(host, &state).await;
     let found = look_at_runs(state.store.as_ref(), masks, view).await;
     state.close(host).await;

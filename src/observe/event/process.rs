@@ -26,6 +26,21 @@ pub fn requests_refused(why: Refused, from: Option<IpAddr>, count: u64) {
     tracing::warn!(reason = why.label(), from, count, "requests refused");
 }
 
+/// Traces are asked for and cannot be had.
+pub fn traces_off(cause: &str) {
+    tracing::warn!(cause, "no traces");
+}
+
+/// Spans did not reach their collector. Said once, until some do.
+pub fn traces_lost(cause: &str) {
+    tracing::warn!(cause, "traces not taken; further ones are counted");
+}
+
+/// They do again.
+pub fn traces_on_again() {
+    tracing::info!("traces taken again");
+}
+
 /// The owner's socket could not answer.
 pub fn socket_failed(cause: &str) {
     tracing::debug!(cause, "owner's socket request failed");

@@ -13,7 +13,7 @@ pub use connection::{ConnectionMeters, RequestOutcome};
 pub use flow::{ErrorMeters, FlowMeters, RecordOutcome, RunOutcome, TriggerKind, WebhookMeters};
 pub use process::{
     ConfigMeters, DoorMeters, NoticeMeters, NoticeOutcome, ProcessMeters, Refused, ReloadOutcome, SchedulerMeters,
-    SkipReason,
+    SkipReason, SpanFate, SpanMeters,
 };
 pub use store::StoreMeters;
 

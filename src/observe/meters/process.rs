@@ -134,6 +134,31 @@ impl DoorMeters {
     }
 }
 
+/// What became of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpanFate {
+    /// The collector took it.
+    Sent,
+    /// It did not.
+    Failed,
+    /// Too many waited.
+    Dropped,
+}
+
+/// The series of traces.
+pub struct SpanMeters([Counter; names::SPAN_FATES.len()]);
+
+impl SpanMeters {
+    /// Creates (or finds) the series.
+    pub fn take() -> Self {
+        Self(std::array::from_fn(|i| counter(&names::TRACE_SPANS, &[names::SPAN_FATES[i]])))
+    }
+    /// So many more.
+    pub fn count(&self, fate: SpanFate, count: u64) {
+        self.0[fate as usize].increment(count);
+    }
+}
+
 /// Why a due occurrence started no run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {

@@ -238,10 +238,13 @@ impl Reader<'_> {
             self.timed(&self.course.context(&now), offered)?
         };
         let flow = &scope.flow;
-        let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
-        stage::asked(scope, &self.course.export.name, self.pager.ask().page, &prepared);
-        let answer = lane.client.exchange(permit, &prepared, spec.response.as_ref(), true).await;
-        answer.map_err(|failure| ReadError::Request(Box::new(failure)))
+        let asked = async {
+            let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
+            stage::asked(scope, &self.course.export.name, self.pager.ask().page, &prepared);
+            let answer = lane.client.exchange(permit, &prepared, spec.response.as_ref(), true).await;
+            answer.map_err(|failure| ReadError::Request(Box::new(failure)))
+        };
+        scope.trace.request(self.course.purpose("order", None), asked).await
     }
 
     fn keep(&self, page: &Page) -> Result<Kept, ReadError> {

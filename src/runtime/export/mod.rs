@@ -20,6 +20,7 @@ use crate::http::media;
 use crate::http::request::Prepared;
 use crate::model::export::Export;
 use crate::model::flow::Durability;
+use crate::observe::traces::Purpose;
 use crate::runtime::scope::{Lane, Scope};
 use crate::runtime::stage;
 use crate::value::context::{Context, Root, Slot};
@@ -117,6 +118,12 @@ impl<'r> Course<'r> {
         let lane = scope.lane(&export.connection)?;
         let (origin, quota) = (Origin::of(export), Quota::of(export.limit));
         Some(Self { scope, lane, export, origin, beside: None, quota, is_all: false, block: None })
+    }
+
+    /// What a request of it is for. Pages of a lookup are its own, and none of the run's.
+    fn purpose(&self, act: &'static str, page: Option<u64>) -> Purpose<'r> {
+        let page = page.filter(|_| self.beside.is_none());
+        Purpose { step: &self.export.name, act, connection: &self.export.connection, page, record: None, records: 0 }
     }
 
     /// What requests see.
@@ -289,10 +296,14 @@ impl<'r> Reader<'r> {
         self.pager.sending(&Landed { url: prepared.url().as_str(), body: &body, headers: &headers })?;
         let Course { scope, lane, export, .. } = self.course;
         let flow = &scope.flow;
-        let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
         let rules = export.request_of(ask.page).response.as_ref();
-        stage::asked(scope, &export.name, ask.page, &prepared);
-        let answer = match lane.client.exchange(permit, &prepared, rules, true).await {
+        let asked = async {
+            let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await;
+            let permit = permit.map_err(|_| Failure::cancelled())?;
+            stage::asked(scope, &export.name, ask.page, &prepared);
+            lane.client.exchange(permit, &prepared, rules, true).await
+        };
+        let answer = match scope.trace.request(self.course.purpose("read", Some(ask.page)), asked).await {
             Ok(answer) if self.pager.ends_at(answer.status) => {
                 self.ended = !self.next_window();
                 self.ended_at = Some(answer.status);

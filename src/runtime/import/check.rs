@@ -1,8 +1,9 @@
 //! `[import.check]`: the destination is asked whether a record has arrived.
 
 use super::{Item, Road};
-use crate::http::exchange::Failure;
+use crate::http::exchange::{Failure, FailureClass};
 use crate::model::import::Check;
+use crate::observe::traces::Purpose;
 use crate::runtime::export::records;
 use crate::runtime::scope::Lane;
 
@@ -16,10 +17,13 @@ impl Road<'_> {
         let mut prepared = prepared.map_err(|error| error.at("check").to_string())?;
         prepared.safe = true;
         let flow = &scope.flow;
-        let Ok(permit) = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await else {
-            return Err(Failure::cancelled().to_string());
+        let asked = async {
+            let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await;
+            let permit = permit.map_err(|_| Failure::cancelled())?;
+            lane.client.exchange(permit, &prepared, check.request.response.as_ref(), true).await
         };
-        match lane.client.exchange(permit, &prepared, check.request.response.as_ref(), true).await {
+        let purpose = Purpose { connection: &check.connection, ..self.purpose("check", std::slice::from_ref(item)) };
+        match scope.trace.request(purpose, asked).await {
             Ok(answer) => {
                 let clean = |text: &str| lane.client.clean(text);
                 let found =
@@ -27,6 +31,7 @@ impl Road<'_> {
                 found.map(|found| !found.is_empty()).map_err(|error| error.at("check").to_string())
             }
             Err(failure) if failure.is_nothing() || matches!(failure.status, Some(404 | 410)) => Ok(false),
+            Err(failure) if failure.class == FailureClass::Cancelled => Err(failure.to_string()),
             Err(failure) => Err(format!("check: {failure}")),
         }
     }

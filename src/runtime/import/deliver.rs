@@ -192,19 +192,19 @@ impl Course<'_, '_> {
         if self.halted.is_some() {
             return Err(Failure::cancelled());
         }
-        let permit = tokio::select! {
-            biased;
-            () = self.halt.cancelled() => Err(Failure::cancelled()),
-            permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight) => permit.map_err(|_| Failure::cancelled()),
+        let (road, halt, requests) = (self.road, self.halt, &mut self.requests);
+        let sending = async {
+            let permit = tokio::select! {
+                biased;
+                () = halt.cancelled() => return Err(Failure::cancelled()),
+                permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight) => permit,
+            };
+            let permit = permit.map_err(|_| Failure::cancelled())?;
+            *requests += 1;
+            let rules = import.request_of(batch.way()).response.as_ref();
+            lane.client.exchange(permit, &batch.request, rules, road.reads_answers(batch)).await
         };
-        let sent = match permit {
-            Ok(permit) => {
-                self.requests += 1;
-                let rules = import.request_of(batch.way()).response.as_ref();
-                lane.client.exchange(permit, &batch.request, rules, self.road.reads_answers(batch)).await
-            }
-            Err(cancelled) => Err(cancelled),
-        };
+        let sent = scope.trace.request(road.purpose("write", &batch.items), sending).await;
         if let Err(failure) = &sent {
             self.look(failure);
         }

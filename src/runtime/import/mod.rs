@@ -18,6 +18,7 @@ pub use outcome::{Delivered, Halted, Outcome, Outcomes};
 
 use crate::http::exchange::FailureClass;
 use crate::model::import::{Check, Import, UnknownOutcome, Way};
+use crate::observe::traces::Purpose;
 use crate::runtime::export::origin::Origin;
 use crate::runtime::scope::{Lane, Scope};
 use crate::runtime::step::{Lookups, merge, with_record};
@@ -54,6 +55,13 @@ impl<'r> Road<'r> {
     /// The step's name in error records.
     pub fn name(&self) -> &'r str {
         &self.import.name
+    }
+
+    /// What a request for these records is for.
+    fn purpose(&self, act: &'static str, items: &[Item]) -> Purpose<'r> {
+        let (first, records) = (items.first(), items.len());
+        let (page, record) = first.map(|item| (item.page, item.position)).unzip();
+        Purpose { step: self.name(), act, connection: &self.import.connection, page, record, records }
     }
 
     /// What becomes of a record whose write may or may not have arrived.

@@ -8,6 +8,7 @@ use super::report::{Ending, RunError};
 use super::state::Resolution;
 use crate::http::exchange::{Failure, FailureClass};
 use crate::http::request::RequestSpec;
+use crate::observe::traces::Purpose;
 use crate::runtime::import::Item;
 use crate::runtime::scope::{Lane, Scope};
 use crate::runtime::step::with_record;
@@ -58,9 +59,20 @@ async fn tell_of(
     };
     let prepared = prepared.map_err(|error| Untold::Eval(error.at(STEP)))?;
     let flow = &scope.flow;
-    let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await;
-    let permit = permit.map_err(|_| Untold::Failed(Box::new(Failure::cancelled())))?;
-    let told = lane.client.exchange(permit, &prepared, request.response.as_ref(), false).await;
+    let telling = async {
+        let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await;
+        let permit = permit.map_err(|_| Failure::cancelled())?;
+        lane.client.exchange(permit, &prepared, request.response.as_ref(), false).await
+    };
+    let purpose = Purpose {
+        step: STEP,
+        act: "tell",
+        connection: &item.origin.export.connection,
+        page: Some(item.page),
+        record: Some(item.position),
+        records: 1,
+    };
+    let told = scope.trace.request(purpose, telling).await;
     told.map(drop).map_err(|failure| Untold::Failed(Box::new(failure)))
 }
 

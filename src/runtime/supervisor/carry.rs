@@ -1,5 +1,6 @@
 //! One run from its slot to its account: it begins in the store before anything is sent, and ends there before
 //! anything is told.
+// size: a run from its slot to its durable end, in the order in which it happens.
 
 use super::after::paid;
 use super::{Options, Supervisor};
@@ -8,7 +9,8 @@ use crate::model::import::Import;
 use crate::observe::event;
 use crate::observe::logs::kept;
 use crate::observe::meters::{RecordOutcome, TriggerKind};
-use crate::runtime::engine::Generation;
+use crate::observe::traces::Trace;
+use crate::runtime::engine::{Generation, Services};
 use crate::runtime::export::delta::{Asked, Marks};
 use crate::runtime::run::identity::run_json;
 use crate::runtime::run::report::{Ending, Progress, Report, RunError};
@@ -82,6 +84,7 @@ impl Supervisor {
                         ..early(&plan, Ending::Fault(self::panicked()))
                     });
                     self.close(&plan, &scope, &report, panicked).await;
+                    scope.trace.end(&report.summary(plan.trigger));
                     report
                 }
             },
@@ -160,11 +163,17 @@ impl Supervisor {
             store: plan.store.clone(),
             output: self.output.clone(),
             progress: plan.progress.clone(),
+            trace: self.trace(plan, &flow.id),
             meters: plan.generation.meters(&plan.id),
             stop: plan.stop.clone(),
             reloads: self.snapshots.subscribe(),
             flow,
         })
+    }
+
+    fn trace(&self, plan: &Plan, flow: &FlowId) -> Trace {
+        let Services { traces, clock, rng, .. } = &self.services;
+        traces.begin(clock, rng, flow, &plan.run, plan.trigger.label())
     }
 
     /// The flow an old run began with: today's when it is the same, else by its stored text.
