@@ -414,24 +414,21 @@ fn later(cli: &Cli) -> Option<String> {
 
 fn unknown(cli: &Cli) -> Option<String> {
     let name = cli.command.name();
-    match &cli.command {
-        Command::Other(_) => {
-            let near = NOW.iter().max_by(|a, b| strsim::jaro(a, &name).total_cmp(&strsim::jaro(b, &name)));
-            let near = near.filter(|near| strsim::jaro(near, &name) > 0.7);
-            Some(match near {
-                Some(near) => format!("there is no command `{name}`; did you mean `{near}`?"),
-                None => format!("there is no command `{name}`; there are: {}", NOW.join(", ")),
-            })
-        }
-        _ => {
-            let (format, place) = match cli.global.format? {
-                Format::Github => ("github", "check"),
-                Format::Mermaid => ("mermaid", "graph"),
-                Format::Dot => ("dot", "graph"),
-                Format::Text | Format::Json | Format::Sarif => return None,
-            };
-            (name != place).then(|| format!("`--format {format}` is for `flowgate {place}`, not for `flowgate {name}`"))
-        }
+    if let Command::Other(_) = &cli.command {
+        let near = NOW.iter().max_by(|a, b| strsim::jaro(a, &name).total_cmp(&strsim::jaro(b, &name)));
+        let near = near.filter(|near| strsim::jaro(near, &name) > 0.7);
+        Some(match near {
+            Some(near) => format!("there is no command `{name}`; did you mean `{near}`?"),
+            None => format!("there is no command `{name}`; there are: {}", NOW.join(", ")),
+        })
+    } else {
+        let (format, place) = match cli.global.format? {
+            Format::Github => ("github", "check"),
+            Format::Mermaid => ("mermaid", "graph"),
+            Format::Dot => ("dot", "graph"),
+            Format::Text | Format::Json | Format::Sarif => return None,
+        };
+        (name != place).then(|| format!("`--format {format}` is for `flowgate {place}`, not for `flowgate {name}`"))
     }
 }
 

@@ -153,7 +153,7 @@ fn expressions_give_what_jinja_gives() {
         match (ours(text), answer.get("value")) {
             (Ok(ours), Some(theirs)) if same(&ours, theirs) => agree += 1,
             (Ok(ours), theirs) if !on_purpose(text) => {
-                differ.push(format!("{text}: {ours} against {theirs:?} {answer}"))
+                differ.push(format!("{text}: {ours} against {theirs:?} {answer}"));
             }
             _ => {}
         }

@@ -2,10 +2,10 @@
 //! whose intervals nest, and their counts have to be those of the run and of the API that was asked.
 
 use crate::peer;
+use crate::support::PATIENCE;
 use crate::support::api::{Api, Reply};
 use crate::support::command::{finish, flowgate};
 use crate::support::project::Project;
-use crate::support::PATIENCE;
 use serde_json::{Value, json};
 use std::process::Command;
 

@@ -204,6 +204,34 @@ impl<'f> Table<'f> {
     }
 }
 
+/// One method of a family = one table named after it.
+pub(super) fn one_method(family: &Table<'_>, methods: &[&str]) {
+    let mut found: Vec<_> = methods.iter().filter_map(|name| Some((*name, family.peek(name)?))).collect();
+    found.sort_by_key(|(_, value)| value.key_at().start);
+    if let [(first, _), (second, value), ..] = &found[..] {
+        let message = format!("`{}` has two methods: `{first}` and `{second}`", family.key());
+        value.report_key(Finding::error("two-methods", message).help("keep one of them"));
+    }
+}
+
+fn above(name: &str, table: &str) -> String {
+    format!("everything below a table header belongs to that table: move `{name}` above the table `[{table}]`")
+}
+
+/// Any text can be a key in TOML, a whole megabyte of it too.
+const LONGEST: usize = 100;
+
+/// Joins a key path; names that are no bare keys are quoted.
+pub(super) fn join(parent: &str, name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let shown = match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+        None if bare => name.to_owned(),
+        None => format!("{name:?}"),
+    };
+    if parent.is_empty() { shown } else { format!("{parent}.{shown}") }
+}
+
 /// Which keys were asked for where: what a schema is held against.
 #[cfg(test)]
 pub(in crate::config) mod witness {
@@ -257,32 +285,4 @@ pub(in crate::config) mod witness {
     pub(in crate::config) fn take() -> (Vec<Seen>, Vec<Choice>) {
         (SEEN.with_borrow_mut(std::mem::take), CHOICES.with_borrow_mut(std::mem::take))
     }
-}
-
-/// One method of a family = one table named after it.
-pub(super) fn one_method(family: &Table<'_>, methods: &[&str]) {
-    let mut found: Vec<_> = methods.iter().filter_map(|name| Some((*name, family.peek(name)?))).collect();
-    found.sort_by_key(|(_, value)| value.key_at().start);
-    if let [(first, _), (second, value), ..] = &found[..] {
-        let message = format!("`{}` has two methods: `{first}` and `{second}`", family.key());
-        value.report_key(Finding::error("two-methods", message).help("keep one of them"));
-    }
-}
-
-fn above(name: &str, table: &str) -> String {
-    format!("everything below a table header belongs to that table: move `{name}` above the table `[{table}]`")
-}
-
-/// Any text can be a key in TOML, a whole megabyte of it too.
-const LONGEST: usize = 100;
-
-/// Joins a key path; names that are no bare keys are quoted.
-pub(super) fn join(parent: &str, name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    let shown = match name.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{:?}…", &name[..end]),
-        None if bare => name.to_owned(),
-        None => format!("{name:?}"),
-    };
-    if parent.is_empty() { shown } else { format!("{parent}.{shown}") }
 }

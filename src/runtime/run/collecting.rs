@@ -63,9 +63,10 @@ impl<'r> Collecting<'r> {
     pub(super) fn line_up(&mut self, writing: Writing<'r>) {
         self.bytes += writing.batch.weight();
         let keys = writing.batch.locks();
-        let free = match keys.is_empty() {
-            true => Some(writing),
-            false => self.locks.entry(writing.step.name.as_str()).or_default().enter(&keys, writing),
+        let free = if keys.is_empty() {
+            Some(writing)
+        } else {
+            self.locks.entry(writing.step.name.as_str()).or_default().enter(&keys, writing)
         };
         self.cleared.extend(free);
     }
@@ -200,7 +201,7 @@ impl<'r> Run<'r> {
         let (origin, now) = (first.origin.clone(), now.to_owned());
         match batcher.take(&self.scope.context(&now, &origin)) {
             Ok(batch) => {
-                self.rendered(Writing { members, step, road, batch, together: None }.numbered(self.scope), feed)
+                self.rendered(Writing { members, step, road, batch, together: None }.numbered(self.scope), feed);
             }
             Err((_, error)) => {
                 let reply = Reply::Failed(Trouble::eval(&error));

@@ -94,7 +94,8 @@ impl<'r> Run<'r> {
         let records: Vec<IntentRow> = records
             .flat_map(|item| {
                 let key = item.key.as_deref().map(str::to_owned);
-                let intent = move |Member { page, index, hash }| IntentRow { page, record: index, hash, key: key.clone() };
+                let intent =
+                    move |Member { page, index, hash }| IntentRow { page, record: index, hash, key: key.clone() };
                 item.members().into_iter().map(intent)
             })
             .collect();

@@ -15,7 +15,7 @@ pub(super) fn error<T: Tables>(tables: &mut T, row: &ErrorRow, receipt: &mut Rec
         // The figures know how many records it stands for: one by itself may become a group of one, and no more.
         let members = if old.weight() == row.weight() { row.members } else { old.members };
         let ErrorRow { flow, run, state, opened, .. } = old;
-        return tables.put_error(&ErrorRow { flow, run, state, opened, members, ..row.clone() }).map_err(Stop::Fault);
+        return tables.put_error(&ErrorRow { flow, run, members, state, opened, ..row.clone() }).map_err(Stop::Fault);
     }
     let run = runs::known(tables, &row.run)?;
     if run.flow != row.flow {

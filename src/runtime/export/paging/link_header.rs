@@ -113,7 +113,7 @@ mod tests {
             r#"title="a \"; rel=foo; \""; rel=next"#,
             r#"title="a, </y>; rel=prev"; REL = "next""#,
             r#"rel="n\ext"; title="x; rel=prev""#,
-            r#"title*=UTF-8'de'a%3B; rel=next; rel=prev"#,
+            r"title*=UTF-8'de'a%3B; rel=next; rel=prev",
             "rel*=UTF-8'en'ne%78t",
             r#"title; rel="  next  ""#,
         ] {

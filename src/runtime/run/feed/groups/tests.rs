@@ -57,7 +57,8 @@ fn grouped(pages: &Pages, marks: &BTreeMap<At, Mark>) -> Vec<Vec<At>> {
         let mark = open.mark;
         let (item, _) = open.close(1);
         let members = &item.group.as_ref().unwrap().members;
-        let rows: Vec<(u64, u32)> = serde_json::from_value(item.record.json().as_ref().to_value()["rows"].clone()).unwrap();
+        let rows: Vec<(u64, u32)> =
+            serde_json::from_value(item.record.json().as_ref().to_value()["rows"].clone()).unwrap();
         let places: Vec<At> = members.iter().map(|member| (member.page, member.index)).collect();
         assert_eq!(rows, places, "each row is its record's");
         if mark == Mark::InFlight {
