@@ -6,7 +6,9 @@ use std::path::Path;
 #[track_caller]
 pub fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if std::env::var("FLOWGATE_BLESS").is_ok() {
+    #[expect(clippy::disallowed_methods, reason = "a switch for people who change output on purpose")]
+    let bless = std::env::var("FLOWGATE_BLESS").is_ok();
+    if bless {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
     }

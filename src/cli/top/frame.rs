@@ -324,7 +324,7 @@ mod tests {
                 lines.len() <= size.1 && lines.iter().all(|line| line.chars().count() <= size.0),
                 "{size:?} {lines:#?}"
             );
-            shown += &format!("--- {} x {}\n{}\n", size.0, size.1, lines.join("\n"));
+            shown.extend(["---", &format!(" {} x {}\n", size.0, size.1), &lines.join("\n"), "\n"]);
         }
         golden("top.txt", &shown);
         assert!(shown.contains("120") && !shown.contains('\u{1b}'), "240 records in 2 s: {shown}");

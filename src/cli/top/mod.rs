@@ -71,7 +71,7 @@ async fn live(
         let rate = before.as_ref().map(|seen| (&seen.document, now.at.since(seen.at)));
         let look = Look { document: &now.document, before: rate, now: clock.utc(), lost: lost.as_deref() };
         // A terminal that went away ends it.
-        if screen.draw(&frame(&look, screen.size(), globals.style.stdout)).is_err() {
+        if Screen::draw(&frame(&look, Screen::size(), globals.style.stdout)).is_err() {
             return Exit::Done;
         }
         let next = now.at.plus(EVERY).max(clock.mono().plus(EVERY / 4));

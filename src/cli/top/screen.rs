@@ -56,7 +56,7 @@ impl Screen {
     }
 
     /// Columns and rows.
-    pub(super) fn size(&self) -> (usize, usize) {
+    pub(super) fn size() -> (usize, usize) {
         match tcgetwinsize(io::stdout()) {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
             _ => (80, 24),
@@ -64,7 +64,7 @@ impl Screen {
     }
 
     /// Draws over what was there, in one write.
-    pub(super) fn draw(&mut self, lines: &[String]) -> io::Result<()> {
+    pub(super) fn draw(lines: &[String]) -> io::Result<()> {
         let mut out = String::from("\x1b[H");
         for (number, line) in lines.iter().enumerate() {
             if number > 0 {

@@ -64,7 +64,9 @@ impl Kept {
 pub fn begin(run: &str, before: Option<&str>) {
     let mut kept = Kept::default();
     let lines: Vec<Box<RawValue>> = before.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    lines.iter().for_each(|line| kept.add(line.get().to_owned()));
+    for line in &lines {
+        kept.add(line.get().to_owned());
+    }
     runs().insert(run.to_owned(), kept);
 }
 
