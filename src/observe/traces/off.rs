@@ -7,18 +7,18 @@ use crate::value::time::{SharedClock, SharedRng};
 use std::fmt::Display;
 
 /// Where traces begin.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Traces;
 
 impl Traces {
     /// A run begins.
-    pub fn begin(self, _: &SharedClock, _: &SharedRng, _: &FlowId, _: &str, _: &'static str) -> Trace {
+    pub fn begin(&self, _: &SharedClock, _: &SharedRng, _: &FlowId, _: &str, _: &'static str) -> Trace {
         Trace
     }
 }
 
 /// A run's trace.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Trace;
 
 impl Trace {
