@@ -130,7 +130,8 @@ fn steps_and_batches_work_on_groups() {
     batches.sort();
     let group = |customer: &str, ids: &[u64]| (customer.to_owned(), ids.to_vec());
     // Each with what ended on one page; what ends with the export goes by itself.
-    let expected = [vec![group("a", &[1, 2])], vec![group("b", &[3, 4])], vec![group("d", &[7, 8])], vec![group("e", &[9])]];
+    let expected =
+        [vec![group("a", &[1, 2])], vec![group("b", &[3, 4])], vec![group("d", &[7, 8])], vec![group("e", &[9])]];
     assert_eq!(batches, expected);
 }
 
@@ -144,10 +145,9 @@ fn places_of_a_fan_out_are_grouped_each_by_itself() {
         }
         _ => Reply::json(200, "{\"data\":[]}"),
     });
-    let flow = flow("", TAKE).replace("\"/orders\"", "\"/{{each.shop}}\"").replace(
-        "[import]",
-        "[[export.each]]\nname = \"shop\"\nvalues = [\"a\", \"b\", \"c\"]\n[import]",
-    );
+    let flow = flow("", TAKE)
+        .replace("\"/orders\"", "\"/{{each.shop}}\"")
+        .replace("[import]", "[[export.each]]\nname = \"shop\"\nvalues = [\"a\", \"b\", \"c\"]\n[import]");
     let project = project(&api, &format!("concurrency_level = 3\n{QUICK}"), &flow);
     assert_eq!(counts(&once(&project).expect_code(0)), [9, 9, 0, 0]);
     assert_eq!(arrived(&api), [vec![1, 2, 3], vec![11, 12, 13], vec![21, 22, 23]]);
@@ -230,7 +230,8 @@ fn a_record_that_has_no_key_or_no_shape_is_an_error_by_itself() {
     assert!(listed.contains("keep"), "{listed}");
     // Put right, it is a group of its own.
     let id = listed.lines().find(|line| line.contains("group_by")).unwrap();
-    let id: String = id.trim_start_matches(|c: char| !c.is_ascii_digit()).chars().take_while(char::is_ascii_digit).collect();
+    let id: String =
+        id.trim_start_matches(|c: char| !c.is_ascii_digit()).chars().take_while(char::is_ascii_digit).collect();
     run(project.dir(), &["errors", "edit", &id, "--set", "c=\"z\""]).expect_code(0);
     run(project.dir(), &["errors", "retry", &id]).expect_code(0);
     assert_eq!(arrived(&api), [vec![1], vec![2], vec![4]]);
@@ -283,9 +284,10 @@ fn a_group_over_more_pages_than_may_be_held_comes_to_its_end() {
 #[test]
 fn a_group_without_end_is_an_error_and_what_follows_it_is_not() {
     let api = Api::start(|request| match (request.path(), number(request, "p") as u64) {
-        ("/orders", p @ 1..=10) => {
-            Reply::json(200, json!({ "data": [heavy(2 * p, p / 10, 500_000), heavy(2 * p + 1, p / 10, 500_000)] }).to_string())
-        }
+        ("/orders", p @ 1..=10) => Reply::json(
+            200,
+            json!({ "data": [heavy(2 * p, p / 10, 500_000), heavy(2 * p + 1, p / 10, 500_000)] }).to_string(),
+        ),
         ("/orders", _) => Reply::json(200, "{\"data\":[]}"),
         _ => Reply::json(201, "{}"),
     });
@@ -341,7 +343,9 @@ fn a_lookup_groups_what_it_finds() {
     let api = Api::start(|request| match (request.path(), number(request, "p")) {
         ("/orders", 1) => Reply::json(200, "{\"data\":[{\"id\":1,\"c\":1}]}"),
         ("/lines", 1) => Reply::json(200, "{\"data\":[{\"id\":1,\"sku\":\"x\"},{\"id\":2,\"sku\":\"y\"}]}"),
-        ("/lines", 2) => Reply::json(200, "{\"data\":[{\"id\":3,\"sku\":\"y\"},{\"id\":4,\"sku\":\"x\"},{\"id\":5,\"sku\":\"z\"}]}"),
+        ("/lines", 2) => {
+            Reply::json(200, "{\"data\":[{\"id\":3,\"sku\":\"y\"},{\"id\":4,\"sku\":\"x\"},{\"id\":5,\"sku\":\"z\"}]}")
+        }
         _ => Reply::json(200, "{\"data\":[]}"),
     });
     let steps = "[[step]]\nname = \"lines\"\n[step.lookup]\nconnection = \"api\"\nrelative_uri = \"/lines\"\n\
@@ -406,11 +410,7 @@ fn killed_at_many_points_every_group_arrives_whole_and_under_its_own_key() {
                           idempotency_key = \"{{record.rows.0.id}}\"\n";
             let rest = format!("{}{import}", if walks { lookup } else { "" });
             let flow = flow("keep = \"not record.out\"", &rest);
-            let project = project(
-                &api,
-                "concurrency_level = 3\n",
-                &format!("durability = \"{durability}\"\n{flow}"),
-            );
+            let project = project(&api, "concurrency_level = 3\n", &format!("durability = \"{durability}\"\n{flow}"));
             let account = killed(&project, &api, at);
             let place = format!("{durability} {walks} {at}");
             let mut keys: BTreeMap<String, BTreeSet<Vec<u64>>> = BTreeMap::new();

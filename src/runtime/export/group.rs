@@ -101,7 +101,6 @@ impl Default for Rows {
 }
 
 impl Rows {
-
     /// Adds one.
     pub fn push(&mut self, record: &Record) {
         if self.text.len() > OPENING.len() {

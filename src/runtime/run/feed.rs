@@ -108,7 +108,18 @@ impl<'r> Feed<'r> {
                 orders.insert(step.name.as_str(), orders.len() + 1);
             });
         }
-        Self { scope, import, batcher, hashed, pages: VecDeque::new(), lines: 0, groups: Groups::default(), lineup, orders, held: None }
+        Self {
+            scope,
+            import,
+            batcher,
+            hashed,
+            pages: VecDeque::new(),
+            lines: 0,
+            groups: Groups::default(),
+            lineup,
+            orders,
+            held: None,
+        }
     }
 
     pub(super) fn push(&mut self, page: Page, known: Known) {

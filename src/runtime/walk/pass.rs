@@ -2,8 +2,8 @@
 
 mod paths;
 
-use super::{Passed, StepError};
 use super::found::Found;
+use super::{Passed, StepError};
 use crate::http::exchange::Failure;
 use crate::model::import::Import;
 use crate::model::step::{Action, Lookup, OnError, Step};

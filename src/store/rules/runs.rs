@@ -69,12 +69,7 @@ pub(super) fn interrupted<T: Tables>(tables: &mut T, id: &str, pages: &[u64], ep
 }
 
 /// Figures of a run that is over stand: what was left of it has been accounted for.
-pub(super) fn tally<T: Tables>(
-    tables: &mut T,
-    id: &str,
-    tally: &Tally,
-    steps: &[StepTally],
-) -> Ruled<(), T::Fault> {
+pub(super) fn tally<T: Tables>(tables: &mut T, id: &str, tally: &Tally, steps: &[StepTally]) -> Ruled<(), T::Fault> {
     let old = known(tables, id)?;
     if is_over(old.phase) {
         return Ok(());

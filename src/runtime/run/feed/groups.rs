@@ -89,19 +89,20 @@ impl Open {
         let hashes: Vec<u8> = group.members.iter().flat_map(|member| member.hash.to_be_bytes()).collect();
         let hash = if first.hash == 0 { 0 } else { super::lasting_hash(&hashes) };
         let link = first.trace.as_ref().and_then(|trace| trace.link.clone());
-        let trace = first.trace.as_ref().map(|_| Box::new(Trace { key: common(&group.traces), link }));
+        let trace = first.trace.as_ref().map(|_| Box::new(Trace { key: trace_of(&group.traces), link }));
         let item = Item { record, line, hash, trace, exported: None, group: Some(Arc::new(group)), ..first };
         (item, intent)
     }
 }
 
 /// The trace key of a group: what it overtakes is a group of the very same records.
-fn common(traces: &[String]) -> Option<String> {
+fn trace_of(traces: &[String]) -> Option<String> {
     let first = traces.first()?;
     if traces.iter().all(|trace| trace == first) {
         return Some(first.clone());
     }
-    let all: String = traces.iter().flat_map(|trace| [trace.len().to_string(), ":".to_owned(), trace.clone()]).collect();
+    let all: String =
+        traces.iter().flat_map(|trace| [trace.len().to_string(), ":".to_owned(), trace.clone()]).collect();
     Some(format!("{first} +{} #{:016x}", traces.len() - 1, super::lasting_hash(all.as_bytes())))
 }
 
@@ -301,7 +302,16 @@ impl<'r> Feed<'r> {
             if let Next::Open(item, intent) = self.ended(open, ended, line, books) {
                 let known = Known::Group(Some(Box::new((item, intent))));
                 let records: Arc<[Record]> = Arc::from([]);
-                self.pages.push_back(Pending { line, number: 0, origin, position: 0, records, known, joins: false, met: false });
+                self.pages.push_back(Pending {
+                    line,
+                    number: 0,
+                    origin,
+                    position: 0,
+                    records,
+                    known,
+                    joins: false,
+                    met: false,
+                });
             }
             any = true;
         }
@@ -311,7 +321,8 @@ impl<'r> Feed<'r> {
     fn over(&self, coming: &impl Fn(&Origin) -> Coming) -> Option<(usize, Coming)> {
         let ends = |open: &Open| {
             let origin = &open.first.origin;
-            let waits = self.pages.iter().any(|page| page.origin.is_at(origin) && !matches!(page.known, Known::Group(_)));
+            let waits =
+                self.pages.iter().any(|page| page.origin.is_at(origin) && !matches!(page.known, Known::Group(_)));
             if waits { Coming::More } else { coming(origin) }
         };
         let all = self.groups.open.iter().enumerate().map(|(at, open)| (at, ends(open)));

@@ -57,7 +57,8 @@ fn grouped(pages: &Pages, marks: &BTreeMap<At, Mark>) -> Vec<Vec<At>> {
         let mark = open.mark;
         let (item, _) = open.close(1);
         let members = &item.group.as_ref().unwrap().members;
-        let rows: Vec<(u64, u32)> = serde_json::from_value(item.record.json().as_ref().to_value()["rows"].clone()).unwrap();
+        let rows: Vec<(u64, u32)> =
+            serde_json::from_value(item.record.json().as_ref().to_value()["rows"].clone()).unwrap();
         let places: Vec<At> = members.iter().map(|member| (member.page, member.index)).collect();
         assert_eq!(rows, places, "each row is its record's");
         if mark == Mark::InFlight {
@@ -152,11 +153,11 @@ fn a_group_that_is_too_large_fails_in_parts_and_none_of_it_is_taken_for_a_group(
 
 #[test]
 fn a_group_is_overtaken_by_one_of_the_same_records_only() {
-    let common = |keys: &[&str]| common(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
-    assert_eq!((common(&[]), common(&["7"]).as_deref(), common(&["7", "7"]).as_deref()), (None, Some("7"), Some("7")));
-    let pair = common(&["7", "8"]).unwrap();
+    let trace = |keys: &[&str]| trace_of(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
+    assert_eq!((trace(&[]), trace(&["7"]).as_deref(), trace(&["7", "7"]).as_deref()), (None, Some("7"), Some("7")));
+    let pair = trace(&["7", "8"]).unwrap();
     assert!(pair.starts_with("7 +1 #"));
-    assert_ne!(common(&["7", "9"]), Some(pair.clone()));
-    assert_ne!(common(&["8", "7"]), Some(pair));
-    assert_ne!(common(&["a", "b1:c"]), common(&["a", "b", "c"]));
+    assert_ne!(trace(&["7", "9"]), Some(pair.clone()));
+    assert_ne!(trace(&["8", "7"]), Some(pair));
+    assert_ne!(trace(&["a", "b1:c"]), trace(&["a", "b", "c"]));
 }
