@@ -29,9 +29,7 @@ use super::import::{Batch, Delivered, Road};
 use super::scope::{Scope, Work};
 use crate::observe::event;
 use crate::observe::meters::RecordOutcome;
-use crate::runtime::export::origin::Origin;
 use crate::runtime::export::page::Page;
-use crate::runtime::export::track::Coming;
 use crate::store::{IntentRow, StoreError, Write};
 use crate::value::time::Mono;
 use books::Books;
@@ -275,13 +273,6 @@ impl<'r> Run<'r> {
                 () = tokio::task::yield_now(), if more => {}
             }
         }
-    }
-
-    /// Groups of places that are over are complete. True when there is more to work on.
-    fn end_groups(&mut self, feed: &mut Feed<'r>, supply: &Supply<'r>) -> bool {
-        let held = &self.held;
-        let waits = |origin: &Origin| held.iter().any(|(page, _)| page.origin.is_at(origin));
-        feed.end_groups(|at| if waits(at) { Coming::More } else { supply.coming(at) }, &mut self.books)
     }
 
     /// Whether nothing new is begun any more.

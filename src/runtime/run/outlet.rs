@@ -3,7 +3,10 @@
 
 use super::feed::{Fed, Feed};
 use super::journal::{Readiness, Stored};
+use super::supply::Supply;
 use super::{MOST_TICKETS, Roads, Run, WAITING_BODIES};
+use crate::runtime::export::origin::Origin;
+use crate::runtime::export::track::Coming;
 use crate::runtime::import::{Batch, Member, Road};
 use crate::runtime::scope::Lane;
 use crate::store::{IntentRow, Write};
@@ -26,6 +29,13 @@ impl<'r> Run<'r> {
                 feed.push(page, known);
             }
         }
+    }
+
+    /// Groups of places that are over are complete. True when there is more to work on.
+    pub(super) fn end_groups(&mut self, feed: &mut Feed<'r>, supply: &Supply<'r>) -> bool {
+        let held = &self.held;
+        let waits = |origin: &Origin| held.iter().any(|(page, _)| page.origin.is_at(origin));
+        feed.end_groups(|at| if waits(at) { Coming::More } else { supply.coming(at) }, &mut self.books)
     }
 
     /// Starts deliveries until the pool's level has enough tickets in line or nothing is left to send. True when

@@ -89,14 +89,14 @@ impl Open {
         let hashes: Vec<u8> = group.members.iter().flat_map(|member| member.hash.to_be_bytes()).collect();
         let hash = if first.hash == 0 { 0 } else { super::lasting_hash(&hashes) };
         let link = first.trace.as_ref().and_then(|trace| trace.link.clone());
-        let trace = first.trace.as_ref().map(|_| Box::new(Trace { key: common(&group.traces), link }));
+        let trace = first.trace.as_ref().map(|_| Box::new(Trace { key: trace_of(&group.traces), link }));
         let item = Item { record, line, hash, trace, exported: None, group: Some(Arc::new(group)), ..first };
         (item, intent)
     }
 }
 
 /// The trace key of a group: what it overtakes is a group of the very same records.
-fn common(traces: &[String]) -> Option<String> {
+fn trace_of(traces: &[String]) -> Option<String> {
     let first = traces.first()?;
     if traces.iter().all(|trace| trace == first) {
         return Some(first.clone());

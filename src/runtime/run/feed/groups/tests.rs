@@ -153,11 +153,11 @@ fn a_group_that_is_too_large_fails_in_parts_and_none_of_it_is_taken_for_a_group(
 
 #[test]
 fn a_group_is_overtaken_by_one_of_the_same_records_only() {
-    let common = |keys: &[&str]| common(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
-    assert_eq!((common(&[]), common(&["7"]).as_deref(), common(&["7", "7"]).as_deref()), (None, Some("7"), Some("7")));
-    let pair = common(&["7", "8"]).unwrap();
+    let trace = |keys: &[&str]| trace_of(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
+    assert_eq!((trace(&[]), trace(&["7"]).as_deref(), trace(&["7", "7"]).as_deref()), (None, Some("7"), Some("7")));
+    let pair = trace(&["7", "8"]).unwrap();
     assert!(pair.starts_with("7 +1 #"));
-    assert_ne!(common(&["7", "9"]), Some(pair.clone()));
-    assert_ne!(common(&["8", "7"]), Some(pair));
-    assert_ne!(common(&["a", "b1:c"]), common(&["a", "b", "c"]));
+    assert_ne!(trace(&["7", "9"]), Some(pair.clone()));
+    assert_ne!(trace(&["8", "7"]), Some(pair));
+    assert_ne!(trace(&["a", "b1:c"]), trace(&["a", "b", "c"]));
 }
