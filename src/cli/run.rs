@@ -189,7 +189,7 @@ impl Ran {
         if let Some(now @ Stopped::Now(_)) = finished.stopped {
             return stopped(now);
         }
-        if let Some(Err(error)) = output.as_ref().map(super::stages::Written::finish)
+        if let Some(Err(error)) = output.as_ref().map(Written::finish)
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
             globals.complain(&format!("stdout: {error}"));

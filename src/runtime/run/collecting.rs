@@ -97,7 +97,9 @@ impl<'r> Run<'r> {
     /// Lets records pass that come behind nobody any more.
     pub(super) fn open_gates(&mut self, feed: &mut Feed<'r>) {
         let orders: Vec<usize> = self.collecting.gates.keys().copied().collect();
-        orders.into_iter().for_each(|order| self.open_gate(order, feed));
+        for order in orders {
+            self.open_gate(order, feed);
+        }
     }
 
     fn open_gate(&mut self, order: usize, feed: &mut Feed<'r>) {
@@ -196,7 +198,9 @@ impl<'r> Run<'r> {
     fn close(&mut self, key: Key, feed: &mut Feed<'r>) {
         let Some(filling) = self.collecting.filling.remove(&key) else { return };
         let Filling { step, road, mut batcher, members } = filling;
-        members.iter().for_each(|member| release(feed, member.id));
+        for member in &members {
+            release(feed, member.id);
+        }
         let Some((first, now)) = members.first().and_then(|first| feed.walking(first.id)) else { return };
         let (origin, now) = (first.origin.clone(), now.to_owned());
         match batcher.take(&self.scope.context(&now, &origin)) {

@@ -174,8 +174,9 @@ impl Walk {
                 },
             };
             if self.trail.is_some() {
-                let passed = Passed::of(&went, &self.ground);
-                passed.into_iter().for_each(|passed| self.leave(way, passed));
+                if let Some(passed) = Passed::of(&went, &self.ground) {
+                    self.leave(way, passed);
+                }
             }
             match went {
                 Ok(Went::Left) => return Advance::Left,
