@@ -168,9 +168,9 @@ fn a_group_that_is_refused_is_one_error_and_is_tried_again_whole() {
     let listed: Value = serde_json::from_str(&listed).unwrap();
     let errors = listed["errors"].as_array().unwrap();
     assert_eq!(errors.len(), 1, "{listed}");
-    let payload = &errors[0]["payload"];
-    let payload = payload.as_str().map_or_else(|| payload.clone(), |text| serde_json::from_str(text).unwrap());
-    assert_eq!(rows(&payload), [3, 4, 5], "{listed}");
+    let shown = run(project.dir(), &["errors", "show", "1", "--json"]).expect_code(0).stdout;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(rows(&shown["errors"][0]["record"]), [3, 4, 5], "{shown}");
     // Still refused, then not any more.
     run(project.dir(), &["errors", "retry", "--all"]).expect_code(1);
     assert_eq!(books(&project), [6, 3, 3, 0]);

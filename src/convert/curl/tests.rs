@@ -192,7 +192,7 @@ fn what_cannot_be_carried_over_is_an_error_or_a_note() {
         ("curl ftp://x.example", "no scheme"),
         ("curl https://x.example -T file", "uploaded"),
         ("curl https://x.example -F f=@a.png", "sends files only"),
-        ("curl https://x.example -F f=<a.txt -F 'g=@b;type=text/plain'", "sends files only"),
+        ("curl https://x.example -F 'f=<a.txt' -F 'g=@b;type=text/plain'", "sends files only"),
         ("curl https://x.example --dat a", "did you mean `--data`?"),
         ("curl https://x.example -Z", "`-Z` is not understood"),
         ("curl https://x.example -d", "`-d` lacks its value"),

@@ -41,9 +41,9 @@ impl Each {
         let mut arguments = given.into_iter();
         if name == "map" {
             let (filter, at) = written(&mut arguments, name, &at, "the name of a filter")?;
-            let bound = Filter::bind(&filter, at, span, arguments.collect()).map_err(|issue| match issue.help {
-                None => issue.help(format!("for a member write `map(attribute=\"{filter}\")`")),
-                Some(_) => issue,
+            let bound = Filter::bind(&filter, at, span, arguments.collect()).map_err(|issue| match &issue.help {
+                Some(help) if !help.starts_with(Filter::ALL) => issue,
+                _ => issue.help(format!("for a member write `map(attribute=\"{filter}\")`")),
             });
             let (filter, arguments) = bound?;
             return Ok(Self { attribute: None, act: Act::Map(filter, arguments) });

@@ -162,7 +162,8 @@ pub(super) fn transform(value: &Value<'_>, scope: &Scope<'_>) -> Option<Transfor
     let modify = table.take("modify").map(|value| modify::decode(&value, scope).map(Transform::Modify));
     table.finish();
     if table.is_empty() {
-        let finding = Finding::error("missing-key", format!("`{}` needs `create` or `modify`", table.key()));
+        let finding = Finding::error("missing-key", format!("`{}` needs `create` or `modify`", table.key()))
+            .help("`modify` changes a record, as in `modify = { drop = [\"internal\"] }`; `create` makes a new one of what is named");
         table.report(finding.key(table.key()));
     }
     if create.is_some() && modify.is_some() {

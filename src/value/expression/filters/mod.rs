@@ -123,6 +123,9 @@ const MAX_PRECISION: i128 = 300;
 type Evaluated<'a> = Result<Value<'a>, EvalError>;
 
 impl Filter {
+    /// How the help begins where no filter has a name like the one written.
+    pub(super) const ALL: &str = "the filters are ";
+
     /// Finds a filter and puts its arguments in order.
     pub(super) fn bind(
         name: &str,
@@ -133,7 +136,7 @@ impl Filter {
         let Some((_, filter, parameters, required)) = KNOWN.iter().find(|known| known.0 == name) else {
             let known = KNOWN.iter().map(|known| known.0).chain(TESTING.iter().copied());
             let issue = Issue::new(at, format!("unknown filter `{name}`"));
-            let all = || format!("the filters are {}", known.clone().collect::<Vec<_>>().join(", "));
+            let all = || format!("{}{}", Self::ALL, known.clone().collect::<Vec<_>>().join(", "));
             let issue = names::did_you_mean(issue, name, known.clone());
             return Err(if issue.help.is_none() { issue.help(all()) } else { issue });
         };
