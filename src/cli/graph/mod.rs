@@ -10,7 +10,6 @@ use super::run::no_flow;
 use super::{Exit, Globals};
 use crate::app::Host;
 use crate::model::snapshot::Snapshot;
-use crate::queue::limits::Level;
 use crate::value::id::{ConnectionId, FlowId};
 use parts::Part;
 use serde_json::{Value, json};
@@ -83,13 +82,8 @@ impl Graph {
         let mut shown: BTreeSet<&ConnectionId> =
             flows.iter().flat_map(|flow| &flow.parts).flat_map(Part::uses).collect();
         // Whose permits they use is part of the picture.
-        let lenders: Vec<&ConnectionId> = shown
-            .iter()
-            .filter_map(|id| match &snapshot.connections.get(*id)?.limits.level {
-                Level::Borrow(lender) => Some(lender),
-                _ => None,
-            })
-            .collect();
+        let lenders: Vec<&ConnectionId> =
+            shown.iter().filter_map(|id| snapshot.connections.get(*id)?.lender()).collect();
         shown.extend(lenders);
         let connections = snapshot.connections.values().filter(|one| only.is_none() || shown.contains(&one.id));
         let connections = connections.map(|one| Api::of(one)).collect();
@@ -131,14 +125,10 @@ impl Graph {
 
 impl Api {
     fn of(connection: &crate::model::connection::Connection) -> Self {
-        let (level, adaptive, borrows) = match &connection.limits.level {
-            Level::Fixed(level) => (Some(level.get()), false, None),
-            Level::Adaptive(most) => (Some(most.get()), true, None),
-            Level::Borrow(lender) => (None, false, Some(lender.clone())),
-            Level::Burst(_) => (None, false, None),
-        };
+        let (level, adaptive) = connection.level().unzip();
+        let borrows = connection.lender().cloned();
         let (id, title, agent) = (connection.id.clone(), connection.title.clone(), connection.agent.clone());
-        Self { id, title, level, adaptive, borrows, agent }
+        Self { id, title, level, adaptive: adaptive.unwrap_or(false), borrows, agent }
     }
 
     /// Its name and what limits it, a line each.

@@ -3,7 +3,7 @@
 
 mod keys;
 
-use keys::{AGENT, CONNECTION, FLOW, Key, SETTINGS, SHAPES, Shape};
+use keys::{AGENT, CONNECTION, FLOW, Key, SETTINGS, Shape, shapes};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,11 +95,8 @@ pub fn document(kind: Kind) -> Value {
     }
     let mut needed = BTreeSet::new();
     gather(shape, &mut needed);
-    let parts: Map<String, Value> = SHAPES
-        .iter()
-        .filter(|part| needed.contains(part.name))
-        .map(|part| (part.name.to_owned(), of_shape(part)))
-        .collect();
+    let parts: Map<String, Value> =
+        shapes().filter(|part| needed.contains(part.name)).map(|part| (part.name.to_owned(), of_shape(part))).collect();
     document.insert("$defs".to_owned(), parts.into());
     Value::Object(document)
 }
@@ -144,7 +141,7 @@ fn of(what: What) -> Value {
 }
 
 fn part(name: &str) -> Option<&'static Shape> {
-    SHAPES.iter().find(|shape| shape.name == name)
+    shapes().find(|shape| shape.name == name)
 }
 
 /// The parts a shape leads to.

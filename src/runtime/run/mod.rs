@@ -2,6 +2,7 @@
 //!
 //! The loop owns everything mutable; what may happen next is decided by [`state::RunState`], and nothing is worked on,
 //! sent or reported before the store has what it needs for it ([`journal`]).
+// size: the loop, and everything it holds.
 
 mod books;
 mod collecting;
