@@ -149,7 +149,10 @@ fn the_samples_of_the_format_hold_nothing_but_what_is_not_built_yet() {
     for file in ["connections/zendesk.toml", "flowgate.toml"] {
         assert!(loaded.diagnostics.iter().any(|one| one.file == Path::new(file)), "{file} was not read");
     }
-    assert!(!loaded.diagnostics.iter().any(|one| one.file == Path::new("flows/orders.toml")), "all of the flow is built");
+    assert!(
+        !loaded.diagnostics.iter().any(|one| one.file == Path::new("flows/orders.toml")),
+        "all of the flow is built"
+    );
 }
 
 #[test]

@@ -85,7 +85,9 @@ impl Store for Renamed {
             for found in asked {
                 rows.extend(found.await?);
             }
-            rows.iter_mut().for_each(|row| today(&renames, &mut row.flow));
+            for row in &mut rows {
+                today(&renames, &mut row.flow);
+            }
             if several {
                 rows.sort_by_key(|row| std::cmp::Reverse(row.started));
             }
@@ -104,7 +106,9 @@ impl Store for Renamed {
             for found in asked {
                 rows.extend(found.await?);
             }
-            rows.iter_mut().for_each(|row| today(&renames, &mut row.flow));
+            for row in &mut rows {
+                today(&renames, &mut row.flow);
+            }
             rows.sort_by_key(|row| std::cmp::Reverse(row.id));
             rows.truncate(most(filter.limit));
             Ok(rows)

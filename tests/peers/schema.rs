@@ -39,8 +39,8 @@ fn judged(python: &Path, schemas: &Path, files: &[(&str, PathBuf)]) -> Vec<(Path
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines: String = files.iter().map(|(kind, path)| format!("{kind} {}\n", path.display())).collect();
-    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let lines: Vec<String> = files.iter().map(|(kind, path)| format!("{kind} {}\n", path.display())).collect();
+    child.stdin.take().unwrap().write_all(lines.concat().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "the judge failed");
     let found: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();

@@ -354,8 +354,7 @@ impl<'a> Scope<'a> {
             Root::LastExport | Root::ThisExport | Root::Window => {
                 Some("it belongs to an export that has `[export.delta]`".to_owned())
             }
-            Root::Parent => Some("it exists inside `each` and in steps with `many` only".to_owned()),
-            Root::Index => Some("it exists inside `each` and in steps with `many` only".to_owned()),
+            Root::Parent | Root::Index => Some("it exists inside `each` and in steps with `many` only".to_owned()),
             Root::Item => Some("it exists inside `each` only".to_owned()),
             _ => None,
         }

@@ -16,7 +16,8 @@ mod off;
 mod places;
 #[cfg(feature = "otlp")]
 mod span;
-#[cfg(all(test, feature = "otlp"))]
+#[cfg(feature = "otlp")]
+#[cfg(test)]
 mod tests;
 
 #[cfg(feature = "otlp")]

@@ -68,7 +68,6 @@ struct Pending {
 }
 
 /// A record of the page at hand.
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the loop that takes it")]
 enum Next {
     /// To be worked on; with what was intended for it before a restart.
     Open(Item, Option<IntentRow>),

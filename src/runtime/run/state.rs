@@ -225,9 +225,8 @@ impl RunState {
 
     /// Whether a page is the first with work left: all that is left of those before it waits for the end of its group.
     pub fn is_first(&self, number: u64) -> bool {
-        let before = self.pages.iter().take_while(|page| page.number < number);
-        self.pages.iter().any(|page| page.number == number)
-            && before.fold(true, |all, page| all && page.unresolved == page.waiting)
+        let mut before = self.pages.iter().take_while(|page| page.number < number);
+        self.pages.iter().any(|page| page.number == number) && before.all(|page| page.unresolved == page.waiting)
     }
 
     /// The only way out of `in_flight`; `record` is its position from 0. A record that is resolved already stays as it

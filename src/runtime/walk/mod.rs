@@ -173,10 +173,10 @@ impl Walk {
                     },
                 },
             };
-            if self.trail.is_some() {
-                if let Some(passed) = Passed::of(&went, &self.ground) {
-                    self.leave(way, passed);
-                }
+            if self.trail.is_some()
+                && let Some(passed) = Passed::of(&went, &self.ground)
+            {
+                self.leave(way, passed);
             }
             match went {
                 Ok(Went::Left) => return Advance::Left,

@@ -91,8 +91,8 @@ fn answer(at: usize, headers: &HeaderMap) -> Response {
 static TAGS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let tag = |asset: &Asset| {
         let digest = Sha256::digest(asset.text.as_bytes());
-        let short: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-        format!("\"{short}\"")
+        let short = digest.first_chunk().copied().map(u128::from_be_bytes).unwrap_or_default();
+        format!("\"{short:032x}\"")
     };
     ASSETS.iter().map(tag).collect()
 });

@@ -57,7 +57,7 @@ fn every_file_is_served_and_every_module_that_is_named_is_there() {
     let on_disk: BTreeSet<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| !name.ends_with(".rs") && name != "index.html")
+        .filter(|name| Path::new(name).extension().is_none_or(|end| end != "rs") && name != "index.html")
         .collect();
     let served: BTreeSet<String> =
         ASSETS.iter().filter_map(|one| Some(one.path.strip_prefix("/ui/")?.into())).collect();

@@ -38,9 +38,8 @@ fn expected(field: Option<&str>, default: bool, optional: bool, when: Option<boo
     };
     match as_ {
         _ if !fits => Told::WrongType,
-        None => Told::Value(value.to_owned()),
         Some("string") if !is_text => Told::Value(format!("\"{value}\"")),
-        Some("string") => Told::Value(value.to_owned()),
+        None | Some("string") => Told::Value(value.to_owned()),
         Some(_) => Told::Value(inner.to_owned()),
     }
 }
