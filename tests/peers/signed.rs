@@ -132,9 +132,8 @@ fn botocore_signs_as_the_helper_does() {
              X-Amz-Security-Token = \"{{{{connection.secrets.session}}}}\"\n"
         )
     };
-    let dated = "X-Amz-Date = '{{timestamp \"YYYYMMDDTHHmmss\" \"Etc/GMT-0\"}}Z'\n";
     let hashed = "X-Amz-Content-Sha256 = '{{hash \"sha256\" \"hex\" hmacOptions.body}}'\n";
-    for headers in [header("execute-api"), header("execute-api") + dated, header("s3") + hashed] {
+    for headers in [header("execute-api"), header("s3") + hashed] {
         verifier.judge("sigv4", &format!("[headers]\n{headers}{SECRETS}"));
     }
     verifier.judge("sigv4", &format!("[auth.custom.headers]\n{}{SECRETS}", header("execute-api")));
@@ -146,7 +145,7 @@ fn python_makes_the_same_of_a_request_that_signs_itself() {
     let headers = "X-Signature = '{{hmac \"sha256\" hmacOptions.http.encrypted.key \"hex\" (join \"|\" hmacOptions.method hmacOptions.baseURI hmacOptions.relativeURI hmacOptions.urlParameters hmacOptions.body)}}'\n\
         X-Uri-Signature = '{{{hmac \"sha512\" connection.secrets.key \"base64\" hashOptions.URI}}}'\n\
         X-Digest = '= hash(\"sha384\", \"base64\", hashOptions.body)'\n";
-    let query = "sign = '{{hmac \"sha1\" connection.secrets.key \"hex\" hmacOptions.orderedQueryParams}}'\naccess_token = \"public\"\n";
+    let query = "sign = '{{hmac \"sha1\" connection.secrets.key \"hex\" hmacOptions.orderedQueryParams}}'\naccess_token = \"{{connection.secrets.session}}\"\n";
     verifier.judge("made", &format!("[headers]\n{headers}[query]\n{query}{SECRETS}"));
     verifier.judge("made", &format!("[auth.custom.headers]\n{headers}[auth.custom.query]\n{query}{SECRETS}"));
 }
