@@ -57,7 +57,7 @@ fn place(file: &Path, key: &str) -> (Kind, Vec<String>) {
 }
 
 /// Keys that the decoder asks for only to refuse them with a reason: no schema offers them.
-const REFUSED: &[(&str, &[&str])] = &[("lookup", &["delta", "each", "link", "name", "once", "trace_key"])];
+const REFUSED: &[(&str, &[&str])] = &[("lookup", &["delta", "each", "name", "once", "trace_key"])];
 
 /// What may stand at a key.
 fn whats(kind: Kind, parts: &[String]) -> Vec<What> {

@@ -220,6 +220,7 @@ pub(super) const SHAPES: &[Shape] = &[
             &[
                 ("merge", Any, "Members of the record, from the answer"),
                 ("cache", Part("cache"), "Answers that are kept"),
+                ("link", Text, "Taken, but shown nowhere by itself"),
             ],
         ],
         &["connection"],
