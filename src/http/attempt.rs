@@ -108,7 +108,7 @@ struct Round<'a> {
     client: &'a Client,
     request: &'a Prepared,
     with: &'a With<'a>,
-    /// What signing made that must not be shown.
+    /// What the body and signing made of secrets; it must not be shown.
     made: Vec<Secret>,
     /// What the method of authentication noted for the request that left last.
     mark: u64,
@@ -118,7 +118,8 @@ struct Round<'a> {
 impl Client {
     /// Sends once and judges.
     pub(super) async fn attempt(&self, request: &Prepared, with: &With<'_>) -> Attempt {
-        let mut round = Round { client: self, request, with, made: Vec::new(), mark: 0, told: None };
+        let made = request.derived.texts.clone();
+        let mut round = Round { client: self, request, with, made, mark: 0, told: None };
         let attempt = round.run().await;
         Attempt { told: round.told, ..attempt }
     }

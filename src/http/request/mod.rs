@@ -16,10 +16,12 @@ use super::verdict::ResponseRules;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::json::Json;
+use crate::value::secret::Secret;
 use crate::value::template::Template;
 use crate::value::tree::{Tree, Written};
 use crate::value::uri::UriTemplate;
 use field::names_secret;
+use prepared::Derived;
 use reqwest::header::{ACCEPT, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,6 +148,7 @@ impl RequestSpec {
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
         }
         Ok(Prepared {
+            derived: self.body.as_ref().map_or_else(Derived::default, |body| body.derived(ctx)),
             types,
             decode: self.decode.clone(),
             on: self.on.clone(),
@@ -200,6 +203,21 @@ impl BodySpec {
             Self::Tree(tree) => tree.references().into_iter().any(names_secret),
             Self::Text(template) => template.references().iter().any(names_secret),
         }
+    }
+
+    /// What stands in it that was computed from secrets.
+    fn derived(&self, ctx: &Context<'_>) -> Derived {
+        if !self.is_secret() {
+            return Derived::default();
+        }
+        let texts = match self {
+            Self::Tree(tree) => tree.derived(ctx, names_secret),
+            Self::Text(template) => template.derived(ctx, names_secret),
+        };
+        texts.map_or(Derived { texts: Vec::new(), all: true }, |texts| Derived {
+            texts: texts.into_iter().map(Secret::new).collect(),
+            all: false,
+        })
     }
 
     fn render(
