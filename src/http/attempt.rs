@@ -297,7 +297,7 @@ impl Round<'_> {
             Verdict::BadStatus | Verdict::Refused => Outcome::Rejected,
         };
         let raw = verdict::raw_excerpt(&received);
-        let said = rule.and_then(|(_, rule)| verdict::says(&received, rule, &law.context));
+        let said = rule.and_then(|(_, rule)| verdict::says(&mut received, rule, &law.context, &law.lens));
         let told = said.or(note).unwrap_or_else(|| verdict::complaint(&mut received, rules, &law.lens));
         let message = if told.is_empty() { "the answer says nothing more".to_owned() } else { self.clean(&told) };
         let excerpt = (told != raw && !raw.is_empty()).then(|| self.clean(&raw));

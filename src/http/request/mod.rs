@@ -142,7 +142,13 @@ impl RequestSpec {
         let types = self.types.over(settings.media.types);
         let accept = match (&self.decode, types.success) {
             (Some(_), _) => Some("*/*"),
-            (None, media) => media.map(MediaType::accept),
+            (None, Some(media)) => Some(media.accept()),
+            // Where nothing is said of answers, they are likely to be what requests are.
+            (None, None) => match types.of_request() {
+                MediaType::Xml => Some("application/xml, text/xml;q=0.9, */*;q=0.1"),
+                MediaType::Csv => Some("text/csv, */*;q=0.1"),
+                _ => None,
+            },
         };
         if let Some(accept) = accept.filter(|_| !self.accepts() && !client.accepts()) {
             headers.insert(ACCEPT, HeaderValue::from_static(accept));

@@ -158,6 +158,19 @@ impl QueueState {
         true
     }
 
+    /// Ends the delay of a ticket that backs off.
+    pub fn hasten(&mut self, ticket: Ticket) {
+        let Some(entry) = self.tickets.get_mut(&ticket) else { return };
+        let Phase::BackingOff(until) = entry.phase else { return };
+        entry.phase = Phase::Ready;
+        let (key, place) = (entry.line, entry.place);
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.give_up(place, until);
+            line.stand(place);
+        }
+        self.touch_line(key);
+    }
+
     /// Ends a ticket's request and lets it stand aside, at its old place: others pass, at level 1 too, until `recall`.
     /// False when the ticket is not in flight.
     pub fn step_aside(&mut self, ticket: Ticket, now: Mono) -> bool {

@@ -199,9 +199,7 @@ impl<'r> Run<'r> {
         let Some((first, now)) = members.first().and_then(|first| feed.walking(first.id)) else { return };
         let (origin, now) = (first.origin.clone(), now.to_owned());
         match batcher.take(&self.scope.context(&now, &origin)) {
-            Ok(batch) => {
-                self.rendered(Writing { members, step, road, batch, together: None }.numbered(self.scope), feed)
-            }
+            Ok(batch) => self.rendered(Writing { members, step, road, batch, together: None }.numbered(self.scope), feed),
             Err((_, error)) => {
                 let reply = Reply::Failed(Trouble::eval(&error));
                 self.give(members.into_iter().map(|member| (member, reply.clone())).collect(), feed);
