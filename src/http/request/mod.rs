@@ -5,6 +5,7 @@ mod prepared;
 mod signing;
 
 pub use field::Field;
+pub(in crate::http) use prepared::Derived;
 pub use prepared::Prepared;
 pub(in crate::http) use signing::Signing;
 
@@ -21,7 +22,6 @@ use crate::value::template::Template;
 use crate::value::tree::{Tree, Written};
 use crate::value::uri::UriTemplate;
 use field::names_secret;
-use prepared::Derived;
 use reqwest::header::{ACCEPT, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;

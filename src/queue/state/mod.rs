@@ -3,6 +3,7 @@
 //! A ticket's number is its age, so a request that is sent again keeps its place by keeping its number. Every
 //! operation marks the pools it touched; `grant` looks at those and at the pools whose alarm has come, so an operation
 //! costs the same whatever the number of tickets, flows and other pools.
+// size: one state, and all that can happen to a ticket in it.
 
 mod adaptive;
 mod explain;
