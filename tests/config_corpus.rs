@@ -159,7 +159,12 @@ fn the_samples_of_the_format_hold_nothing_but_what_is_not_built_yet() {
 fn no_output_shows_a_credential() {
     for case in corpus("invalid") {
         let findings = load(&case).diagnostics;
-        for output in [render::text(&findings, true), render::json(&findings), render::github(&findings)] {
+        for output in [
+            render::text(&findings, true),
+            render::json(&findings),
+            render::github(&findings),
+            render::sarif(&findings),
+        ] {
             assert!(!output.contains("hunter2"), "{}", case.display());
         }
     }
@@ -172,6 +177,21 @@ fn machine_formats_hold_every_finding() {
         let document: serde_json::Value = serde_json::from_str(&render::json(&findings)).unwrap();
         assert_eq!(document["format"], 1);
         assert_eq!(document["findings"].as_array().map(Vec::len), Some(findings.len()));
+        let sarif: serde_json::Value = serde_json::from_str(&render::sarif(&findings)).unwrap();
+        let results = sarif["runs"][0]["results"].as_array().unwrap();
+        assert_eq!(results.len(), findings.len());
+        for (result, finding) in results.iter().zip(&findings) {
+            let place = &result["locations"][0]["physicalLocation"];
+            assert_eq!(
+                (&result["ruleId"], &place["region"]["startLine"]),
+                (&finding.code.into(), &finding.line.into())
+            );
+            let rule = result["ruleIndex"].as_u64().unwrap();
+            assert_eq!(
+                sarif["runs"][0]["tool"]["driver"]["rules"][usize::try_from(rule).unwrap()]["id"],
+                result["ruleId"]
+            );
+        }
         let lines = render::github(&findings);
         assert_eq!(lines.lines().count(), findings.len());
         assert!(lines.lines().all(|line| line.starts_with("::error file=") || line.starts_with("::warning file=")));

@@ -8,6 +8,7 @@ use crate::observe::meters::TriggerKind;
 use crate::observe::task;
 use crate::runtime::past::ending;
 use crate::runtime::supervisor::{Started, Supervisor, forget_pause, paused_flows, save_pause};
+use crate::runtime::view::FlowView;
 use crate::store::socket::{CancelAsk, Denied, ErrorAsk, MOST_NAMED, RetryBegun, RunAsk, StartedRun, ValueAsk};
 use crate::store::{ErrorFilter, Health, RunKind, RunRow, Space, Store, StoreError, Write};
 use crate::value::id::FlowId;
@@ -28,6 +29,9 @@ const KEPT_ERRORS: usize = 20_000;
 pub struct KnownRun {
     /// Its identity.
     pub run: String,
+    /// Why its requests wait, though it goes on: nobody should have to ask.
+    #[serde(default)]
+    pub waits: Option<String>,
     /// Live figures, while it goes on.
     pub live: Option<LiveRun>,
     /// Its report, when it was started for somebody and ended not long ago.
@@ -123,13 +127,30 @@ impl Desk {
             let running = views.iter().filter_map(|view| view.running.as_ref()).find(|running| running.run == id)?;
             Some(LiveRun { counts: running.counts, pages: running.pages, total: running.total })
         };
+        let (snapshot, mut offline) = (self.supervisor.snapshot(), self.supervisor.offline());
+        // An agent that is away is no refusal.
+        let refusing = |id: &str| {
+            snapshot.as_ref().is_some_and(|snapshot| {
+                snapshot
+                    .connections
+                    .iter()
+                    .any(|(known, connection)| known.as_str() == id && connection.agent.is_none())
+            })
+        };
+        offline.retain(|id, _| refusing(id));
+        let held = |id: &str| {
+            let is_it = |view: &&FlowView| view.running.as_ref().is_some_and(|running| running.run == id);
+            let flow = snapshot.as_ref()?.flows.get(&views.iter().find(is_it)?.id)?;
+            super::status::waits(flow, &offline)
+        };
         let mut known = Vec::with_capacity(ids.len());
         for run in ids {
             // One that ended just now, and whose report is still on its way, goes on a moment longer.
             let (report, waits) = self.report(&run);
             let live = live(&run).or_else(|| waits.then(LiveRun::default)).filter(|_| report.is_none());
             let row = self.supervisor.services().store.run(&run).await.map_err(text)?;
-            known.push(KnownRun { run, live, report, row });
+            let waits = held(&run).filter(|_| live.is_some());
+            known.push(KnownRun { run, waits, live, report, row });
         }
         serde_json::to_value(known).map_err(|error| error.to_string())
     }

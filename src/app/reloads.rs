@@ -68,6 +68,8 @@ pub(super) struct Report {
     pub(super) findings: Vec<Value>,
     /// `flowgate.toml` has something that only a restart applies.
     pub(super) restart_needed: bool,
+    /// Of one that changed nothing: the reload that put this revision in force, as a document.
+    pub(super) applied_by: Option<Value>,
 }
 
 /// Shared by the reload loop, which adds, and whoever shows them.
@@ -90,6 +92,10 @@ impl Reloads {
         report.resources.truncate(MOST_NAMED);
         report.findings.truncate(MOST_FINDINGS);
         let mut kept = self.lock();
+        if report.verdict == Verdict::Unchanged {
+            let applied = |old: &&Report| old.verdict == Verdict::Applied && old.revision == report.revision;
+            report.applied_by = kept.iter().rev().find(applied).map(|old| old.document(None));
+        }
         let last = kept.back().and_then(|last| last.id.rsplit_once('-')?.1.parse::<u64>().ok());
         report.id = format!("{}-{}", self.epoch, last.unwrap_or(0) + 1);
         let id = report.id.clone();
@@ -130,6 +136,7 @@ impl Report {
             errors: 0,
             findings: Vec::new(),
             restart_needed: false,
+            applied_by: None,
         }
     }
 
@@ -231,6 +238,7 @@ impl Report {
             "resources": resources,
             "more": self.more,
             "findings": self.findings,
+            "applied_by": self.applied_by,
         })
     }
 }
@@ -276,6 +284,19 @@ mod tests {
         let all = reloads.all();
         assert_eq!((all.len(), all[0].id.as_str(), all[KEPT - 1].id.as_str()), (KEPT, "7-53", "7-4"));
         assert_eq!((all[0].resources.len(), all[0].more), (MOST_NAMED, 1));
+    }
+
+    #[test]
+    fn one_that_changes_nothing_names_the_one_that_did() {
+        let root = tempfile::tempdir().unwrap();
+        let reloads = Reloads::new(1);
+        let add = |verdict, revision| reloads.add(root.path(), Report::new(DateTime::UNIX_EPOCH, verdict, revision));
+        add(Verdict::Unchanged, "a");
+        assert_eq!(reloads.last().unwrap().applied_by, None, "in force since the start");
+        add(Verdict::Applied, "b");
+        add(Verdict::Rejected, "b");
+        add(Verdict::Unchanged, "b");
+        assert_eq!(reloads.last().unwrap().document(None)["applied_by"]["id"], "1-2");
     }
 
     #[test]

@@ -269,7 +269,7 @@ fn totals(tally: &FlowTally) -> Value {
 }
 
 /// Why a run of this flow does not go on, if a connection it uses is offline.
-fn waits(flow: &Flow, offline: &HashMap<String, OfflineView>) -> Option<String> {
+pub(super) fn waits(flow: &Flow, offline: &HashMap<String, OfflineView>) -> Option<String> {
     let mut used = flow.connections();
     used.find_map(|id| Some(format!("connection `{id}` is offline: {}", offline.get(id.as_str())?.reason)))
 }

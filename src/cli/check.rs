@@ -42,6 +42,7 @@ fn shown(globals: &Globals, loaded: &Loaded) -> String {
     match globals.format {
         Format::Json => render::json(&loaded.diagnostics),
         Format::Github => render::github(&loaded.diagnostics),
+        Format::Sarif => render::sarif(&loaded.diagnostics),
         _ => text(&loaded.diagnostics, loaded.snapshot.as_ref(), globals.style.stdout),
     }
 }
@@ -99,6 +100,7 @@ mod tests {
             (Format::Text, "did you mean `concurrency_level`"),
             (Format::Json, "\"format\":1"),
             (Format::Github, "::error file=connections/shop.toml"),
+            (Format::Sarif, "\"version\":\"2.1.0\""),
         ] {
             let mut globals = at(root.path());
             globals.format = format;

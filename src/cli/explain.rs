@@ -8,7 +8,7 @@ use crate::store::socket::{Ask, Subject, View, ask};
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// Shows the answer; 69 when nothing runs, 65 when nothing has that name.
+/// Shows the answer; 69 when nothing runs, 64 when nothing has that name.
 pub fn explain(globals: &Globals, id: &str) -> Exit {
     let subject = Subject { kind: None, id: id.to_owned() };
     match ask(&globals.state_dir(), Ask::View(View::Explain(subject))) {

@@ -4,8 +4,8 @@
 use super::progress::Bars;
 use super::run::no_state;
 use super::{Exit, Globals};
-use crate::app::owner::{KnownRun, report_of};
-use crate::app::run::{Finished, Progress, Stopped, refusal};
+use crate::app::owner::{KnownRun, LiveRun, report_of};
+use crate::app::run::{Ending, Finished, Progress, Report, RunError, Stopped, refusal};
 use crate::app::{Host, Signal, Signals, hangup_ends};
 use crate::store::socket::{Ask, AskError, RunAsk, StartedRun, ask};
 use crate::store::{Phase, StateError};
@@ -148,6 +148,14 @@ struct Open {
     progress: Arc<Progress>,
 }
 
+/// A run that waits at its owner for a connection to come back: whoever asked for it does not wait with it.
+fn held(open: &Open, live: &LiveRun, why: &str) -> Report {
+    let text = format!("{why}; run {} waits for it at the running flowgate and goes on by itself", open.run);
+    let ending = Ending::Offline(RunError { place: "run".to_owned(), text });
+    let (run, counts, pages) = (open.run.clone(), live.counts, live.pages);
+    Report { run, counts, pages, ending, ..refusal(&open.flow, String::new()) }
+}
+
 impl Followed {
     fn new(begun: Vec<StartedRun>, bars: &Bars) -> Self {
         let mut followed = Self { open: Vec::new(), finished: Finished::default() };
@@ -166,8 +174,13 @@ impl Followed {
     }
 
     fn take(&mut self, known: Vec<KnownRun>) {
-        for KnownRun { run, live, report, row } in known {
+        for KnownRun { run, waits, live, report, row } in known {
             let Some(at) = self.open.iter().position(|open| open.run == run) else { continue };
+            if let Some(why) = waits.filter(|_| report.is_none()) {
+                let open = self.open.remove(at);
+                self.finished.reports.push(held(&open, &live.unwrap_or_default(), &why));
+                continue;
+            }
             let progress = &self.open[at].progress;
             if let Some(live) = live {
                 // Between its end and its report a run shows no figures.

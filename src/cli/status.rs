@@ -37,6 +37,7 @@ fn text(document: &Value, colour: bool) -> String {
     if !flows.is_empty() {
         out.push('\n');
         out.push_str(&flows.render(colour));
+        out.push_str(&waiting(document));
         out.push_str(&unfinished(document));
     }
     let lines = lines(document);
@@ -120,6 +121,28 @@ fn store(store: &Value, colour: bool) -> String {
     out
 }
 
+/// Flows that somebody paused, and connections whose requests wait.
+fn waiting(document: &Value) -> String {
+    let mut out = String::new();
+    for flow in document["flows"].as_array().into_iter().flatten().filter(|flow| !flow["paused"].is_null()) {
+        let (id, since) = (word(&flow["id"]), word(&flow["paused"]));
+        let _ = writeln!(out, "{id}: paused since {since}; `flowgate resume {id}` lets it run again");
+    }
+    let pools = document["pools"].as_array().into_iter().flatten();
+    let lines = pools.flat_map(|pool| pool["lines"].as_array().into_iter().flatten());
+    for line in lines.filter(|line| line["offline"].is_object()) {
+        let (id, offline) = (word(&line["connection"]), &line["offline"]);
+        let login = if offline["login"] == true { format!("; `flowgate auth login {id}`") } else { String::new() };
+        let _ = writeln!(
+            out,
+            "connection {id}: offline since {}: {}{login}",
+            word(&offline["since"]),
+            word(&offline["reason"])
+        );
+    }
+    out
+}
+
 /// Runs that wait to go on, and why.
 fn unfinished(document: &Value) -> String {
     let mut out = String::new();
@@ -180,6 +203,9 @@ fn open_errors(errors: &Value) -> [Cell; 2] {
 }
 
 fn state(flow: &Value) -> Cell {
+    if !flow["paused"].is_null() {
+        return Cell::toned(if flow["running"].is_object() { "running, then paused" } else { "paused" }, Tone::Warn);
+    }
     if flow["running"].is_object() {
         let kept = if flow["queued"] == true { "running, one more waits" } else { "running" };
         return Cell::toned(kept, Tone::Good);
@@ -255,6 +281,7 @@ fn allowance(told: &Value) -> String {
 /// One that is no longer configured is still shown while requests of runs under way wait in its line.
 fn connection(line: &Value) -> String {
     let id = word(&line["connection"]);
+    let id = if line["offline"].is_object() { format!("{id} (OFFLINE)") } else { id };
     let id = if line["closing"] == true { format!("{id} (closing)") } else { id };
     if line["tls_verify"] == false { format!("{id} (TLS NOT VERIFIED)") } else { id }
 }
@@ -350,6 +377,28 @@ mod tests {
              erp                                  2      4        2    0.2s        1.5s\n\
              erp-reports (closing)  erp           1      4        0                4.0s\n"
         );
+    }
+
+    #[test]
+    fn paused_and_offline_are_said_with_their_reasons() {
+        let document = json!({
+            "flows": [
+                { "id": "orders", "paused": "2026-11-26T10:00:00.000Z", "last": { "outcome": "succeeded" } },
+                { "id": "stock", "paused": "2026-11-26T10:00:00.000Z", "running": { "run": "r" } },
+            ],
+            "pools": [ { "pool": "erp", "level": 1, "lines": [ { "connection": "erp",
+                "offline": { "since": "2026-11-26T11:00:00.000Z", "reason": "401: no\u{1b}[31m", "login": true } } ] } ],
+        });
+        let shown = text(&document, false);
+        for part in [
+            "orders  paused",
+            "stock   running, then paused",
+            "orders: paused since 2026-11-26T10:00:00.000Z; `flowgate resume orders` lets it run again",
+            "erp (OFFLINE)",
+            "connection erp: offline since 2026-11-26T11:00:00.000Z: 401: no\\u{1b}[31m; `flowgate auth login erp`",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) fn unanswered(globals: &Globals, error: &AskError) -> Exit {
     match error {
         AskError::Forbidden(_) => Exit::Auth,
         AskError::State(_) => Exit::Config,
-        AskError::Unknown(_) => Exit::Input,
+        AskError::Unknown(_) => Exit::Usage,
         AskError::Refused(_) => Exit::Temporary,
         _ => Exit::Unavailable,
     }
@@ -52,7 +52,7 @@ async fn here(globals: &Globals, host: &Host, ids: &[FlowId], pause: bool) -> Re
     let snapshot = super::load(globals, host)?;
     if let Some(unknown) = ids.iter().find(|id| !snapshot.flows.contains_key(id)) {
         globals.complain(&format!("there is no flow `{unknown}`"));
-        return Err(Exit::Input);
+        return Err(Exit::Usage);
     }
     let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());
     let state = match State::open(host, &path) {
@@ -140,7 +140,13 @@ fn verdict(answer: &Value) -> String {
         let _ = write!(out, ", commit {}", word(&report["git"]["commit"]));
     }
     out.push('\n');
-    for resource in report["resources"].as_array().into_iter().flatten() {
+    // The files were seen before anybody asked: what came of them then is what is asked for now.
+    let applied = &report["applied_by"];
+    if applied.is_object() {
+        let _ = writeln!(out, "  in force since reload {} at {}", word(&applied["id"]), word(&applied["at"]));
+    }
+    let told = if applied.is_object() { &applied["resources"] } else { &report["resources"] };
+    for resource in told.as_array().into_iter().flatten() {
         let reason = resource["reason"].as_str().map(|reason| format!(": {}", visible(reason))).unwrap_or_default();
         let (verdict, kind, id) = (word(&resource["verdict"]), word(&resource["kind"]), word(&resource["id"]));
         let _ = writeln!(out, "  {verdict} {kind} {id}{reason}");

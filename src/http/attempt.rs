@@ -108,7 +108,7 @@ struct Round<'a> {
     client: &'a Client,
     request: &'a Prepared,
     with: &'a With<'a>,
-    /// What signing made that must not be shown.
+    /// What the body and signing made of secrets; it must not be shown.
     made: Vec<Secret>,
     /// What the method of authentication noted for the request that left last.
     mark: u64,
@@ -118,7 +118,8 @@ struct Round<'a> {
 impl Client {
     /// Sends once and judges.
     pub(super) async fn attempt(&self, request: &Prepared, with: &With<'_>) -> Attempt {
-        let mut round = Round { client: self, request, with, made: Vec::new(), mark: 0, told: None };
+        let made = request.derived.texts.clone();
+        let mut round = Round { client: self, request, with, made, mark: 0, told: None };
         let attempt = round.run().await;
         Attempt { told: round.told, ..attempt }
     }
@@ -296,7 +297,7 @@ impl Round<'_> {
             Verdict::BadStatus | Verdict::Refused => Outcome::Rejected,
         };
         let raw = verdict::raw_excerpt(&received);
-        let said = rule.and_then(|(_, rule)| verdict::says(&received, rule, &law.context));
+        let said = rule.and_then(|(_, rule)| verdict::says(&mut received, rule, &law.context, &law.lens));
         let told = said.or(note).unwrap_or_else(|| verdict::complaint(&mut received, rules, &law.lens));
         let message = if told.is_empty() { "the answer says nothing more".to_owned() } else { self.clean(&told) };
         let excerpt = (told != raw && !raw.is_empty()).then(|| self.clean(&raw));

@@ -163,9 +163,22 @@ impl Course<'_> {
         Ok(Held::fresh(permit))
     }
 
-    /// Waits until the connection is back, or takes its turn to try.
+    /// Waits until the connection is back, or takes its turn to try. At level 1 the line waits with it.
     async fn stand_aside(&mut self, held: Held) -> Result<Held, Failure> {
         let client = self.client;
+        if held.permit.is_alone() && client.settings.ping.is_none() {
+            let mut changes = client.session.changes();
+            let now = client.clock.mono();
+            if let Some(turn) = client.session.turn_now(now) {
+                self.proof.turn = Some(turn);
+                return Ok(held);
+            }
+            let wait = client.session.next_try(now);
+            if !wait.is_zero() {
+                let permit = held.permit.again_or(wait, changes.changed()).await.map_err(|_| self.cancelled())?;
+                return Ok(Held::fresh(permit));
+            }
+        }
         let wake = client.session.wake(client.clock.as_ref());
         let (permit, woke) = held.permit.once(wake).await.map_err(|_| self.cancelled())?;
         if let Woke::Try(turn) = woke {
@@ -279,6 +292,10 @@ impl Course<'_> {
     async fn give_up_or_wait(&mut self, attempt: Option<Attempt>, reason: &str, login: bool) -> Result<(), Failure> {
         let client = self.client;
         if self.gives_up() {
+            if !self.once {
+                // Before the permit is back: at most what is in flight already has left.
+                client.session.give_up(reason);
+            }
             return Err(match attempt {
                 Some(attempt) => self.ended(FailureClass::Auth, attempt),
                 None => self.failure(FailureClass::Auth, None, reason.to_owned(), None),

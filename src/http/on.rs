@@ -118,10 +118,9 @@ impl OnRule {
     }
 
     /// Its message about an answer; none where it has none, or it says nothing.
-    pub(super) fn says(&self, status: u16, body: Slot<'_>, ctx: &Context<'_>) -> Option<String> {
-        let response = [("status", Slot::Number(status.into())), ("body", body)];
+    pub(super) fn says(&self, response: &[(&str, Slot<'_>)], ctx: &Context<'_>) -> Option<String> {
         let mut out = String::new();
-        self.message.as_ref()?.render(&ctx.with(Root::Response, Slot::Map(&response)), &mut out).ok()?;
+        self.message.as_ref()?.render(&ctx.with(Root::Response, Slot::Map(response)), &mut out).ok()?;
         Some(out).filter(|text| !text.trim().is_empty())
     }
 }

@@ -247,6 +247,7 @@ impl Bench {
 /// A rendered request.
 pub(super) fn request(method: Method, url: &str) -> Prepared {
     Prepared {
+        derived: super::request::Derived::default(),
         method,
         url: Url::parse(url).unwrap(),
         headers: HeaderMap::new(),

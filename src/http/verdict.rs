@@ -8,7 +8,7 @@ use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind};
 use crate::value::path::Selection;
 use crate::value::rule::{Judged, Rule};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -142,6 +142,12 @@ enum Body {
 }
 
 impl Received {
+    /// Headers as text, names in lower case.
+    fn header_pairs(&self) -> Vec<(String, String)> {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        self.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    }
+
     pub(super) fn new(status: u16, headers: HeaderMap, body: Vec<u8>) -> Self {
         let body = if body.trim_ascii().is_empty() { Body::Empty } else { Body::Raw(body) };
         Self { status, headers, body }
@@ -276,8 +282,8 @@ fn holds(rule: Option<&Rule>, received: &mut Received, law: &Law<'_>, place: &st
         return Ok(false);
     }
     let text = if rule.text.is_some() { String::from_utf8_lossy(received.bytes()) } else { Cow::Borrowed("") };
-    let body = document.map_or(Slot::None, |document| Slot::Json(document.view()));
-    let response = [("status", Slot::Number(received.status.into())), ("body", body)];
+    let headers = if rule.when.is_some() { received.header_pairs() } else { Vec::new() };
+    let response = response(received, &headers);
     let context = law.context.with(Root::Response, Slot::Map(&response));
     rule.matches(Judged { status: received.status, body: document, text: &text }, &context)
         .or_else(|error| if error.is_missing() { Ok(false) } else { Err(error) })
@@ -306,9 +312,19 @@ pub(super) fn error_text(received: &mut Received, rules: &ResponseRules, lens: &
 }
 
 /// What a rule says about an answer it decided.
-pub(super) fn says(received: &Received, on: &OnRule, ctx: &Context<'_>) -> Option<String> {
+pub(super) fn says(received: &mut Received, on: &OnRule, ctx: &Context<'_>, lens: &Lens<'_>) -> Option<String> {
+    let reads = on.message.as_ref()?.references();
+    if reads.iter().any(|read| read.members.first().is_some_and(|member| member == "body")) {
+        received.look(lens);
+    }
+    let headers = received.header_pairs();
+    on.says(&response(received, &headers), ctx)
+}
+
+/// `response` as rules and messages see it.
+fn response<'r>(received: &'r Received, headers: &'r [(String, String)]) -> [(&'static str, Slot<'r>); 3] {
     let body = received.document().map_or(Slot::None, |document| Slot::Json(document.view()));
-    on.says(received.status, body, ctx)
+    [("status", Slot::Number(received.status.into())), ("body", body), ("headers", Slot::Headers(headers))]
 }
 
 /// The beginning of the body, raw.

@@ -37,11 +37,19 @@ pub struct Notify {
     pub request: RequestSpec,
     /// `on`
     pub on: Vec<Occasion>,
+    /// All of it as text, taken before it is used: what is compiled remembers its use.
+    says: Box<str>,
 }
 
 impl Notify {
+    /// Of a table that was just read.
+    pub fn new(connection: ConnectionId, request: RequestSpec, on: Vec<Occasion>) -> Self {
+        let says = format!("{connection:?} {request:?} {on:?}").into();
+        Self { connection, request, on, says }
+    }
+
     /// Whether two tables say the same. Secrets are no part of a table.
     pub fn says_the_same(&self, other: &Self) -> bool {
-        format!("{self:?}") == format!("{other:?}")
+        self.says == other.says
     }
 }

@@ -66,6 +66,27 @@ impl Permit {
         Waiting(place).await
     }
 
+    /// As `again`, but the delay ends with `sooner` where that is earlier.
+    pub async fn again_or<T>(self, delay: Duration, sooner: impl Future<Output = T>) -> Result<Permit, QueueClosed> {
+        let shared = self.place.shared.clone();
+        let Some(ticket) = self.place.ticket else { return Err(QueueClosed) };
+        let mut waiting = std::pin::pin!(self.again(delay));
+        tokio::select! {
+            biased;
+            permit = &mut waiting => return permit,
+            _ = sooner => {}
+        }
+        shared.with(|locked, _| locked.state.hasten(ticket));
+        waiting.await
+    }
+
+    /// Whether requests of its line are sent one at a time, so that their order is a promise.
+    pub fn is_alone(&self) -> bool {
+        let Some(ticket) = self.place.ticket else { return false };
+        let locked = self.place.shared.lock();
+        locked.state.line_of(ticket).and_then(|line| locked.state.level(line)) == Some(1)
+    }
+
     /// Gives the permit back and lets the ticket stand aside until `ready`: others pass it, at level 1 too. Then waits
     /// for the next permit at the ticket's old place.
     pub async fn once<T>(self, ready: impl Future<Output = T>) -> Result<(Permit, T), QueueClosed> {

@@ -18,6 +18,9 @@ pub const SHORTEST: usize = 4;
 /// How often a text is looked for inside JSON inside JSON: a body quoted in an error quoted in a log line.
 const MOST_LEVELS: u32 = 4;
 
+/// How often a percent-encoded text may be encoded again (a link within a link), and an XML text be escaped again.
+const MOST_NESTED: usize = 3;
+
 /// A value that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
@@ -39,9 +42,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Masks secrets in texts: as they are, percent-encoded in any style, escaped inside JSON strings, in hexadecimal, and
-/// in base64 (also as a part of a longer base64 text). Cheap to clone. Each text is read once, without a limit on how many
-/// secrets are known.
+/// Masks secrets in texts: as they are, in capitals, in small letters and backwards; percent-encoded in any style and several
+/// times over, escaped inside XML or HTML and inside JSON strings; in hexadecimal, and in base64 (also as a part of a longer
+/// base64 text). Cheap to clone. Each text is read once, without a limit on how many secrets are known.
 #[derive(Clone, Default)]
 pub struct Redactor {
     known: Option<Arc<Known>>,
@@ -74,7 +77,8 @@ impl Redactor {
             add_base64(&mut encoded, secret);
             add_hex(&mut encoded, secret);
         }
-        let plain = secrets.iter().map(|secret| Form { text: (*secret).to_owned(), spelled: true });
+        let plain: BTreeSet<String> = secrets.iter().flat_map(|secret| as_written(secret)).collect();
+        let plain = plain.into_iter().map(|text| Form { text, spelled: true });
         let forms: Vec<Form> = plain.chain(encoded.into_iter().map(|text| Form { text, spelled: false })).collect();
         if forms.is_empty() {
             return Self::default();
@@ -117,7 +121,7 @@ impl Form {
     fn starts(&self) -> BTreeSet<u8> {
         let mut starts: BTreeSet<u8> = self.text.bytes().take(1).collect();
         if self.spelled {
-            starts.extend([b'%', b'\\']);
+            starts.extend([b'%', b'\\', b'&']);
             if self.text.starts_with(' ') {
                 starts.insert(b'+');
             }
@@ -142,21 +146,58 @@ impl Form {
             })
         };
         let in_json = (1..=MOST_LEVELS).filter_map(|level| walk(&|text, c| json_spelling(text, c, level)));
-        plain.into_iter().chain(walk(&percent_spelling)).chain(in_json).max()
+        let in_url = (0..MOST_NESTED).filter_map(|again| walk(&|text, c| percent_spelling(text, c, again)));
+        // XML is quoted in JSON as often as not; only what needs it there is escaped there.
+        let in_xml = (0..MOST_NESTED)
+            .filter_map(|again| walk(&|text, c| entity(text, c, again).or_else(|| json_spelling(text, c, 1))));
+        plain.into_iter().chain(in_url).chain(in_json).chain(in_xml).max()
     }
 }
 
-/// The length of a character's percent-encoded spelling at the front of a text.
-fn percent_spelling(text: &[u8], c: char) -> Option<usize> {
+/// A secret as it is, and as what makes capitals, small letters or its mirror image of it shows it.
+fn as_written(secret: &str) -> [String; 4] {
+    [secret.to_owned(), secret.to_uppercase(), secret.to_lowercase(), secret.chars().rev().collect()]
+}
+
+/// The length of a character's percent-encoded spelling at the front of a text, encoded `again` so often.
+fn percent_spelling(text: &[u8], c: char, again: usize) -> Option<usize> {
     if c == ' ' && text.first() == Some(&b'+') {
         return Some(1);
     }
     let mut buffer = [0; 4];
-    let bytes = c.encode_utf8(&mut buffer).bytes();
-    bytes.enumerate().try_fold(0, |at, (index, byte)| {
-        let escape = text.get(3 * index..3 * index + 3)?;
-        (escape[0] == b'%' && hex(&escape[1..])? == u32::from(byte)).then_some(at + 3)
+    c.encode_utf8(&mut buffer).bytes().try_fold(0, |at, byte| {
+        let escape = text.get(at..at + 3 + 2 * again)?;
+        let digits = (0..again).try_fold(escape.strip_prefix(b"%")?, |rest, _| rest.strip_prefix(b"25"))?;
+        (hex(digits)? == u32::from(byte)).then_some(at + escape.len())
     })
+}
+
+/// The length of a character's reference at the front of an XML or HTML text that was escaped `again` so often: by name or
+/// by number.
+fn entity(text: &[u8], c: char, again: usize) -> Option<usize> {
+    let rest = (0..again).try_fold(text.strip_prefix(b"&")?, |rest, _| rest.strip_prefix(b"amp;"))?;
+    let name: &[u8] = match c {
+        '&' => b"amp;",
+        '<' => b"lt;",
+        '>' => b"gt;",
+        '"' => b"quot;",
+        '\'' => b"apos;",
+        _ => b"#",
+    };
+    let begun = text.len() - rest.len();
+    if name != b"#" && rest.starts_with(name) {
+        return Some(begun + name.len());
+    }
+    let number = rest.strip_prefix(b"#")?;
+    let (digits, radix) = match number.first()? {
+        b'x' | b'X' => (&number[1..], 16),
+        _ => (number, 10),
+    };
+    // Zeros in front are allowed, but nobody writes more than a few.
+    let end = digits.iter().take(12).position(|byte| *byte == b';')?;
+    let digits = std::str::from_utf8(&digits[..end]).ok()?;
+    let code = u32::from_str_radix(digits, radix).ok()?;
+    (code == u32::from(c)).then(|| begun + "#".len() + usize::from(radix == 16) + end + ";".len())
 }
 
 /// The length of a character's escape at the front of a text that is a JSON string within JSON strings, `level` of
@@ -268,14 +309,50 @@ mod tests {
             format!("Basic {}", STANDARD.encode(format!("us:{SECRET}"))),
             format!("Basic {}", STANDARD.encode(format!("usr:{SECRET}"))),
             format!("{:?}", format!("x{SECRET}")),
+            utf8_percent_encode(&utf8_percent_encode(SECRET, NON_ALPHANUMERIC).to_string(), NON_ALPHANUMERIC)
+                .to_string(),
+            SECRET.chars().map(|c| format!("\\u{:04X}", u32::from(c))).collect(),
+            SECRET.to_uppercase(),
+            SECRET.to_lowercase(),
+            SECRET.chars().rev().collect(),
+            utf8_percent_encode(&SECRET.to_uppercase(), NON_ALPHANUMERIC).to_string(),
             "p@ss w\\/rd\\\"\\u00e9+1=".to_owned(),
         ];
         for text in texts {
             let redacted = redactor.redact(&text);
             assert!(redacted.contains(MASK), "{text} -> {redacted}");
-            for part in ["p@ss", "p%40ss", "rd\\", "%C3%A9+1", "+1="] {
+            for part in
+                ["p@ss", "p%40ss", "p%2540ss", "rd\\", "%C3%A9+1", "+1=", "=1+", "P@SS", "P%40SS", "ss@p", "\\u0040"]
+            {
                 assert!(!redacted.contains(part), "{text} -> {redacted}");
             }
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_in_xml_and_html_by_name_and_by_number() {
+        let secret = "a&b<c>d\"e'f é";
+        let redactor = Redactor::new([secret]);
+        let named = "a&amp;b&lt;c&gt;d&quot;e&apos;f é";
+        let again = named.replace('&', "&amp;");
+        let numbered: String = secret.chars().map(|c| format!("&#{};", u32::from(c))).collect();
+        let hex: String = secret.chars().map(|c| format!("&#X{:04x};", u32::from(c))).collect();
+        for text in [
+            named,
+            &again,
+            &again.replace("&amp;", "&amp;amp;"),
+            "a&amp;b&lt;c>d\"e&#39;f é",
+            "a&#38;b&#x3C;c&gt;d&#34;e&#x27;f é",
+            "A&amp;B&lt;C&gt;D&quot;E&apos;F É",
+            &numbered,
+            &hex,
+        ] {
+            assert_eq!(redactor.redact(&format!("<p>{text}</p>")), format!("<p>{MASK}</p>"), "{text}");
+            let quoted = serde_json::to_string(text).unwrap();
+            assert_eq!(redactor.redact(&quoted), format!("\"{MASK}\""), "{quoted}");
+        }
+        for other in ["a&amp;b&gt;c", "a&b&lt;", "&#97", "&#x;", "&#99999999999999;"] {
+            assert_eq!(redactor.redact(other), other);
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::support::PATIENCE;
 use crate::support::api::{Api, Reply, Request};
 use crate::support::command::{Ended, finish, flowgate, run};
-use crate::support::flow::{QUICK, project};
+use crate::support::flow::{QUICK, copy, project};
 use crate::support::project::Project;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -302,4 +302,55 @@ fn a_secret_may_come_from_a_command_that_check_does_not_run() {
     project.connection("api", &api.base(), &keys.replace("touch ran", "exit 3"));
     let ended = run(project.dir(), &["run", "copy"]).expect_code(77);
     assert!(ended.stderr.contains("command `sh` failed (exit status: 3)"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_key_that_cannot_sign_is_a_configuration_error() {
+    for (auth, code) in [
+        ("[auth.jwt]\nalgorithm = \"RS256\"\nkey = { env = \"KEY\" }\n", "bad-key"),
+        (
+            "[auth.oauth1]\nconsumer_key = \"a\"\nsignature_method = \"RSA-SHA256\"\nprivate_key = { env = \"KEY\" }\n",
+            "bad-key",
+        ),
+        ("[auth.basic]\nusername = \"a:b\"\npassword = { env = \"KEY\" }\n", "bad-value"),
+        ("media_type = \"xml\"\n[auth.token]\ntoken = { env = \"KEY\" }\nlocation = \"body\"\n", "conflicting-keys"),
+    ] {
+        let project = Project::new();
+        project.connection("api", "http://127.0.0.1:9", auth);
+        let mut command = flowgate(project.dir());
+        command.arg("check").env("KEY", "no-key-at-all");
+        let ended = finish(command, PATIENCE).expect_code(78);
+        assert!(ended.stdout.contains(code) && !ended.stdout.contains("no-key-at-all"), "{}", ended.stdout);
+        // Without a value it is a warning, as for every source.
+        let mut command = flowgate(project.dir());
+        command.arg("check").env_remove("KEY");
+        let without = finish(command, PATIENCE);
+        assert_eq!(without.code, Some(if code == "bad-key" { 0 } else { 78 }), "{}", without.stdout);
+    }
+}
+
+#[test]
+fn a_token_joins_a_form_and_accept_follows_the_media_type() {
+    let api = Api::start(|_| Reply::json(200, "[{\"id\":1}]"));
+    let keys = "media_type = \"form\"\nsuccess_media_type = \"json\"\n[auth.token]\ntoken = { env = \"PATH\" }\nlocation = \"body\"\n";
+    let flow = "[export]\nconnection = \"api\"\nmethod = \"POST\"\nrelative_uri = \"/records\"\nbody = { x = 1 }\n";
+    copy(&api, keys, flow, &[]).expect_code(0);
+    assert!(api.requests()[0].body.starts_with("x=1&api_key="), "{}", api.requests()[0].body);
+    let xml = Api::start(|_| Reply::raw(200, "<r><i>1</i></r>").header("content-type", "application/xml"));
+    let flow = "[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\nrecords = \"/r/i\"\n";
+    copy(&xml, "media_type = \"xml\"\n", flow, &[]).expect_code(0);
+    copy(&xml, "media_type = \"xml\"\nheaders = { Accept = \"text/plain\" }\n", flow, &[]).expect_code(0);
+    let asked: Vec<_> = xml.requests().iter().map(|request| request.header("accept").map(str::to_owned)).collect();
+    assert!(asked[0].as_deref().is_some_and(|accept| accept.starts_with("application/xml, text/xml")), "{asked:?}");
+    assert_eq!(asked[1].as_deref(), Some("text/plain"));
+}
+
+#[test]
+fn fields_of_bodies_may_have_any_name() {
+    let project = Project::new();
+    let auth = "[auth.oauth2]\ngrant = \"client_credentials\"\ntoken_uri = \"https://a.example/t\"\nclient_id = \"c\"\nclient_secret = { env = \"PATH\" }\n[auth.oauth2.extra]\nproxy = \"x\"\n";
+    project.connection("one", "http://127.0.0.1:9", auth);
+    let auth = "[auth.custom.body]\ntitle = \"x\"\nauth = { k = \"{{connection.secrets.t}}\" }\n[secrets]\nt = { env = \"PATH\" }\n";
+    project.connection("two", "http://127.0.0.1:9", auth);
+    run(project.dir(), &["check"]).expect_code(0);
 }

@@ -116,7 +116,17 @@ fn forms(secret: &str) -> BTreeSet<String> {
     let hex: Vec<String> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     let json = serde_json::to_string(secret).unwrap();
+    let xml = escaped_for_xml(secret);
     let mut forms = vec![
+        xml.replace('&', "&amp;"),
+        xml.replace("&quot;", "&#34;"),
+        xml,
+        secret.chars().map(|c| format!("&#{};", u32::from(c))).collect(),
+        secret.chars().map(|c| format!("&#x{:X};", u32::from(c))).collect(),
+        secret.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect(),
+        json.trim_matches('"').replace('/', "\\/"),
+        utf8_percent_encode(&percent, NON_ALPHANUMERIC).to_string(),
+        secret.chars().rev().collect(),
         secret.to_owned(),
         secret.to_uppercase(),
         secret.to_lowercase(),
@@ -135,6 +145,10 @@ fn forms(secret: &str) -> BTreeSet<String> {
         }
     }
     forms.into_iter().collect()
+}
+
+fn escaped_for_xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[track_caller]
@@ -164,6 +178,14 @@ fn echo(request: &Request) -> String {
         "base64url": URL_SAFE.encode(&all),
         "hex": [hex.concat(), hex.concat().to_uppercase()],
         "json": serde_json::to_string(&all).unwrap(),
+        "xml": [escaped_for_xml(&all), escaped_for_xml(&escaped_for_xml(&all))],
+        "numbered": all.chars().map(|c| format!("&#{};", u32::from(c))).collect::<String>(),
+        "hex_numbered": all.chars().map(|c| format!("&#x{:x};", u32::from(c))).collect::<String>(),
+        "units": all.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<String>(),
+        "percent_again": utf8_percent_encode(&utf8_percent_encode(&all, NON_ALPHANUMERIC).to_string(), NON_ALPHANUMERIC).to_string(),
+        "upper": all.to_uppercase(),
+        "lower": all.to_lowercase(),
+        "backwards": all.chars().rev().collect::<String>(),
     })
     .to_string()
 }
@@ -352,4 +374,54 @@ fn searched_api(planted: &Planted, addr: std::net::SocketAddr) {
         searched(planted, &["explain", row["run"].as_str().unwrap(), "--json"]).expect_code(0);
     }
     assert!(shown > 5 && masked > 0, "{shown} records were shown, {masked} masked");
+}
+
+/// A sending and an importing body with the secret in it, as it is and computed from, in each media type.
+#[test]
+fn a_secret_in_a_body_is_masked_whatever_the_body_is_and_is_made_of() {
+    let xml = "<q><p a='{{connection.secrets.key}}'>{{connection.secrets.key}}</p><i>{{uppercase connection.secrets.key}}</i>\
+               <r>{{reverse connection.secrets.key}}{{hash 'sha256' 'hex' connection.secrets.key}}</r><id>{{record.id}}</id></q>";
+    let form = "p={{connection.secrets.key}}&u={{lowercase connection.secrets.key}}&id={{record.id}}";
+    let tree = "{ p = \"{{connection.secrets.key}}\", u = \"= connection.secrets.key | upper\", h = \"{{hash 'sha256' 'hex' connection.secrets.key}}\", id = \"$.id\" }";
+    let hash = {
+        use sha2::Digest as _;
+        sha2::Sha256::digest(CANARY).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    for (media, body) in [("xml", toml_text(xml)), ("form", toml_text(form)), ("json", tree.to_owned())] {
+        let api = Api::start(move |request| match request.path() {
+            "/records" if media == "xml" => Reply::raw(200, "<r><id>1</id></r>").header("content-type", "text/xml"),
+            "/records" => Reply::json(200, "[{\"id\":1}]"),
+            _ => Reply::raw(422, request.body.clone()).header("content-type", "text/plain"),
+        });
+        let project = Project::new();
+        let keys = format!(
+            "media_type = \"{media}\"\nsuccess_media_type = \"{}\"\n[secrets]\nkey = {{ env = \"CANARY\" }}\n",
+            if media == "xml" { "xml" } else { "json" }
+        );
+        project.settings("").connection("api", &api.base(), &keys);
+        let records = if media == "xml" { "records = \"/r\"\n" } else { "" };
+        project.write(
+            "flows/copy.toml",
+            &format!(
+                "[export]\nconnection = \"api\"\nmethod = \"POST\"\nrelative_uri = \"/records\"\n{records}body = {}\n\n[import]\nconnection = \"api\"\nrelative_uri = \"/taken\"\nbody = {body}\n",
+                body.replace("{{record.id}}", "1").replace("$.id", "1")
+            ),
+        );
+        let planted = Planted { project, ids: vec!["copy".to_owned()], api };
+        for args in [&["preview", "copy"][..], &["preview", "copy", "--json"], &["run", "copy", "--dry-run"]] {
+            let shown = searched(&planted, args).expect_code(0);
+            assert!(shown.stdout.contains("[secret]") && !shown.stdout.contains(&hash), "{media}: {shown:?}");
+        }
+        searched(&planted, &["run", "copy"]).expect_code(1);
+        for more in [&[][..], &["--json"]] {
+            let shown = searched(&planted, &[&["errors", "show", "1"], more].concat()).expect_code(0);
+            assert!(!shown.stdout.contains(&hash), "{media}: {shown:?}");
+        }
+        assert!(planted.api.requests_to("/taken").iter().any(|request| !request.body.is_empty()));
+    }
+}
+
+/// As TOML's text on one line.
+fn toml_text(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
 }

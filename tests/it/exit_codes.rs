@@ -60,7 +60,7 @@ fn wrong_usage_is_64_and_says_what_was_meant() {
         (&["run", "copy", "--log-level", "loud"], &["--log-level"]),
         (&["diff"], &["`flowgate diff` is not supported yet"]),
         (&["errors", "retry"], &["--all"]),
-        (&["check", "--format", "sarif"], &["not supported yet"]),
+        (&["run", "copy", "--format", "sarif"], &["--format sarif"]),
         (&["status", "--format", "github"], &["--format github"]),
         (&["chek"], &["there is no command `chek`", "did you mean `check`"]),
         (&["--nonsense", "check"], &["--nonsense"]),

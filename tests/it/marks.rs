@@ -67,8 +67,7 @@ fn shop(stock: &Stock) -> Api {
         }
         let since = query(request, "since").unwrap_or_default();
         let stock = stock.lock().unwrap();
-        let of =
-            stock.iter().filter(|(path, _, day)| *path == request.path() && format!("2026-{day}T00:00:00Z") > since);
+        let of = stock.iter().filter(|(path, _, day)| *path == request.path() && format!("2026-{day}T00:00:00Z") > since);
         let data: Vec<Value> = of.map(|(_, id, day)| json!({ "id": id, "at": format!("2026-{day}") })).collect();
         Reply::json(200, json!({ "data": data }).to_string())
     })
@@ -176,11 +175,7 @@ fn parents_are_compared_here_too_and_one_without_a_time_is_told() {
     assert_eq!(asked(&api, "none"), ["/projects ", "/projects ", "/tasks/1 ", "/tasks/2 ", "/tasks/3 "]);
     stock.lock().unwrap().push(("/projects", json!(4), "no time"));
     let ended = once(&project, "").expect_code(69);
-    assert!(
-        ended.stderr.contains("export tasks each project") && ended.stderr.contains("record 4"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("export tasks each project") && ended.stderr.contains("record 4"), "{}", ended.stderr);
     assert!(ended.stderr.contains("which is no time"), "{}", ended.stderr);
     assert_eq!(marks(&project), known(&[("tasks each.project", "01-06")]));
 }
@@ -244,10 +239,8 @@ fn records_see_the_time_that_was_asked_for_in_every_step() {
     let refuses = Arc::new(Mutex::new(true));
     let script = refuses.clone();
     let api = Api::start(move |request| match request.path() {
-        "/orders" => Reply::json(
-            200,
-            format!("{{\"data\":[{{\"id\":{}}}]}}", &query(request, "from").unwrap()[5..7]).replace(":0", ":"),
-        ),
+        "/orders" => Reply::json(200, format!("{{\"data\":[{{\"id\":{}}}]}}", &query(request, "from").unwrap()[5..7])
+            .replace(":0", ":")),
         "/more" => Reply::json(200, "{\"data\":[]}"),
         _ if *script.lock().unwrap() && request.json()["from"] == "2026-02-01" => Reply::json(422, "{}"),
         _ => Reply::json(201, "{}"),
@@ -288,8 +281,7 @@ fn a_page_from_before_a_kill_knows_its_time() {
         "/orders" => Reply::json(200, "{\"data\":[{\"id\":1,\"at\":\"2026-01-05\"}]}"),
         _ => Reply::json(201, "{}").behind(&script.next()),
     });
-    let import =
-        format!("[import]\nconnection = \"api\"\nrelative_uri = \"/taken?until={{{{this_export}}}}\"\n{AGAIN}");
+    let import = format!("[import]\nconnection = \"api\"\nrelative_uri = \"/taken?until={{{{this_export}}}}\"\n{AGAIN}");
     let flow = export("orders", "/orders?since={{last_export}}&until={{this_export}}", DELTA) + &import;
     let project = project(&api, QUICK, &flow);
     let mut command = flowgate(project.dir());
@@ -300,7 +292,8 @@ fn a_page_from_before_a_kill_knows_its_time() {
     killed.wait_for_end();
     gates.open_all();
     once(&project, "").expect_code(0);
-    let until: Vec<String> = api.requests().iter().map(|request| query(request, "until").unwrap()).collect();
+    let until: Vec<String> =
+        api.requests().iter().map(|request| query(request, "until").unwrap()).collect();
     assert!(until.len() == 3 && until.iter().all(|at| *at == until[0]), "{until:?}");
 }
 

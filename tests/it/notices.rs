@@ -140,3 +140,18 @@ fn a_notice_that_cannot_be_sent_is_logged_and_tells_nobody_in_turn() {
     );
     assert_eq!(serving.sample("flowgate_notices_total{outcome=\"sent\"}"), 0.0);
 }
+
+#[test]
+fn what_was_told_does_not_make_flowgate_toml_look_changed() {
+    let api = api();
+    let project = project(&api, "body = { text = \"{{event.flow}}: {{event.summary}}\" }");
+    let mut serving = serve(&project);
+    start(&project, &mut serving, "fails");
+    api.wait_until(|seen| seen.iter().any(|request| request.path() == "/hooks/ops"));
+    let text = std::fs::read_to_string(project.path("flows/fails.toml")).unwrap();
+    project.write("flows/another.toml", &text);
+    serving.signal(rustix::process::Signal::HUP);
+    serving.wait_for("reload applied");
+    let told = status_until(&project, |told| told["flows"].as_array().is_some_and(|flows| flows.len() == 4));
+    assert_eq!(told["config"]["restart_needed"], false, "{told:#}");
+}

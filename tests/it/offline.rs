@@ -2,7 +2,8 @@
 //! tries whether the connection is back.
 
 use crate::support::api::{Api, Reply, Request};
-use crate::support::flow::{QUICK, TAKE, project, taken};
+use crate::support::command::run;
+use crate::support::flow::{QUICK, TAKE, copy, ids, project, taken};
 use crate::support::project::Project;
 use crate::support::serving::{Serving, status_until};
 use rustix::process::Signal;
@@ -127,6 +128,126 @@ fn a_corrected_secret_ends_the_wait_of_runs_that_began_with_the_wrong_one() {
     let ended = serving.lines_of("run finished");
     let cut = |line: &serde_json::Value| line["cause"].as_str().is_some_and(|cause| cause.contains("was changed"));
     assert!(ended.iter().any(cut), "{ended:#?}");
+}
+
+/// A flow nobody starts again: what it does after an edit it does because of the edit.
+fn asked_once(api: &Api, keys: &str, export: &str) -> (Project, Serving) {
+    let flow = format!("[export]\nconnection = \"{export}\"\nrelative_uri = \"/records\"\n{TAKE}");
+    let project = with_key(api, keys, &flow);
+    project.connection("source", &api.base(), "");
+    let mut serving = Serving::of(&project);
+    serving.wait_until_listening();
+    let ended = run(project.dir(), &["run", "copy"]).expect_code(77);
+    let told = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(told.contains("connection `api` is offline") && told.contains("goes on by itself"), "{told}");
+    (project, serving)
+}
+
+#[test]
+fn an_edit_of_an_offline_connection_lets_what_waits_go_on_at_once() {
+    for (export, edit) in [("source", "key"), ("api", "key"), ("source", "title")] {
+        let open = Arc::new(AtomicBool::new(false));
+        let inside = open.clone();
+        let api = Api::start(move |request: &Request| match (request.path(), request.header("authorization")) {
+            ("/records", None) => Reply::json(200, "[{\"id\":1},{\"id\":2},{\"id\":3}]"),
+            (path, Some(key)) if key == "Bearer k-second-key" || inside.load(Ordering::SeqCst) => match path {
+                "/records" => Reply::json(200, "[{\"id\":1},{\"id\":2},{\"id\":3}]"),
+                _ => Reply::json(201, "{}"),
+            },
+            _ => Reply::json(401, "{}"),
+        });
+        // Late tries: what goes on soon goes on because of the edit.
+        let keys = format!("concurrency_level = 1\n[retry]\nbackoff = {{ initial = \"1h\", max = \"1h\" }}\n{TOKEN}");
+        let (project, mut serving) = asked_once(&api, &keys, export);
+        if edit == "key" {
+            project.write("key", "k-second-key");
+        } else {
+            open.store(true, Ordering::SeqCst);
+            project.connection("api", &api.base(), &format!("title = \"Another\"\n{keys}"));
+        }
+        serving.signal(Signal::HUP);
+        serving.wait_for("reload applied");
+        serving.wait_for_one("run finished", |line| line["delivered"] == 3);
+        let mut ids = taken(&api);
+        ids.dedup();
+        assert_eq!(ids, [1, 2, 3], "{export}, {edit}");
+    }
+}
+
+#[test]
+fn a_secret_that_was_missing_lets_the_flow_go_on_when_it_is_there() {
+    let api = Api::start(|request: &Request| match request.path() {
+        "/records" => Reply::json(200, "[{\"id\":1},{\"id\":2}]"),
+        _ => Reply::json(201, "{}"),
+    });
+    let flow = format!("[export]\nconnection = \"source\"\nrelative_uri = \"/records\"\n{TAKE}");
+    let project = with_key(&api, &format!("{QUICK}{TOKEN}"), &flow);
+    project.connection("source", &api.base(), "");
+    std::fs::remove_file(project.path("key")).unwrap();
+    let mut serving = Serving::of(&project);
+    serving.wait_until_listening();
+    run(project.dir(), &["run", "copy"]).expect_code(77);
+    project.write("key", "k-second-key");
+    std::fs::set_permissions(project.path("key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    serving.signal(Signal::HUP);
+    serving.wait_for_one("run finished", |line| line["delivered"] == 2);
+}
+
+/// Ids in the order of their arrival.
+fn arrived(api: &Api) -> Vec<u64> {
+    ids(&api.requests_to("/taken").iter().map(Request::json).collect::<Vec<_>>())
+}
+
+#[test]
+fn at_level_one_the_refused_request_itself_tries_again_and_order_holds() {
+    let (mut refusals, mut read) = (4, false);
+    let api = Api::start(move |request| match request.path() {
+        "/records" => once(&mut read),
+        _ if refusals > 0 => {
+            refusals -= 1;
+            Reply::json(401, "{}")
+        }
+        _ => Reply::json(201, "{}"),
+    });
+    let project = with_key(&api, &format!("concurrency_level = 1\n{QUICK}{TOKEN}"), &format!("{FLOW}{TAKE}"));
+    let mut serving = Serving::of(&project);
+    serving.wait_for_flow("run finished", "copy");
+    assert_eq!(arrived(&api), [1, 1, 1, 1, 1, 2, 3]);
+}
+
+#[test]
+fn once_credentials_are_refused_a_run_sends_nothing_more() {
+    let records: Vec<String> = (1..=60).map(|id| format!("{{\"id\":{id}}}")).collect();
+    let records = format!("[{}]", records.join(","));
+    for level in [1, 4, 20] {
+        let answer = records.clone();
+        let api = Api::start(move |request| match request.path() {
+            "/records" => Reply::json(200, answer.clone()),
+            _ => Reply::json(401, "{}"),
+        });
+        let ended = copy(
+            &api,
+            &format!("concurrency_level = {level}\n"),
+            &format!("[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\n{TAKE}"),
+            &[],
+        );
+        ended.expect_code(77);
+        let sent = api.requests_to("/taken").len();
+        assert!((1..=level).contains(&sent), "{sent} requests at level {level}");
+    }
+    let api = Api::start(|request| match request.path() {
+        "/records" => Reply::json(200, "[{\"id\":1},{\"id\":2},{\"id\":3}]"),
+        _ if request.body.contains("\"id\":2") => Reply::json(401, "{}"),
+        _ => Reply::json(201, "{}"),
+    });
+    copy(
+        &api,
+        "concurrency_level = 1\n",
+        &format!("[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\n{TAKE}"),
+        &[],
+    )
+    .expect_code(77);
+    assert_eq!(arrived(&api), [1, 2], "nothing passes the refused one");
 }
 
 #[test]

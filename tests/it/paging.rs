@@ -448,3 +448,22 @@ fn many_small_pages_come_in_order() {
     }
     assert_eq!(ended.stdout, expected);
 }
+
+#[test]
+fn a_stop_rule_ends_paging_at_a_status_that_is_no_success() {
+    for (stop, code) in
+        [("status = 418", 0), ("status = \"4xx\", path = \"end\"", 0), ("status = 418, path = \"other\"", 69)]
+    {
+        let mut page = 0;
+        let api = Api::start(move |_| {
+            page += 1;
+            if page < 3 { Reply::json(200, format!("[{{\"id\":{page}}}]")) } else { Reply::json(418, "{\"end\":true}") }
+        });
+        let flow = format!(
+            "[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\n[export.paging]\nstop = {{ {stop} }}\n[export.paging.page]\nparam = \"p\"\n"
+        );
+        let ended = copy(&api, "", &flow, &[]).expect_code(code);
+        assert_eq!(ids(&lines(&ended)), [1, 2], "{stop}");
+        assert_eq!(api.requests().len(), 3, "{stop}");
+    }
+}

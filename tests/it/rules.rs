@@ -188,3 +188,19 @@ fn a_ping_has_rules_of_its_own() {
     let project = project(&api, keys, READ);
     run(project.dir(), &["ping", "api"]).expect_code(0);
 }
+
+#[test]
+fn a_message_says_what_the_answer_held_and_for_which_flow() {
+    for (rule, message, said) in [
+        ("status = 400", "MSG {{response.body.m}}", "MSG hello"),
+        ("status = 400", "MSG {{response.headers.X-Why}} {{response.status}}", "MSG because 400"),
+        ("status = 400", "MSG {{flow.id}}", "MSG copy"),
+        ("when = \"response.headers['x-why'] == 'because'\"", "MSG {{response.body.m}}", "MSG hello"),
+    ] {
+        let api = Api::start(|_| Reply::json(400, "{\"m\":\"hello\"}").header("x-why", "because"));
+        let keys = format!("[[on]]\n{rule}\ndo = \"fail\"\nmessage = \"{message}\"\n");
+        let flow = "[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\n";
+        let ended = copy(&api, &keys, flow, &[]).expect_code(69);
+        assert!(format!("{}{}", ended.stdout, ended.stderr).contains(said), "{message}: {ended:?}");
+    }
+}

@@ -73,7 +73,7 @@ fn runs_are_listed_shown_and_told_from_the_store_when_nothing_serves() {
     assert!(text.lines().any(|line| line.contains(" WARN  record failed step=import page=1 record=")), "{text}");
 
     for what in ["show", "logs"] {
-        let ended = run(project.dir(), &["runs", what, "20200101T000000Z-1-000000"]).expect_code(65);
+        let ended = run(project.dir(), &["runs", what, "20200101T000000Z-1-000000"]).expect_code(64);
         assert!(ended.stderr.contains("there is no run"), "{}", ended.stderr);
     }
     let ended = run(project.dir(), &["runs", "cancel", id]).expect_code(69);

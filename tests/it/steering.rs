@@ -104,7 +104,7 @@ fn what_waits_is_explained_by_who_has_the_permits_and_by_the_rule_that_blocks() 
     until_explained(&project, &second, |told| told["state"] == "ended");
     let rests = explained(&project, "other");
     assert_eq!(rules(&rests["reasons"]), ["no_schedule"], "{rests:#}");
-    run(project.dir(), &["explain", "nothing-of-that-name"]).expect_code(65);
+    run(project.dir(), &["explain", "nothing-of-that-name"]).expect_code(64);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_paused_flow_starts_nothing_also_after_a_restart() {
     let paused = run(project.dir(), &["pause", "copy"]).expect_code(0);
     assert!(paused.stdout.contains("copy: paused"), "{}", paused.stdout);
     assert_eq!(run(project.dir(), &["pause", "copy"]).expect_code(0).stdout, "copy: was paused already\n");
-    run(project.dir(), &["pause", "none"]).expect_code(65);
+    run(project.dir(), &["pause", "none"]).expect_code(64);
     status_until(&project, |status| status["flows"][0]["running"].is_null());
     let before = api.requests().len();
     let skipped = serving.wait_for_flow("schedule skipped", "copy");

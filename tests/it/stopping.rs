@@ -41,6 +41,25 @@ fn a_run_cut_short_still_gives_its_account() {
 }
 
 #[test]
+fn a_run_cut_short_leaves_unknown_only_what_was_in_flight() {
+    let (api, project, gates) = held();
+    project.settings("[shutdown]\ntimeout = \"300ms\"");
+    let mut command = flowgate(project.dir());
+    command.args(["run", "copy"]);
+    let running = Serving::start(command);
+    api.wait_until(|seen| seen.iter().any(|request| request.method == "POST"));
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait_for_end().0, Some(75));
+    gates.open_all();
+    let ended = run(project.dir(), &["run", "copy", "--json"]).expect_code(1);
+    let run: Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
+    let records = &run["runs"][0]["records"];
+    assert_eq!((&records["delivered"], &records["failed"]), (&1.into(), &1.into()), "{run}");
+    let sent = api.requests().iter().filter(|request| request.method == "POST").count();
+    assert_eq!(sent, 2, "the one in flight is parked, the other is sent");
+}
+
+#[test]
 fn a_serve_cut_short_says_how_its_runs_ended() {
     let (api, project, _gates) = held();
     project.settings("[shutdown]\ntimeout = \"300ms\"").copy_flow("copy", "schedule = \"* * * * * *\"", "");

@@ -106,7 +106,8 @@ async fn here(globals: &Globals, host: &Host, view: View) -> Result<Value, Exit>
     found.map_err(|denied| {
         globals.complain(&denied.text);
         match denied.kind {
-            Denial::Unknown | Denial::Invalid => Exit::Input,
+            Denial::Unknown => Exit::Usage,
+            Denial::Invalid => Exit::Input,
             Denial::Conflict | Denial::Unavailable => Exit::Temporary,
         }
     })

@@ -22,7 +22,7 @@ pub(super) fn decode(value: &Value<'_>, connections: &Connections) -> Option<Not
     let request = table.request(Method::Post, &RequestScopes { head: &scope, body: &scope });
     let on = table.take("on").map_or(Some(Occasion::ALL.to_vec()), |value| occasions(&value));
     table.finish();
-    Some(Notify { connection: connection?, request: request?, on: on? })
+    Some(Notify::new(connection?, request?, on?))
 }
 
 fn occasions(value: &Value<'_>) -> Option<Vec<Occasion>> {

@@ -152,8 +152,11 @@ impl Table<'_> {
     /// `headers` or `query`.
     pub(in crate::config) fn fields(&self, name: &'static str, scope: &Scope<'_>) -> Vec<Field> {
         let Some(table) = self.take(name).and_then(|value| value.table()) else { return Vec::new() };
-        table.report_swallowed();
         let header = name == "headers";
+        // Where any name may stand by right, none was meant for the file.
+        if header || name == "query" {
+            table.report_swallowed();
+        }
         let scope = scope.standing_in(if header { Place::Header } else { Place::Plain });
         table.members().iter().filter_map(|(name, value)| value.field(name, header, &scope)).collect()
     }

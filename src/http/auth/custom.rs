@@ -1,6 +1,7 @@
 //! `[auth.custom]`: headers, query parameters and body fields of one's own making.
 
 use super::refresh::Refresh;
+use super::token::is_form;
 use super::{Credential, Moment, Proof};
 use crate::http::request::{Field, Signing};
 use crate::http::transport::WireRequest;
@@ -11,7 +12,7 @@ use crate::value::json::{JsonRef, Kind, write_string};
 use crate::value::secret::Secret;
 use crate::value::tree::Tree;
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::HeaderMap;
 use url::form_urlencoded;
 
 /// `[auth.custom]`
@@ -82,10 +83,7 @@ impl Additions {
         }
         query::extend_absent(&mut request.url, &self.query);
         if let Some(body) = request.body.take_if(|_| !self.body.is_empty()) {
-            let form = request
-                .headers
-                .get(CONTENT_TYPE)
-                .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+            let form = is_form(&request.headers);
             request.body = Some(if form { self.merged_form(&body) } else { self.merged_object(&body)? });
         }
         Signing::join(&self.signing, request, moment.utc)

@@ -130,7 +130,12 @@ impl Jwt {
         self.ready(ctx)?.0.mint(DateTime::UNIX_EPOCH, None).map_err(EvalError::Refused)
     }
 
-    pub(super) fn ready(&self, ctx: &Context<'_>) -> Result<(JwtSigner, Vec<Secret>), EvalError> {
+    /// Whether its key can sign: what is wrong with it, where all that it is made of is there.
+    pub fn check_key(&self, ctx: &Context<'_>) -> Result<(), EvalError> {
+        self.opened(ctx).map(drop)
+    }
+
+    fn opened(&self, ctx: &Context<'_>) -> Result<(Key, Vec<Secret>), EvalError> {
         let text = render(&self.key, ctx, "auth.jwt.key")?;
         let mut secrets = vec![Secret::new(text.as_str())];
         let refused = |why: &str| EvalError::Refused(format!("auth.jwt.key: {why}"));
@@ -150,6 +155,11 @@ impl Jwt {
                 Key::Private(key)
             }
         };
+        Ok((key, secrets))
+    }
+
+    pub(super) fn ready(&self, ctx: &Context<'_>) -> Result<(JwtSigner, Vec<Secret>), EvalError> {
+        let (key, secrets) = self.opened(ctx)?;
         let claims = object(self.claims.as_ref(), ctx, "auth.jwt.claims")?;
         let mut header = Map::new();
         header.insert("alg".to_owned(), self.algorithm.name().into());

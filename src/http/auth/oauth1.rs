@@ -95,6 +95,11 @@ enum RsaKey {
 }
 
 impl Oauth1 {
+    /// Whether its key can sign: what is wrong with it, where all that it is made of is there.
+    pub fn check_key(&self, ctx: &Context<'_>) -> Result<(), EvalError> {
+        self.ready(ctx).map(drop)
+    }
+
     pub(super) fn ready(&self, ctx: &Context<'_>) -> Result<(Oauth1Signer, Vec<Secret>), EvalError> {
         let text = |template: &Option<Template>, name: &str| {
             let place = format!("auth.oauth1.{name}");

@@ -5,6 +5,7 @@ mod prepared;
 mod signing;
 
 pub use field::Field;
+pub(in crate::http) use prepared::Derived;
 pub use prepared::Prepared;
 pub(in crate::http) use signing::Signing;
 
@@ -16,6 +17,7 @@ use super::verdict::ResponseRules;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::json::Json;
+use crate::value::secret::Secret;
 use crate::value::template::Template;
 use crate::value::tree::{Tree, Written};
 use crate::value::uri::UriTemplate;
@@ -140,12 +142,19 @@ impl RequestSpec {
         let types = self.types.over(settings.media.types);
         let accept = match (&self.decode, types.success) {
             (Some(_), _) => Some("*/*"),
-            (None, media) => media.map(MediaType::accept),
+            (None, Some(media)) => Some(media.accept()),
+            // Where nothing is said of answers, they are likely to be what requests are.
+            (None, None) => match types.of_request() {
+                MediaType::Xml => Some("application/xml, text/xml;q=0.9, */*;q=0.1"),
+                MediaType::Csv => Some("text/csv, */*;q=0.1"),
+                _ => None,
+            },
         };
         if let Some(accept) = accept.filter(|_| !self.accepts() && !client.accepts()) {
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
         }
         Ok(Prepared {
+            derived: self.body.as_ref().map_or_else(Derived::default, |body| body.derived(ctx)),
             types,
             decode: self.decode.clone(),
             on: self.on.clone(),
@@ -200,6 +209,21 @@ impl BodySpec {
             Self::Tree(tree) => tree.references().into_iter().any(names_secret),
             Self::Text(template) => template.references().iter().any(names_secret),
         }
+    }
+
+    /// What stands in it that was computed from secrets.
+    fn derived(&self, ctx: &Context<'_>) -> Derived {
+        if !self.is_secret() {
+            return Derived::default();
+        }
+        let texts = match self {
+            Self::Tree(tree) => tree.derived(ctx, names_secret),
+            Self::Text(template) => template.derived(ctx, names_secret),
+        };
+        texts.map_or(Derived { texts: Vec::new(), all: true }, |texts| Derived {
+            texts: texts.into_iter().map(Secret::new).collect(),
+            all: false,
+        })
     }
 
     fn render(

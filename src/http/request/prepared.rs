@@ -7,7 +7,7 @@ use crate::http::on::OnRules;
 use crate::http::{headers, query};
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, JsonRef, Kind, write_string};
-use crate::value::secret::MASK;
+use crate::value::secret::{MASK, Redactor, Secret};
 use crate::value::uri::same_origin;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -36,6 +36,8 @@ pub struct Prepared {
     pub(in crate::http) signing: Vec<Signing>,
     /// The body as it leaves.
     pub body: Option<Bytes>,
+    /// What in the body was computed from secrets, and is no secret that anybody knows.
+    pub(in crate::http) derived: Derived,
     /// Overrides the connection's.
     pub timeout: Option<Duration>,
     /// Exports and lookups are safe to send again whatever their method.
@@ -58,7 +60,24 @@ pub struct Prepared {
     pub repeat: Option<bool>,
 }
 
+/// What a body holds that was computed from secrets.
+#[derive(Debug, Clone, Default)]
+pub(in crate::http) struct Derived {
+    pub(in crate::http) texts: Vec<Secret>,
+    /// It cannot be told where.
+    pub(in crate::http) all: bool,
+}
+
 impl Prepared {
+    /// The body with what was computed from secrets masked; secrets themselves still have to be.
+    pub fn shown_body(&self) -> Option<String> {
+        let body = String::from_utf8_lossy(self.body.as_deref()?);
+        if self.derived.all {
+            return Some(MASK.to_owned());
+        }
+        Some(Redactor::new(self.derived.texts.iter().map(Secret::reveal)).redact(&body).into_owned())
+    }
+
     /// Whether sending it twice does what sending it once does.
     pub fn is_repeatable(&self) -> bool {
         self.repeat.unwrap_or(self.safe || self.keyed || self.method.is_idempotent())

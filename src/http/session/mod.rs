@@ -148,6 +148,8 @@ struct State {
     /// A renewed credential that could not be saved yet.
     unsaved: Option<TokenRecord>,
     offline: Option<Offline>,
+    /// Why nothing is sent any more, where a refusal ends what was asked for.
+    given_up: Option<String>,
     /// How often it came back from being offline.
     returns: u64,
     retired: bool,
@@ -183,6 +185,7 @@ impl Session {
             trouble: None,
             unsaved: None,
             offline: None,
+            given_up: None,
             returns: 0,
             retired: false,
             accepted: None,
@@ -206,6 +209,9 @@ impl Session {
         let state = self.lock();
         if let Some(offline) = state.offline.as_ref().filter(|_| !probing) {
             return if state.retired { Next::Retired } else { Next::Offline(offline.reason.clone()) };
+        }
+        if let Some(reason) = state.given_up.as_ref().filter(|_| !probing) {
+            return Next::Offline(reason.clone());
         }
         if state.renewing {
             return Next::Wait;

@@ -1,6 +1,6 @@
 //! A connection whose credentials were refused for good: its requests stand aside, one at a time tries whether it is
 //! back, later and later. Another one each time, so that a request which is refused for a reason of its own does not keep
-//! the others waiting.
+//! the others waiting; but at level 1, where no ping asks in its stead, the refused one itself, first in line: nobody passes it.
 
 use super::Session;
 use crate::http::retry::Retry;
@@ -60,6 +60,12 @@ impl Session {
         drop(state);
         self.changed();
         true
+    }
+
+    /// Refused for good, and nobody waits for better times: no request is sent any more.
+    pub(in crate::http) fn give_up(&self, reason: &str) {
+        self.lock().given_up.get_or_insert_with(|| reason.to_owned());
+        self.changed();
     }
 
     /// A try failed: the next one comes later.
@@ -127,6 +133,16 @@ impl Session {
                 turn = self.turn(clock) => return Woke::Try(turn),
             }
         }
+    }
+
+    /// The turn to try, where it is time and nobody else tries.
+    pub(in crate::http) fn turn_now(&self, now: Mono) -> Option<Turn> {
+        self.next_try(now).is_zero().then(|| self.probing.clone().try_lock_owned().ok().map(Turn)).flatten()
+    }
+
+    /// How long until the next try.
+    pub(in crate::http) fn next_try(&self, now: Mono) -> Duration {
+        self.lock().offline.as_ref().map_or(Duration::ZERO, |offline| offline.next.since(now))
     }
 
     async fn turn(&self, clock: &dyn Clock) -> Turn {

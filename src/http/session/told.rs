@@ -40,7 +40,7 @@ impl Client {
             _ => return Ok(false),
         };
         let lens = self.lens_of(errand.types);
-        let said = rule.and_then(|rule| verdict::says(&received, rule, &self.context(Context::new())));
+        let said = rule.and_then(|rule| verdict::says(&mut received, rule, &self.context(Context::new()), &lens));
         let said = said.or_else(|| verdict::error_text(&mut received, &errand.response, &lens));
         let said = said
             .unwrap_or_else(|| if good { "the answer says no".to_owned() } else { verdict::raw_excerpt(&received) });

@@ -3,6 +3,7 @@
 //! A ticket's number is its age, so a request that is sent again keeps its place by keeping its number. Every
 //! operation marks the pools it touched; `grant` looks at those and at the pools whose alarm has come, so an operation
 //! costs the same whatever the number of tickets, flows and other pools.
+// size: one state, and all that can happen to a ticket in it.
 
 mod adaptive;
 mod explain;
@@ -156,6 +157,19 @@ impl QueueState {
         }
         self.end_request(&pools, started, now);
         true
+    }
+
+    /// Ends the delay of a ticket that backs off.
+    pub fn hasten(&mut self, ticket: Ticket) {
+        let Some(entry) = self.tickets.get_mut(&ticket) else { return };
+        let Phase::BackingOff(until) = entry.phase else { return };
+        entry.phase = Phase::Ready;
+        let (key, place) = (entry.line, entry.place);
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.give_up(place, until);
+            line.stand(place);
+        }
+        self.touch_line(key);
     }
 
     /// Ends a ticket's request and lets it stand aside, at its old place: others pass, at level 1 too, until `recall`.

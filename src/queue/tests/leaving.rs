@@ -255,6 +255,32 @@ async fn a_ticket_that_stands_aside_lets_others_pass_and_comes_back_to_its_old_p
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delay_that_ends_early_keeps_the_old_place_and_holds_the_line_at_level_one_only() {
+    for (level, first) in [(1, "held"), (2, "second")] {
+        let mut bench = Bench::new(&[("a", fixed(level))]);
+        let held = bench.acquire("a").await;
+        assert_eq!(held.is_alone(), level == 1);
+        let (call, called) = tokio::sync::oneshot::channel::<()>();
+        let (sent, clock) = (bench.sent.0.clone(), bench.clock.clone());
+        task::spawn("held", async move {
+            let permit = held.again_or(Duration::from_hours(1), called).await.unwrap();
+            sent.send(("held", clock.mono().0)).unwrap();
+            clock.sleep_until(clock.mono().plus(millis(1))).await;
+            drop(permit);
+        });
+        bench.turn().await;
+        bench.send("a", "second", Duration::ZERO).await;
+        assert_eq!(bench.depth("a").0, if level == 1 { 2 } else { 1 }, "nobody passes it at level 1");
+        call.send(()).unwrap();
+        assert_eq!(bench.labels(2).await[0], first, "level {level}");
+        assert!(bench.now() < Duration::from_secs(1), "the delay ended with the call");
+        let sent = bench.acquire("a").await.again_or(millis(5), std::future::pending::<()>()).await.unwrap();
+        drop(sent);
+        assert_eq!(bench.depth("a"), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ticket_that_stands_aside_leaves_when_dropped_and_when_the_queue_closes() {
     let bench = Bench::new(&[("a", fixed(1))]);
     let mut aside = Box::pin(bench.acquire("a").await.once(std::future::pending::<()>()));

@@ -24,6 +24,11 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Whether it may have been sent before.
+    pub fn asks_first(&self) -> bool {
+        self.ask_first
+    }
+
     /// As one that may have been sent before.
     #[must_use]
     pub fn asked_first(self) -> Self {

@@ -42,7 +42,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use journal::{Journal, Stored};
 use report::{Ending, Report, RunError};
 use state::{Counts, ReadAhead, RunState};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 use supply::Supply;
 use tokio_util::sync::CancellationToken;
@@ -154,6 +154,8 @@ struct Run<'r> {
     waiting_bytes: usize,
     /// What was about to be sent before a restart.
     intents: Vec<IntentRow>,
+    /// Records that were intended and not sent, because nothing new is begun any more.
+    kept_back: HashSet<(u64, u32)>,
     /// Until when what became of records may wait for more before it is stored.
     gathering: Option<Mono>,
     failed: Option<Ending>,
@@ -196,6 +198,7 @@ impl<'r> Run<'r> {
             cleared: VecDeque::new(),
             waiting_bytes: 0,
             intents,
+            kept_back: HashSet::new(),
             gathering: None,
             failed: None,
             halt: CancellationToken::new(),
@@ -346,6 +349,10 @@ impl<'r> Run<'r> {
                 Some((stored, receipt)) = self.journal.next() => self.stored(stored, receipt),
                 () = clock.sleep_until(until) => return,
             }
+        }
+        tokio::select! {
+            () = self.take_back() => {}
+            () = clock.sleep_until(until) => {}
         }
     }
 

@@ -5,6 +5,7 @@ use super::feed::{Fed, Feed};
 use super::journal::{Readiness, Stored};
 use super::supply::Supply;
 use super::{MOST_TICKETS, Roads, Run, WAITING_BODIES};
+use crate::model::import::Import;
 use crate::runtime::export::origin::Origin;
 use crate::runtime::export::track::Coming;
 use crate::runtime::import::{Batch, Member, Road};
@@ -122,6 +123,25 @@ impl<'r> Run<'r> {
             }
             .boxed(),
         );
+    }
+
+    /// What never left is not unknown to whoever goes on: only what is in flight now stays intended.
+    pub(super) async fn take_back(&mut self) {
+        let scope = self.scope;
+        if !scope.flow.import.as_ref().is_some_and(Import::leaves_open) {
+            return;
+        }
+        for batch in self.cleared.iter().filter(|batch| !batch.asks_first()) {
+            self.kept_back.extend(batch.items.iter().map(|item| (item.page, item.index())));
+        }
+        let Ok(mut records) = scope.store.intents(&scope.run).await else { return };
+        let all = records.len();
+        records.retain(|intent| !self.kept_back.contains(&(intent.page, intent.record)));
+        if records.len() < all {
+            let run = scope.run.clone();
+            let writes = vec![Write::Withdraw { run: run.clone() }, Write::Intend { run, records }];
+            let _ = scope.store.commit(writes).await;
+        }
     }
 
     /// Tickets wanted in line: the level, and some more so that a free permit always finds one waiting.

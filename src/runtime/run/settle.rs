@@ -23,7 +23,12 @@ impl<'r> Run<'r> {
                 }
                 Outcome::Skipped => self.books.resolve(item, Resolution::Filtered),
                 // It is still in flight for whoever takes the run up.
-                Outcome::Unsent => is_done = false,
+                Outcome::Unsent => {
+                    is_done = false;
+                    if !batch.asks_first() {
+                        self.kept_back.insert((item.page, item.index()));
+                    }
+                }
             }
         }
         if is_done {

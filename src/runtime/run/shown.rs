@@ -26,9 +26,8 @@ pub(in crate::runtime) fn shown(request: &Prepared, scope: &Scope) -> String {
         write_string(&mut line, &masked(value));
     }
     line.push(b'}');
-    if let Some(body) = &request.body {
+    if let Some(body) = request.shown_body() {
         line.extend_from_slice(b",\"body\":");
-        let body = String::from_utf8_lossy(body);
         let masked = masked(&body);
         match Json::parse(masked.clone()) {
             Ok(json) => line.extend_from_slice(json.text().as_bytes()),

@@ -7,6 +7,7 @@ mod asked;
 mod before;
 mod carry;
 mod hooks;
+mod reach;
 mod standing;
 
 pub use asked::{Options, Refused, Started};
@@ -29,7 +30,7 @@ use crate::runtime::history::Histories;
 use crate::runtime::past::Unfinished;
 use crate::runtime::run::identity::run_id;
 use crate::runtime::run::report::{Progress, Report};
-use crate::runtime::scope::{Lane, Output, Stop};
+use crate::runtime::scope::{Lane, Lanes, Output, Stop};
 use crate::runtime::view::{FlowView, RunView};
 use crate::store::{ErrorRow, MemoryStore, RunRow, Store, Write};
 use crate::value::id::{ConnectionId, FlowId};
@@ -65,6 +66,8 @@ struct Inner {
     damaged: HashMap<FlowId, String>,
     /// Flows that start nothing because somebody said so, and since when.
     paused: HashMap<FlowId, DateTime<Utc>>,
+    /// Flows whose last run ended because a connection was offline, and what they sent over.
+    stranded: HashMap<FlowId, Arc<Lanes>>,
     /// Renames the store was told of.
     renamed: HashSet<(FlowId, FlowId)>,
     generation: Option<Arc<Generation>>,
@@ -98,6 +101,7 @@ impl Supervisor {
             counted: HashSet::new(),
             damaged: HashMap::new(),
             paused: HashMap::new(),
+            stranded: HashMap::new(),
             renamed: HashSet::new(),
             generation: None,
             active: HashMap::new(),
@@ -130,6 +134,7 @@ impl Supervisor {
         }
         inner.generation = Some(generation);
         inner.follow(&snapshot, self.services.store.as_ref());
+        self.reach(&mut inner);
         drop(inner);
         self.snapshots.send_replace(Some(snapshot));
         Ok(())
@@ -308,6 +313,7 @@ impl Supervisor {
         let passing = options.dry_run || flow.as_ref().is_some_and(|flow| !flow.has_import());
         let store = if passing { MemoryStore::new() } else { self.services.store.clone() };
         let active = Active { run: run.clone(), started, progress: progress.clone(), stop: stop.clone(), queued: None };
+        inner.stranded.remove(&id);
         inner.active.insert(id.clone(), active);
         let resumed = matches!(task, Task::GoOn(_));
         let plan = Plan {
@@ -350,6 +356,7 @@ impl Supervisor {
             && !inner.paused.contains_key(&flow.id)
         {
             self.begin_or_go_on(&mut inner, generation, flow, trigger, options);
+        } else if self.begin_elsewhere(&mut inner, &generation, plan, report) {
         } else if let Some(flow) = generation.snapshot.flow_now(&report.flow) {
             self.follow_up(&mut inner, &generation, &flow.id, &report.run);
         }

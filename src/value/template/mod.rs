@@ -7,6 +7,7 @@
 
 mod ast;
 mod build;
+mod derived;
 mod escape;
 pub(in crate::value) mod names;
 mod render;

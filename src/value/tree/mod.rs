@@ -3,6 +3,7 @@
 
 mod convert;
 pub mod date;
+mod derived;
 mod write;
 
 use super::context::{Context, Reference};

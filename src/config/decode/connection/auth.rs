@@ -7,6 +7,7 @@ use crate::config::decode::scope::Scope;
 use crate::config::decode::source::Sources;
 use crate::config::decode::table::{Table, one_method};
 use crate::http::auth::{Auth, Basic, Location, Token};
+use crate::http::media::MediaType;
 use crate::value::template::Place;
 
 const METHODS: [&str; 2] = ["basic", "token"];
@@ -39,9 +40,19 @@ fn basic(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     let username = table.need("username").and_then(|value| {
         if value.is_table() { value.credential(scope, sources, secrets) } else { value.text(Place::Plain, scope) }
     });
+    if let Some(value) = table.peek("username").filter(|value| value.raw_str().is_some_and(names_with_colon)) {
+        let finding =
+            Finding::error("bad-value", "`auth.basic.username` holds a colon, which ends the name for the server");
+        value.report(finding.help("what stands behind the colon belongs to `password`"));
+    }
     let password = table.need("password").and_then(|value| value.credential(scope, sources, secrets));
     table.finish();
     Some(Auth::Basic(Basic { username: username?, password: password? }))
+}
+
+/// Outside of templates, whose colons are nobody's.
+fn names_with_colon(text: &str) -> bool {
+    !text.contains("{{") && text.contains(':')
 }
 
 fn token(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
@@ -57,6 +68,16 @@ fn token(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
         Location::Header => value.header_name(),
         Location::Query | Location::Body => value.string().map(str::to_owned),
     });
+    let media = origin.scope.media_types().of_request();
+    if let Some(value) = table.peek("location").filter(|_| place == Location::Body)
+        && !matches!(media, MediaType::Json | MediaType::Form)
+    {
+        let text = format!("a token cannot join bodies in {}: only a JSON object or a form has fields", media.name());
+        let finding = Finding::error("conflicting-keys", text);
+        value.report(
+            finding.help("set `location` to `header` or `query`, or write `{{connection.secrets.…}}` into the bodies"),
+        );
+    }
     let scheme = table.take("scheme");
     if let Some(scheme) = scheme.as_ref().filter(|_| place != Location::Header) {
         let finding = Finding::error("conflicting-keys", "`scheme` stands before a token in a header only");

@@ -127,7 +127,6 @@ impl Value<'_> {
 /// A table whose members are the fields of a body.
 pub(super) fn body_fields(value: &Value<'_>, scope: &Scope<'_>) -> Option<Vec<(String, Tree)>> {
     let table = value.table()?;
-    table.report_swallowed();
     value.refuse_literals();
     let members = table.members();
     members.iter().map(|(name, value)| Some(((*name).to_owned(), value.tree(scope)?))).collect()

@@ -1,5 +1,6 @@
 //! The methods of `[auth.<method>]` that sign each request: `digest`, `wsse`, `jwt`, `aws_sigv4`, `oauth1`.
 
+use super::rendered::lacking;
 use super::{Secrets, errand};
 use crate::config::decode::file::Finding;
 use crate::config::decode::scope::Scope;
@@ -9,6 +10,8 @@ use crate::config::decode::value::Value;
 use crate::http::auth::{
     Auth, AwsSigv4, Digest, DigestEncoding, Jwt, JwtAlgorithm, NonceEncoding, Oauth1, SignatureMethod, Wsse, WsseDigest,
 };
+use crate::value::context::{Context, Root, Slot};
+use crate::value::issue::EvalError;
 use crate::value::template::{Place, Template};
 use crate::value::tree::Tree;
 use std::time::Duration;
@@ -48,6 +51,42 @@ impl Origin<'_, '_> {
 
     fn need_secret(&mut self, table: &Table<'_>, name: &'static str) -> Option<Template> {
         table.need(name)?.credential(self.scope, self.sources, self.secrets)
+    }
+
+    /// Says what is wrong with a key that signs. One whose texts have no value yet is judged when they have.
+    fn judge_key<'k>(
+        &self,
+        table: &Table<'_>,
+        name: &'static str,
+        texts: impl IntoIterator<Item = Option<&'k Template>>,
+        check: impl FnOnce(&Context<'_>) -> Result<(), EvalError>,
+    ) {
+        if texts.into_iter().flatten().any(|text| lacking(text, self.secrets).is_some()) {
+            return;
+        }
+        let secrets = self.secrets.iter().filter_map(|(name, secret)| Some((name.as_str(), secret.as_ref().ok()?)));
+        let secrets: Vec<(&str, Slot<'_>)> =
+            secrets.map(|(name, secret)| (name, Slot::Text(secret.reveal()))).collect();
+        let judged = self.scope.with_constants(|ctx| {
+            let vars = match ctx.get(Root::Connection) {
+                Slot::Map(parts) => parts.first().map_or(Slot::None, |(_, vars)| *vars),
+                _ => Slot::None,
+            };
+            let connection = [("vars", vars), ("secrets", Slot::Map(&secrets))];
+            check(&ctx.with(Root::Connection, Slot::Map(&connection)))
+        });
+        let Err(error) = judged else { return };
+        let (at, code, help) = match table.peek("passphrase") {
+            Some(value) if error.to_string().contains("passphrase") => {
+                (Some(value), "wrong-passphrase", "correct what its source gives, or give the key that it opens")
+            }
+            _ => (table.peek(name), "bad-key", "give a private key in PEM that fits the method"),
+        };
+        if !error.is_missing()
+            && let Some(value) = at
+        {
+            value.report(Finding::error(code, format!("`{}`: {error}", value.key)).help(help));
+        }
     }
 
     fn secret(&mut self, table: &Table<'_>, name: &'static str) -> Result<Option<Template>, Reported> {
@@ -132,7 +171,7 @@ fn jwt(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
     }
     let ttl = life.unwrap_or(Some(Duration::from_mins(5)));
     let traded = sent.ok()?.unwrap_or(false);
-    Some(Auth::Jwt(Box::new(Jwt {
+    let jwt = Jwt {
         algorithm: algorithm?,
         key: key?,
         passphrase: passphrase.ok()?,
@@ -140,7 +179,9 @@ fn jwt(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
         headers: headers.ok()?,
         ttl: ttl?,
         refresh: refresh.ok()?.filter(|_| traded),
-    })))
+    };
+    origin.judge_key(table, "key", [Some(&jwt.key), jwt.passphrase.as_ref()], |ctx| jwt.check_key(ctx));
+    Some(Auth::Jwt(Box::new(jwt)))
 }
 
 /// A tree that is a table.
@@ -194,7 +235,7 @@ fn oauth1(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
         }
         _ => {}
     }
-    Some(Auth::Oauth1(Oauth1 {
+    let oauth1 = Oauth1 {
         consumer_key: consumer_key?,
         consumer_secret: consumer_secret.ok()?,
         token: token.ok()?,
@@ -203,5 +244,12 @@ fn oauth1(table: &Table<'_>, origin: &mut Origin<'_, '_>) -> Option<Auth> {
         realm: realm.ok()?,
         private_key: private_key.ok()?,
         passphrase: passphrase.ok()?,
-    }))
+    };
+    let Oauth1 { consumer_key, consumer_secret, token, token_secret, realm, private_key, passphrase, .. } = &oauth1;
+    let optional = [consumer_secret, token, token_secret, realm, private_key, passphrase].map(Option::as_ref);
+    if private_key.is_some() {
+        let texts = optional.into_iter().chain([Some(consumer_key)]);
+        origin.judge_key(table, "private_key", texts, |ctx| oauth1.check_key(ctx));
+    }
+    Some(Auth::Oauth1(oauth1))
 }

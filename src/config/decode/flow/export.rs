@@ -7,6 +7,7 @@ use crate::config::decode::request::RequestScopes;
 use crate::config::decode::scope::{Facts, Scope, TIMED};
 use crate::config::decode::table::{Reported, Table};
 use crate::config::decode::value::Value;
+use crate::http::on::{Act, OnRule};
 use crate::http::request::{Method, RequestSpec};
 use crate::model::delta::Delta;
 use crate::model::export::Export;
@@ -16,6 +17,7 @@ use crate::value::context::{Reference, Root};
 use crate::value::expression::Expression;
 use crate::value::id::ConnectionId;
 use crate::value::path::Path;
+use crate::value::rule::{Rule, StatusRange};
 use crate::value::template::Place;
 
 /// The name of an export that is the only one and has none.
@@ -86,6 +88,7 @@ pub(super) fn asked(
         None => own(table, &scope, &timed, &records, defaults.delta),
         Some(_) => Own { delta: Ok(None), job: job(table, &scope), once: Ok(None) },
     };
+    let request = request.map(|request| stopping(request, paging.as_ref()));
     let later = paging.as_ref().zip(request.as_ref()).and_then(|(paging, request)| later(paging, request));
     let mut unused = None;
     if let (Some(request), Ok(Some(delta))) = (&request, &delta) {
@@ -175,6 +178,19 @@ fn once(value: &Value<'_>, records: &Scope<'_>) -> Option<RequestSpec> {
     let request = table.request(Method::Get, &RequestScopes { head: records, body: records });
     table.finish();
     request
+}
+
+/// A `stop` that names a status which is no success: the answer is a failure to everybody else, and ends the paging.
+fn stopping(request: RequestSpec, paging: Option<&Paging>) -> RequestSpec {
+    let Some(stop) = paging.and_then(|paging| paging.stop.as_ref()) else { return request };
+    let status: Vec<StatusRange> =
+        stop.status.iter().copied().filter(|range| !(200..300).contains(&range.from)).collect();
+    if status.is_empty() {
+        return request;
+    }
+    let rule = Rule { status, ..stop.clone() };
+    let rule = OnRule { rule, act: Act::Stop, max_attempts: None, wait: None, message: None };
+    RequestSpec { on: request.on.iter().cloned().chain([rule]).collect(), ..request }
 }
 
 /// The request from page 2 on, where that is another.
