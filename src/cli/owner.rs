@@ -153,7 +153,7 @@ fn held(open: &Open, live: &LiveRun, why: &str) -> Report {
     let text = format!("{why}; run {} waits for it at the running flowgate and goes on by itself", open.run);
     let ending = Ending::Offline(RunError { place: "run".to_owned(), text });
     let (run, counts, pages) = (open.run.clone(), live.counts, live.pages);
-    Report { run, counts, pages, ending, ..refusal(&open.flow, String::new()) }
+    Report { run, ending, counts, pages, ..refusal(&open.flow, String::new()) }
 }
 
 impl Followed {

@@ -180,7 +180,10 @@ async fn ready(State(app): State<App>) -> Response {
 }
 
 async fn nothing() -> Response {
-    refuse(StatusCode::NOT_FOUND, "there is / for people, /metrics, /healthz, /readyz, and what /api/openapi.json lists")
+    refuse(
+        StatusCode::NOT_FOUND,
+        "there is / for people, /metrics, /healthz, /readyz, and what /api/openapi.json lists",
+    )
 }
 
 async fn reads_only() -> Response {

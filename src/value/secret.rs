@@ -311,7 +311,7 @@ mod tests {
             format!("{:?}", format!("x{SECRET}")),
             utf8_percent_encode(&utf8_percent_encode(SECRET, NON_ALPHANUMERIC).to_string(), NON_ALPHANUMERIC)
                 .to_string(),
-            SECRET.chars().map(|c| format!("\\u{:04X}", u32::from(c))).collect(),
+            SECRET.chars().map(|c| format!("\\u{:04X}", u32::from(c))).collect::<Vec<_>>().concat(),
             SECRET.to_uppercase(),
             SECRET.to_lowercase(),
             SECRET.chars().rev().collect(),
@@ -335,8 +335,8 @@ mod tests {
         let redactor = Redactor::new([secret]);
         let named = "a&amp;b&lt;c&gt;d&quot;e&apos;f é";
         let again = named.replace('&', "&amp;");
-        let numbered: String = secret.chars().map(|c| format!("&#{};", u32::from(c))).collect();
-        let hex: String = secret.chars().map(|c| format!("&#X{:04x};", u32::from(c))).collect();
+        let numbered = secret.chars().map(|c| format!("&#{};", u32::from(c))).collect::<Vec<_>>().concat();
+        let hex = secret.chars().map(|c| format!("&#X{:04x};", u32::from(c))).collect::<Vec<_>>().concat();
         for text in [
             named,
             &again,

@@ -69,13 +69,11 @@ fn xml(request: &Request) -> Option<String> {
 fn csv(request: &Request) -> Option<String> {
     let (_, row) = request.body.split_once('\n')?;
     let (_, cell) = row.trim_end_matches("\r\n").trim_end_matches('\n').split_once(',')?;
-    Some(match cell.strip_prefix('"') {
-        Some(quoted) => quoted.strip_suffix('"')?.replace("\"\"", "\""),
-        None => {
-            assert!(!cell.contains([',', '\n', '\r', '"']), "{}", request.body);
-            cell.to_owned()
-        }
-    })
+    if let Some(quoted) = cell.strip_prefix('"') {
+        return Some(quoted.strip_suffix('"')?.replace("\"\"", "\""));
+    }
+    assert!(!cell.contains([',', '\n', '\r', '"']), "{}", request.body);
+    Some(cell.to_owned())
 }
 
 const PLACES: &[Place] = &[

@@ -121,9 +121,9 @@ fn forms(secret: &str) -> BTreeSet<String> {
         xml.replace('&', "&amp;"),
         xml.replace("&quot;", "&#34;"),
         xml,
-        secret.chars().map(|c| format!("&#{};", u32::from(c))).collect(),
-        secret.chars().map(|c| format!("&#x{:X};", u32::from(c))).collect(),
-        secret.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect(),
+        secret.chars().map(|c| format!("&#{};", u32::from(c))).collect::<Vec<_>>().concat(),
+        secret.chars().map(|c| format!("&#x{:X};", u32::from(c))).collect::<Vec<_>>().concat(),
+        secret.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<Vec<_>>().concat(),
         json.trim_matches('"').replace('/', "\\/"),
         utf8_percent_encode(&percent, NON_ALPHANUMERIC).to_string(),
         secret.chars().rev().collect(),
@@ -179,9 +179,9 @@ fn echo(request: &Request) -> String {
         "hex": [hex.concat(), hex.concat().to_uppercase()],
         "json": serde_json::to_string(&all).unwrap(),
         "xml": [escaped_for_xml(&all), escaped_for_xml(&escaped_for_xml(&all))],
-        "numbered": all.chars().map(|c| format!("&#{};", u32::from(c))).collect::<String>(),
-        "hex_numbered": all.chars().map(|c| format!("&#x{:x};", u32::from(c))).collect::<String>(),
-        "units": all.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<String>(),
+        "numbered": all.chars().map(|c| format!("&#{};", u32::from(c))).collect::<Vec<_>>().concat(),
+        "hex_numbered": all.chars().map(|c| format!("&#x{:x};", u32::from(c))).collect::<Vec<_>>().concat(),
+        "units": all.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<Vec<_>>().concat(),
         "percent_again": utf8_percent_encode(&utf8_percent_encode(&all, NON_ALPHANUMERIC).to_string(), NON_ALPHANUMERIC).to_string(),
         "upper": all.to_uppercase(),
         "lower": all.to_lowercase(),
@@ -385,7 +385,7 @@ fn a_secret_in_a_body_is_masked_whatever_the_body_is_and_is_made_of() {
     let tree = "{ p = \"{{connection.secrets.key}}\", u = \"= connection.secrets.key | upper\", h = \"{{hash 'sha256' 'hex' connection.secrets.key}}\", id = \"$.id\" }";
     let hash = {
         use sha2::Digest as _;
-        sha2::Sha256::digest(CANARY).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        sha2::Sha256::digest(CANARY).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
     };
     for (media, body) in [("xml", toml_text(xml)), ("form", toml_text(form)), ("json", tree.to_owned())] {
         let api = Api::start(move |request| match request.path() {

@@ -1,9 +1,9 @@
 //! `run --dry-run`: requests are shown as they would leave, and none of an import leaves.
 
-use crate::support::api::{Api, Reply};
-use crate::support::flow::{lines, project};
-use crate::support::command::{Ended, finish, flowgate};
 use crate::support::PATIENCE;
+use crate::support::api::{Api, Reply};
+use crate::support::command::{Ended, finish, flowgate};
+use crate::support::flow::{lines, project};
 use serde_json::{Value, json};
 
 const FLOW: &str = r#"
@@ -125,7 +125,7 @@ relative_uri = "/items/{{record.id}}"
 fn golden(text: &str, source: &Api, sink: &Api) -> String {
     let text = text.replace(&source.base(), "http://source").replace(&sink.base(), "http://sink");
     let own = |line: &&str| !["user-agent: ", "accept", "content-length: "].iter().any(|name| line.starts_with(name));
-    text.lines().filter(own).map(|line| format!("{line}\n")).collect()
+    text.lines().filter(own).flat_map(|line| [line, "\n"]).collect()
 }
 
 fn staged() -> (Api, Api, crate::support::project::Project) {
@@ -220,7 +220,8 @@ fn flows_side_by_side_say_whose_each_stage_is() {
     let mut command = flowgate(project.dir());
     command.args(["run", "copy", "other", "--dry-run", "--limit", "1"]).env("KEY", "k");
     let ended = finish(command, PATIENCE).expect_code(0);
-    for part in ["── copy: record 1 of page 1, who\n", "── other: request of together, not sent: record 1 of page 1\n"] {
+    for part in ["── copy: record 1 of page 1, who\n", "── other: request of together, not sent: record 1 of page 1\n"]
+    {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
 }

@@ -157,9 +157,9 @@ fn places_of_a_fan_out_are_grouped_each_by_itself() {
 fn a_group_that_is_refused_is_one_error_and_is_tried_again_whole() {
     let refuses = Arc::new(AtomicBool::new(true));
     let script = refuses.clone();
-    let api = shop(orders("aabbbc", 2), move |request| match rows(&request.json()).contains(&4) {
-        true if script.load(Ordering::SeqCst) => Reply::json(422, "{\"error\":\"no\"}"),
-        _ => Reply::json(201, "{}"),
+    let api = shop(orders("aabbbc", 2), move |request| {
+        let refused = rows(&request.json()).contains(&4) && script.load(Ordering::SeqCst);
+        if refused { Reply::json(422, "{\"error\":\"no\"}") } else { Reply::json(201, "{}") }
     });
     let project = project(&api, QUICK, &flow("trace_key = \"{{record.id}}\"", TAKE));
     assert_eq!(counts(&once(&project).expect_code(1)), [6, 3, 0, 3]);

@@ -67,7 +67,8 @@ fn shop(stock: &Stock) -> Api {
         }
         let since = query(request, "since").unwrap_or_default();
         let stock = stock.lock().unwrap();
-        let of = stock.iter().filter(|(path, _, day)| *path == request.path() && format!("2026-{day}T00:00:00Z") > since);
+        let of =
+            stock.iter().filter(|(path, _, day)| *path == request.path() && format!("2026-{day}T00:00:00Z") > since);
         let data: Vec<Value> = of.map(|(_, id, day)| json!({ "id": id, "at": format!("2026-{day}") })).collect();
         Reply::json(200, json!({ "data": data }).to_string())
     })
@@ -175,7 +176,11 @@ fn parents_are_compared_here_too_and_one_without_a_time_is_told() {
     assert_eq!(asked(&api, "none"), ["/projects ", "/projects ", "/tasks/1 ", "/tasks/2 ", "/tasks/3 "]);
     stock.lock().unwrap().push(("/projects", json!(4), "no time"));
     let ended = once(&project, "").expect_code(69);
-    assert!(ended.stderr.contains("export tasks each project") && ended.stderr.contains("record 4"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("export tasks each project") && ended.stderr.contains("record 4"),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("which is no time"), "{}", ended.stderr);
     assert_eq!(marks(&project), known(&[("tasks each.project", "01-06")]));
 }
@@ -203,7 +208,7 @@ fn a_killed_run_goes_on_with_the_parents_of_its_own_time() {
     gates.open(2);
     let script = gates.clone();
     let api = Api::start(move |request| match request.path() {
-        "/projects" if query(request, "since").unwrap() < "2026-01-04".to_owned() => {
+        "/projects" if query(request, "since").unwrap().as_str() < "2026-01-04" => {
             Reply::json(200, "{\"data\":[{\"id\":1,\"at\":\"2026-01-05\"},{\"id\":2,\"at\":\"2026-01-04\"}]}")
         }
         "/projects" => Reply::json(200, "{\"data\":[]}"),
@@ -239,8 +244,10 @@ fn records_see_the_time_that_was_asked_for_in_every_step() {
     let refuses = Arc::new(Mutex::new(true));
     let script = refuses.clone();
     let api = Api::start(move |request| match request.path() {
-        "/orders" => Reply::json(200, format!("{{\"data\":[{{\"id\":{}}}]}}", &query(request, "from").unwrap()[5..7])
-            .replace(":0", ":")),
+        "/orders" => Reply::json(
+            200,
+            format!("{{\"data\":[{{\"id\":{}}}]}}", &query(request, "from").unwrap()[5..7]).replace(":0", ":"),
+        ),
         "/more" => Reply::json(200, "{\"data\":[]}"),
         _ if *script.lock().unwrap() && request.json()["from"] == "2026-02-01" => Reply::json(422, "{}"),
         _ => Reply::json(201, "{}"),
@@ -264,7 +271,7 @@ fn records_see_the_time_that_was_asked_for_in_every_step() {
         all
     };
     let body = |id: u64| json!({ "id": id, "since": "2026-01-01", "from": format!("2026-0{id}-01") });
-    assert_eq!(bodies(), [body(1), body(2), body(3)].iter().cloned().collect::<Vec<_>>());
+    assert_eq!(bodies(), [body(1), body(2), body(3)].to_vec());
     assert!(api.requests_to("/taken").iter().all(|request| query(request, "this").unwrap() == "2026-03-10"));
     assert_eq!(asked(&api, "until")[..3], ["/more 01-31", "/more 02-28", "/more 03-10"]);
     // An error record is tried again with the time of its page.
@@ -281,7 +288,8 @@ fn a_page_from_before_a_kill_knows_its_time() {
         "/orders" => Reply::json(200, "{\"data\":[{\"id\":1,\"at\":\"2026-01-05\"}]}"),
         _ => Reply::json(201, "{}").behind(&script.next()),
     });
-    let import = format!("[import]\nconnection = \"api\"\nrelative_uri = \"/taken?until={{{{this_export}}}}\"\n{AGAIN}");
+    let import =
+        format!("[import]\nconnection = \"api\"\nrelative_uri = \"/taken?until={{{{this_export}}}}\"\n{AGAIN}");
     let flow = export("orders", "/orders?since={{last_export}}&until={{this_export}}", DELTA) + &import;
     let project = project(&api, QUICK, &flow);
     let mut command = flowgate(project.dir());
@@ -292,8 +300,7 @@ fn a_page_from_before_a_kill_knows_its_time() {
     killed.wait_for_end();
     gates.open_all();
     once(&project, "").expect_code(0);
-    let until: Vec<String> =
-        api.requests().iter().map(|request| query(request, "until").unwrap()).collect();
+    let until: Vec<String> = api.requests().iter().map(|request| query(request, "until").unwrap()).collect();
     assert!(until.len() == 3 && until.iter().all(|at| *at == until[0]), "{until:?}");
 }
 

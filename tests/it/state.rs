@@ -54,7 +54,9 @@ fn a_flipped_byte_is_told_and_repaired() {
     let told = b"\"class\":\"rejected\"";
     let places: Vec<usize> = (0..bytes.len() - told.len()).filter(|at| bytes[*at..].starts_with(told)).collect();
     assert!(!places.is_empty());
-    places.iter().for_each(|at| bytes[at + 10] ^= 1);
+    for at in places {
+        bytes[at + 10] ^= 1;
+    }
     fs::write(database(&project), bytes).unwrap();
     let verdict = checked(&project, 1);
     assert!(verdict["damage"].as_array().unwrap().iter().any(|found| found["flow"] == "copy"), "{verdict}");

@@ -494,7 +494,8 @@ fn a_lookup_orders_a_report_waits_for_it_and_takes_its_records() {
             let polled = polls.entry(path.to_owned()).or_default();
             *polled += 1;
             let file = path.replace("reports", "files");
-            let state = if *polled < 3 { json!({ "state": "working" }) } else { json!({ "state": "ready", "file": file }) };
+            let state =
+                if *polled < 3 { json!({ "state": "working" }) } else { json!({ "state": "ready", "file": file }) };
             Reply::json(200, state.to_string())
         }
         ("GET", path) if path.starts_with("/files/") => Reply::json(200, json!({ "rows": [path, 1] }).to_string()),

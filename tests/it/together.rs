@@ -228,7 +228,9 @@ fn items_of_several_records_share_requests_and_only_the_refused_one_is_sent_agai
     let project = project(&api, QUICK, &format!("{export}{steps}{TAKE}"));
     assert_eq!(copy(&project, 1), [3, 0, 1]);
     assert_eq!(batches(&api, "/lines").iter().map(Vec::len).collect::<Vec<_>>(), [5, 5, 2]);
-    assert!(api.requests_to("/lines").iter().flat_map(batch).all(|line| line["of"] == line["id"].as_u64().unwrap() / 10));
+    assert!(
+        api.requests_to("/lines").iter().flat_map(batch).all(|line| line["of"] == line["id"].as_u64().unwrap() / 10)
+    );
     repaired.store(true, Ordering::SeqCst);
     run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
     assert_eq!(batches(&api, "/lines")[3..], [vec![22]]);

@@ -204,7 +204,8 @@ fn pages_tell_what_the_process_tells() {
 #[test]
 fn a_failed_record_is_sent_again_with_a_click_and_the_destination_has_it() {
     let Some((stage, _served)) = play("retry") else { return };
-    let taken: Vec<_> = stage.api.requests_to("/taken").into_iter().filter(|one| one.body.contains("\"id\":2,")).collect();
+    let taken: Vec<_> =
+        stage.api.requests_to("/taken").into_iter().filter(|one| one.body.contains("\"id\":2,")).collect();
     assert_eq!(taken.len(), 2, "refused once, taken once");
     assert!(taken[1].body.contains("12345678901234567890"), "as it was read");
 }

@@ -202,7 +202,8 @@ impl Inner {
 
     /// What is not recent, and runs whose end was not heard of.
     fn forget(&mut self, active: &[FlowView], now: DateTime<Utc>) {
-        let active: HashSet<&str> = active.iter().filter_map(|view| Some(view.running.as_ref()?.run.as_str())).collect();
+        let active: HashSet<&str> =
+            active.iter().filter_map(|view| Some(view.running.as_ref()?.run.as_str())).collect();
         let Self { runs, ended, .. } = self;
         let unheard = runs.keys().filter(|run| !active.contains(run.as_str()) && !ended.contains(*run));
         let unheard: Vec<String> = unheard.cloned().collect();

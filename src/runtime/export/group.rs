@@ -160,7 +160,8 @@ mod tests {
     #[test]
     fn what_stands_together_and_is_equal_is_one_group() {
         let records = ["{\"c\":1,\"n\":1}", "{\"c\":1,\"n\":2}", "{\"c\":2}", "{\"c\":1}"];
-        let groups = ["{\"rows\":[{\"c\":1,\"n\":1},{\"c\":1,\"n\":2}]}", "{\"rows\":[{\"c\":2}]}", "{\"rows\":[{\"c\":1}]}"];
+        let groups =
+            ["{\"rows\":[{\"c\":1,\"n\":1},{\"c\":1,\"n\":2}]}", "{\"rows\":[{\"c\":2}]}", "{\"rows\":[{\"c\":1}]}"];
         assert_eq!(grouped(&["$.c"], &records).unwrap(), groups);
         assert_eq!(grouped(&["$.c", "$.n"], &records[..2]).unwrap().len(), 2);
         assert!(grouped(&["$.c"], &[]).unwrap().is_empty());

@@ -3,8 +3,8 @@
 
 use super::feed::Feed;
 use super::journal::Stored;
-use super::waypoints::key_of;
 use super::walking::Answer;
+use super::waypoints::key_of;
 use super::{MOST_TICKETS, Run};
 use crate::model::step::Step;
 use crate::runtime::export::cursor::lasting_hash;

@@ -59,7 +59,8 @@ fn every_file_is_served_and_every_module_that_is_named_is_there() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| Path::new(name).extension().is_none_or(|end| end != "rs") && name != "index.html")
         .collect();
-    let served: BTreeSet<String> = ASSETS.iter().filter_map(|one| Some(one.path.strip_prefix("/ui/")?.into())).collect();
+    let served: BTreeSet<String> =
+        ASSETS.iter().filter_map(|one| Some(one.path.strip_prefix("/ui/")?.into())).collect();
     assert_eq!(on_disk, served);
     let import = regex::Regex::new(r#"from "\./([a-z]+\.js)""#).unwrap();
     let mut seen = 0;

@@ -94,7 +94,8 @@ impl<'r> Feed<'r> {
         let advance = walking.walk.advance(way, &lane.client.context(base));
         self.show(&walking.item, &mut walking.walk);
         if let Advance::Waits(needs) = advance {
-            walking.at = needs.iter().filter_map(|need| self.orders.get(need.step.name.as_str())).min().map_or(0, |at| *at);
+            walking.at =
+                needs.iter().filter_map(|need| self.orders.get(need.step.name.as_str())).min().map_or(0, |at| *at);
             if let Some(lineup) = &mut self.lineup {
                 lineup.put_back(id, walking);
             }
