@@ -209,6 +209,21 @@ batch_size = 10
 }
 
 #[test]
+fn a_batch_goes_when_no_more_records_have_room_and_the_rest_stand_behind_it() {
+    // The first record waits alone for a batch, all others behind it for their turn, and the page is longer than there
+    // is room for.
+    let api = source(&[150], |_| Reply::json(200, "{}"));
+    let steps = "[[step]]\nname = \"rare\"\nwhen = \"record.id == 1\"\n[step.import]\nconnection = \"api\"\n\
+                 relative_uri = \"/rare\"\nbatch_size = 20\n\
+                 [[step]]\nname = \"push\"\n[step.import]\nconnection = \"api\"\nrelative_uri = \"/push\"\n\
+                 lock_key = \"one\"\n";
+    let project = project(&api, &format!("concurrency_level = 1\n{QUICK}"), &format!("{EXPORT}{steps}"));
+    assert_eq!(copy(&project, 0), [150, 0, 0]);
+    assert_eq!(batches(&api, "/rare"), [[1]]);
+    assert_eq!(batches(&api, "/push").concat(), (1..=150).collect::<Vec<_>>(), "one key: all in their order");
+}
+
+#[test]
 fn items_of_several_records_share_requests_and_only_the_refused_one_is_sent_again() {
     let repaired = Arc::new(AtomicBool::new(false));
     let is_repaired = repaired.clone();
@@ -416,7 +431,7 @@ fn a_signal_waits_for_the_batches_in_flight_and_nothing_is_sent_twice() {
 
 #[test]
 fn records_of_one_lock_key_are_in_order_and_alone_over_pages_lookups_and_retries() {
-    for size in [1, 3] {
+    for size in [1, 3, 6] {
         let mut seen = BTreeSet::new();
         let api = source(&[9, 9, 9, 5], move |request| match request.path() {
             // Some that come first are answered last.
