@@ -8,7 +8,7 @@ use super::{MOST_TICKETS, Roads, Run, WAITING_BODIES};
 use crate::model::import::Import;
 use crate::runtime::export::origin::Origin;
 use crate::runtime::export::track::Coming;
-use crate::runtime::import::{Batch, Member, Road};
+use crate::runtime::import::{Batch, Item, Member, Road};
 use crate::runtime::scope::Lane;
 use crate::store::{IntentRow, Write};
 use futures_util::FutureExt;
@@ -132,7 +132,8 @@ impl<'r> Run<'r> {
             return;
         }
         for batch in self.cleared.iter().filter(|batch| !batch.asks_first()) {
-            self.kept_back.extend(batch.items.iter().map(|item| (item.page, item.index())));
+            let members = batch.items.iter().flat_map(Item::members);
+            self.kept_back.extend(members.map(|member| (member.page, member.index)));
         }
         let Ok(mut records) = scope.store.intents(&scope.run).await else { return };
         let all = records.len();

@@ -26,7 +26,8 @@ impl<'r> Run<'r> {
                 Outcome::Unsent => {
                     is_done = false;
                     if !batch.asks_first() {
-                        self.kept_back.insert((item.page, item.index()));
+                        let members = item.members().into_iter();
+                        self.kept_back.extend(members.map(|member| (member.page, member.index)));
                     }
                 }
             }
