@@ -11,7 +11,7 @@ use crate::runtime::import::locks::Locks;
 use crate::runtime::import::{Batcher, Item, Road};
 use crate::runtime::walk::{Ask, Reply, Together, Trouble};
 use crate::value::issue::EvalError;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// The page its records are of, the step, and for a request from before a restart which one it was.
 type Key = (u64, usize, u64);
@@ -126,9 +126,24 @@ impl<'r> Run<'r> {
             return self.alone(asking, import, feed);
         }
         let key = (page_of(feed, asking.id), feed.order(asking.need.step), 0);
+        if import.lock_key.is_some() {
+            self.close_earlier(key, feed);
+        }
         match asking.need.was_sent.as_ref().and_then(|sent| sent.together) {
             Some(together) if together.of > 1 => self.gather(asking, key, together, feed),
             _ => self.add(asking, import, key, feed),
+        }
+    }
+
+    /// Before a record that passed the gate nobody of an earlier page comes any more: the batches of those pages go, so
+    /// that locks are asked for in order.
+    fn close_earlier(&mut self, (page, order, _): Key, feed: &mut Feed<'r>) {
+        let Collecting { filling, gathering, .. } = &self.collecting;
+        let all = filling.keys().chain(gathering.keys());
+        let earlier: BTreeSet<Key> = all.filter(|key| key.0 < page && key.1 == order).copied().collect();
+        for key in earlier {
+            self.regroup(key, feed);
+            self.close(key, feed);
         }
     }
 
