@@ -215,6 +215,7 @@ fn shown_otherwise(place: &str, json: &str, request: &Request) -> bool {
         (_, "{\"a\":1}") if is_template(place) => says(place, request, json),
         (_, "null") if is_template(place) => says(place, request, ""),
         ("query by path", "[1,\"x\"]") => request.target.ends_with("?v=1&v=x"),
+        ("header by path", "[1,\"x\"]") => request.header("x-v") == Some("1"),
         ("form", "[1,\"x\"]") => matches!(&*decoded(&request.body), "v=1&v=x" | "v[]=1&v[]=x" | "v[0]=1&v[1]=x"),
         ("form", "{\"a\":1}") => decoded(&request.body) == "v[a]=1",
         ("XML", "[1,\"x\"]") => request.body.contains("<v>1</v><v>x</v>"),
