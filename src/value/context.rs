@@ -1,7 +1,7 @@
 //! What a template, path or expression can see while it is evaluated: a fixed set of roots, each borrowed.
 
 use super::issue::EvalError;
-use super::json::{Json, JsonRef, is_torn};
+use super::json::{Json, JsonRef, is_torn, torn_at};
 use super::record::Record;
 use super::table::{Table, Tables};
 
@@ -128,15 +128,24 @@ impl<'a> Context<'a> {
     /// An error where a text that was made here holds the sign that stands for what no text can hold, and a record in
     /// reach holds half of a surrogate pair: what was sent would be another text than the record's.
     pub(in crate::value) fn refuse_torn(&self, made: &str) -> Result<(), EvalError> {
+        // As it stands, or percent-encoded.
+        if !made.contains(char::REPLACEMENT_CHARACTER) && !made.contains("%EF%BF%BD") {
+            return Ok(());
+        }
         let torn = |root| match self.get(root) {
-            Slot::Json(json) => is_torn(json.text()),
-            Slot::Record(record) => is_torn(record.json().as_ref().text()),
-            Slot::Records(records) => records.iter().any(|record| is_torn(record.json().as_ref().text())),
-            _ => false,
+            Slot::Json(json) => Some(json).filter(|json| is_torn(json.text())),
+            Slot::Record(record) => Some(record.json().as_ref()).filter(|json| is_torn(json.text())),
+            Slot::Records(records) => {
+                records.iter().map(|record| record.json().as_ref()).find(|json| is_torn(json.text()))
+            }
+            _ => None,
         };
-        let sources = [Root::Record, Root::Item, Root::Parent, Root::Records];
-        if made.contains(char::REPLACEMENT_CHARACTER) && sources.into_iter().any(torn) {
-            return Err(EvalError::Refused(TORN.to_owned()));
+        for root in [Root::Record, Root::Item, Root::Parent, Root::Records] {
+            if let Some(json) = torn(root) {
+                let at = torn_at(json);
+                let dot = if at.is_empty() || at.starts_with('[') { "" } else { "." };
+                return Err(EvalError::Refused(TORN.to_owned()).at(&format!("{}{dot}{at}", root.name())));
+            }
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub(in crate::http) use read::Lens;
 use crate::value::context::TORN;
 use crate::value::document::{Document, Kind};
 use crate::value::issue::EvalError;
-use crate::value::json::{Json, JsonRef, is_torn};
+use crate::value::json::{Json, JsonRef, is_torn, torn_at};
 use crate::value::template::Place;
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
@@ -202,26 +202,6 @@ pub fn reopen(kind: Kind, text: Vec<u8>, settings: &MediaSettings) -> Result<Doc
         Kind::Json => Json::parse(text).map(Document::from).map_err(|error| error.to_string()),
         Kind::Xml => xml::read(text, Some("utf-8"), &settings.xml).map_err(|(why, _)| why),
     }
-}
-
-/// Where in a value half of a surrogate pair stands, as far down as members have names.
-fn torn_at(value: JsonRef<'_>) -> String {
-    let mut path = String::new();
-    let mut here = value;
-    while let Some((step, inner)) = step_into_torn(here) {
-        path.push_str(if path.is_empty() || step.starts_with('[') { "" } else { "." });
-        path.push_str(&step);
-        here = inner;
-    }
-    path
-}
-
-fn step_into_torn(value: JsonRef<'_>) -> Option<(String, JsonRef<'_>)> {
-    let member = value.members().find(|(_, member)| is_torn(member.text()));
-    let item = || value.items().enumerate().find(|(_, item)| is_torn(item.text()));
-    member
-        .map(|(name, member)| (name.into_owned(), member))
-        .or_else(|| item().map(|(n, item)| (format!("[{n}]"), item)))
 }
 
 #[cfg(test)]

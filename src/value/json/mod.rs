@@ -21,7 +21,7 @@ pub use scan::{Items, Members};
 pub use text::write_string;
 
 pub(crate) use scan::RawMembers;
-pub(crate) use text::{is_torn, unescape};
+pub(crate) use text::{is_torn, torn_at, unescape};
 
 /// Deepest nesting accepted anywhere.
 pub const MAX_DEPTH: usize = 128;

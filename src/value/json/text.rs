@@ -1,5 +1,6 @@
 //! The inside of JSON strings: finding their ends, unescaping and escaping. Eight bytes at a time where it pays.
 
+use super::JsonRef;
 use std::borrow::Cow;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -140,6 +141,26 @@ pub(crate) fn is_torn(json: &str) -> bool {
         at += length;
     }
     false
+}
+
+/// Where in a value half of a surrogate pair stands, as far down as members have names.
+pub(crate) fn torn_at(value: JsonRef<'_>) -> String {
+    let mut path = String::new();
+    let mut here = value;
+    while let Some((step, inner)) = step_into_torn(here) {
+        path.push_str(if path.is_empty() || step.starts_with('[') { "" } else { "." });
+        path.push_str(&step);
+        here = inner;
+    }
+    path
+}
+
+fn step_into_torn(value: JsonRef<'_>) -> Option<(String, JsonRef<'_>)> {
+    let member = value.members().find(|(_, member)| is_torn(member.text()));
+    let item = || value.items().enumerate().find(|(_, item)| is_torn(item.text()));
+    member
+        .map(|(name, member)| (name.into_owned(), member))
+        .or_else(|| item().map(|(n, item)| (format!("[{n}]"), item)))
 }
 
 fn hex4(text: &[u8], at: usize) -> Option<u32> {
