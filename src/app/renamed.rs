@@ -39,9 +39,12 @@ impl Renamed {
         if renames.is_empty() { store } else { Arc::new(Self { store, renames: renames.into() }) }
     }
 
-    /// All names of a flow that are looked for; none = whatever it is called.
+    /// All names of a flow that are looked for, none for one that is called otherwise today; `None` = any flow.
     fn names(&self, flow: Option<&FlowId>) -> Vec<Option<FlowId>> {
         let Some(flow) = flow else { return vec![None] };
+        if self.renames.iter().any(|(old, _)| old == flow) {
+            return Vec::new();
+        }
         let old = self.renames.iter().filter(|(_, new)| new == flow).map(|(old, _)| Some(old.clone()));
         std::iter::once(Some(flow.clone())).chain(old).collect()
     }
