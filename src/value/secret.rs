@@ -205,9 +205,13 @@ fn entity(text: &[u8], c: char, again: usize) -> Option<usize> {
 fn json_spelling(text: &[u8], c: char, level: u32) -> Option<usize> {
     let slashes = text.iter().take_while(|byte| **byte == b'\\').count();
     let whole = 1_usize << level;
+    let by_number = || (0..level).map(|above| 1 << above).find_map(|slashes| numbered(text, c, slashes));
     match c {
-        '\\' => return (slashes >= whole).then_some(whole),
-        '"' => return (slashes + 1 == whole && text.get(slashes) == Some(&b'"')).then_some(whole),
+        '\\' => return (slashes >= whole).then_some(whole).or_else(by_number),
+        '"' => {
+            let quoted = slashes + 1 == whole && text.get(slashes) == Some(&b'"');
+            return quoted.then_some(whole).or_else(by_number);
+        }
         _ => {}
     }
     (0..level).map(|above| 1 << above).find_map(|slashes| escape(text, c, slashes))
@@ -227,11 +231,17 @@ fn escape(text: &[u8], c: char, slashes: usize) -> Option<usize> {
     if rest.first().copied().map(char::from) == Some(short) && (short != c || !c.is_alphanumeric()) {
         return Some(slashes + 1);
     }
+    numbered(text, c, slashes)
+}
+
+/// The length of an escape by number, with so many backslashes in place of one.
+fn numbered(text: &[u8], c: char, slashes: usize) -> Option<usize> {
+    let begun = text.get(..slashes).filter(|begun| begun.iter().all(|byte| *byte == b'\\'))?;
     let mut units = [0; 2];
     let mut at = 0;
     for unit in c.encode_utf16(&mut units) {
         let escape = text.get(at..at + slashes + 5)?;
-        let digits = escape.strip_prefix(&text[..slashes])?.strip_prefix(b"u")?;
+        let digits = escape.strip_prefix(begun)?.strip_prefix(b"u")?;
         if hex(digits)? != u32::from(*unit) {
             return None;
         }

@@ -85,7 +85,7 @@ impl Origin<'_, '_> {
         if !error.is_missing()
             && let Some(value) = at
         {
-            value.report(Finding::error(code, format!("`{}`: {error}", value.key)).help(help));
+            value.report(Finding::error(code, error.to_string()).help(help));
         }
     }
 
