@@ -340,6 +340,37 @@ fn a_kill_in_a_divided_batch_without_keys_parks_what_was_intended() {
 }
 
 #[test]
+fn what_was_sent_before_a_kill_is_asked_about_also_after_a_run_that_never_came_to_it() {
+    let (posts, checks) = (Gates::default(), Gates::default());
+    let (held, asked) = (posts.clone(), checks.clone());
+    let page = json!({ "data": numbered(20) }).to_string();
+    let api = Api::start(move |request| match (request.method.as_str(), request.path()) {
+        ("GET", "/records") => Reply::json(200, page.clone()),
+        ("GET", _) => Reply::json(200, "[{\"found\":true}]").behind(&asked.next()),
+        _ => Reply::json(201, "{}").behind(&held.next()),
+    });
+    let check = "unknown_outcome = \"check\"\n[import.check]\nrelative_uri = \"/there/{{record.id}}\"\n";
+    let project = project_at(&api, "concurrency_level = 20", check);
+    let count = |seen: &[Request], what: &str| seen.iter().filter(|request| request.path() == what).count();
+    let mut child = flowgate(project.dir()).args(["run", "copy"]).spawn().unwrap();
+    api.wait_until(|seen| count(seen, "/taken") == 20);
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    child.wait().unwrap();
+    posts.open_all();
+    // One at a time: the run ends in order before it comes to the last ones.
+    project.connection("api", &api.base(), &format!("concurrency_level = 1\n{QUICK}"));
+    let mut child = flowgate(project.dir()).args(["run", "copy"]).spawn().unwrap();
+    api.wait_until(|seen| count(seen, "/there/1") == 1);
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    checks.open_all();
+    child.wait().unwrap();
+    assert_eq!(count(&api.requests(), "/there/20"), 0);
+    run(project.dir(), &["run", "copy"]);
+    assert_eq!(count(&api.requests(), "/there/20"), 1);
+    assert_eq!(count(&api.requests(), "/taken"), 20, "none is sent again");
+}
+
+#[test]
 fn what_is_there_is_updated_and_what_is_not_is_created() {
     let records = [
         json!({ "id": 1 }),

@@ -167,7 +167,13 @@ fn what_a_run_needs_beside_its_records_is_counted_and_known_again_after_a_restar
     let life = value(&serving, "connection_token_expiry_timestamp_seconds{connection", "api") - begun;
     let text = serving.metrics();
     for metric in names::ALL {
-        let unused = ["flowgate_agents_", "flowgate_webhook_", "flowgate_connection_server_", "flowgate_notices_", "flowgate_trace_"];
+        let unused = [
+            "flowgate_agents_",
+            "flowgate_webhook_",
+            "flowgate_connection_server_",
+            "flowgate_notices_",
+            "flowgate_trace_",
+        ];
         let used = !unused.iter().any(|start| metric.name.starts_with(start));
         assert_eq!(text.contains(&format!("# TYPE {} ", metric.name)), used, "{}", metric.name);
     }
