@@ -16,9 +16,9 @@ use std::io;
 const MOST: usize = 64 * 1024;
 
 /// A request that asks for a page, of an export or on behalf of a record.
-pub fn asked(scope: &Scope, of: &str, page: u64, request: &Prepared) {
+pub fn asked(scope: &Scope, by: &Client, (of, page): (&str, u64), request: &Prepared) {
     if scope.output.shows_stages() {
-        let request = shown(request, scope);
+        let request = shown(request, by, scope);
         let mut line = begun(scope, "request", of);
         let _ = write!(line, ",\"page\":{page},\"request\":{request}}}");
         tell(scope, &line);
@@ -53,11 +53,11 @@ pub fn passed(scope: &Scope, item: &Item, name: &str, passed: &Passed) {
 }
 
 /// A request of an import with its records, as it would leave.
-pub fn unsent(scope: &Scope, of: &str, batch: &Batch) -> io::Result<()> {
+pub fn unsent(scope: &Scope, by: &Client, of: &str, batch: &Batch) -> io::Result<()> {
     let mut line = begun(scope, "import", of);
     let page = batch.items.first().map_or(0, |item| item.page);
     let numbers: Vec<String> = batch.items.iter().map(|item| item.position.to_string()).collect();
-    let request = shown(&batch.request, scope);
+    let request = shown(&batch.request, by, scope);
     let _ = write!(line, ",\"page\":{page},\"numbers\":[{}],\"request\":{request}}}", numbers.join(","));
     scope.output.stage(&line)
 }

@@ -5,6 +5,7 @@ use crate::support::api::{Api, Reply};
 use crate::support::command::{Ended, finish, flowgate};
 use crate::support::flow::{lines, project};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const FLOW: &str = r#"
 [export]
@@ -49,8 +50,12 @@ fn requests_are_shown_with_their_secrets_masked_and_none_is_sent() {
     let shown = imports(&ended);
     assert_eq!(shown.len(), 2);
     assert_eq!(shown[0]["method"], "PUT");
-    assert_eq!(shown[0]["url"], format!("{}/items/1?full=1", sink.base()));
-    assert_eq!(shown[1]["url"], format!("{}/items/2?full=1", sink.base()));
+    assert_eq!(shown[0]["url"], format!("{}/items/1?full=1&sig=[secret]", sink.base()));
+    assert_eq!(shown[1]["url"], format!("{}/items/2?full=1&sig=[secret]", sink.base()));
+    assert_eq!(
+        (&shown[1]["headers"]["authorization"], &shown[1]["headers"]["x-key"]),
+        (&json!("[secret]"), &json!("[secret]"))
+    );
     assert_eq!((&shown[1]["headers"]["x-kind"], &shown[1]["headers"]["x-app"]), (&json!("k2"), &json!("flowgate one")));
     let masked = json!({"id": 2, "key": "[secret]", "mixed": "a[secret]z", "list": [2]});
     assert_eq!(shown[1]["body"], masked);
@@ -60,6 +65,22 @@ fn requests_are_shown_with_their_secrets_masked_and_none_is_sent() {
         }
     }
     assert!(sink.requests().is_empty(), "an import was sent");
+
+    // What is shown is what leaves, but for the values of secrets and what the transport says for itself.
+    let mut command = flowgate(project.dir());
+    command.args(["run", "copy", "--limit", "2"]).env("KEY", key).env("PIN", pin);
+    finish(command, PATIENCE).expect_code(0);
+    let sent = &sink.requests()[0];
+    let own = ["host", "user-agent", "content-length", "accept-encoding", "connection"];
+    let left: BTreeSet<&str> =
+        sent.headers.iter().map(|(name, _)| name.as_str()).filter(|name| !own.contains(name)).collect();
+    let told: BTreeSet<&str> = shown[0]["headers"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(told, left);
+    let names = |target: &str| -> Vec<String> {
+        let query = target.split_once('?').unwrap().1;
+        url::form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name.into_owned()).collect()
+    };
+    assert_eq!(names(shown[0]["url"].as_str().unwrap()), names(&sent.target));
 }
 
 #[test]

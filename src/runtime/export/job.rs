@@ -240,7 +240,7 @@ impl Reader<'_> {
         let flow = &scope.flow;
         let asked = async {
             let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await.map_err(|_| cancelled())?;
-            stage::asked(scope, &self.course.export.name, self.pager.ask().page, &prepared);
+            stage::asked(scope, &lane.client, (&self.course.export.name, self.pager.ask().page), &prepared);
             let answer = lane.client.exchange(permit, &prepared, spec.response.as_ref(), true).await;
             answer.map_err(|failure| ReadError::Request(Box::new(failure)))
         };

@@ -300,7 +300,7 @@ impl<'r> Reader<'r> {
         let asked = async {
             let permit = scope.queue.acquire(&lane.line, &flow.id, flow.weight).await;
             let permit = permit.map_err(|_| Failure::cancelled())?;
-            stage::asked(scope, &export.name, ask.page, &prepared);
+            stage::asked(scope, &lane.client, (&export.name, ask.page), &prepared);
             lane.client.exchange(permit, &prepared, rules, true).await
         };
         let answer = match scope.trace.request(self.course.purpose("read", Some(ask.page)), asked).await {

@@ -332,8 +332,8 @@ impl<'r> Feed<'r> {
         let Some(batcher) = self.batcher.as_mut().filter(|batcher| !batcher.is_empty()) else { return Fed::Progress };
         match batcher.take(base) {
             Ok(batch) if self.scope.dry_run => {
-                let name = self.import.map_or("import", |road| road.name());
-                let closed = stage::unsent(self.scope, name, &batch).is_err();
+                let told = |road: Road<'_>| stage::unsent(self.scope, &road.lane.client, road.name(), &batch).is_err();
+                let closed = self.import.is_some_and(told);
                 for item in &batch.items {
                     books.resolve(item, Resolution::Delivered);
                 }

@@ -5,19 +5,20 @@ use crate::http::request::Prepared;
 use crate::runtime::scope::Scope;
 use crate::value::json::{Json, write_string};
 
-/// `{"method", "url", "headers", "body"}`. A body that is no JSON once its secrets are masked is shown as text.
+/// `{"method", "url", "headers", "body"}` as they would leave. A body that is no JSON once its secrets are masked is shown as text.
 ///
 /// Records may hold what came from any of the flow's connections: the secrets of all are masked.
-pub(in crate::runtime) fn shown(request: &Prepared, scope: &Scope) -> String {
+pub(in crate::runtime) fn shown(request: &Prepared, by: &Client, scope: &Scope) -> String {
     let lanes = scope.flow.connections().filter_map(|id| scope.lane(id));
     let clients: Vec<&Client> = lanes.map(|lane| lane.client.as_ref()).collect();
     let masked = |text: &str| clients.iter().fold(text.to_owned(), |text, client| client.redact(&text).into_owned());
+    let (url, headers) = by.outward(request);
     let mut line = b"{\"method\":".to_vec();
     write_string(&mut line, request.method.name());
     line.extend_from_slice(b",\"url\":");
-    write_string(&mut line, &masked(request.url().as_str()));
+    write_string(&mut line, &masked(&url));
     line.extend_from_slice(b",\"headers\":{");
-    for (at, (name, value)) in request.header_pairs().iter().enumerate() {
+    for (at, (name, value)) in headers.iter().enumerate() {
         if at > 0 {
             line.push(b',');
         }

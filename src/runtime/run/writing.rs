@@ -61,7 +61,7 @@ impl<'r> Run<'r> {
         if !self.scope.dry_run {
             return self.collecting.line_up(writing);
         }
-        if stage::unsent(self.scope, &writing.step.name, &writing.batch).is_err() {
+        if stage::unsent(self.scope, &writing.road.lane.client, &writing.step.name, &writing.batch).is_err() {
             self.scope.stop.drain.cancel();
         }
         self.give(writing.members.into_iter().map(|member| (member, Reply::Taken(None))).collect(), feed);
