@@ -1,6 +1,6 @@
 //! Findings as workflow commands that annotate a pull request.
 
-use super::file_name;
+use super::{file_name, push_safe};
 use crate::config::diagnostic::Diagnostic;
 use std::fmt::Write;
 
@@ -29,9 +29,20 @@ pub fn github(findings: &[Diagnostic]) -> String {
     out
 }
 
-/// Escapes a message: percent signs and line ends.
+/// Escapes a message: percent signs, line ends, and what a terminal would obey: lines are read there too.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '%' => out.push_str("%25"),
+            '\r' => out.push_str("%0D"),
+            '\n' => out.push_str("%0A"),
+            c => {
+                push_safe(&mut out, c);
+            }
+        }
+    }
+    out
 }
 
 /// Escapes a property: a message's, and the separators.
@@ -55,7 +66,7 @@ mod tests {
             column: 7,
             length: 1,
             key: "secrets.token".to_owned(),
-            message: "100% wrong\n::error::x".to_owned(),
+            message: "100% wrong\n::error::x\t\u{1b}[2J".to_owned(),
             help: None,
             source_line: None,
             caret: 0..0,
@@ -63,7 +74,7 @@ mod tests {
         assert_eq!(
             github(&[finding]),
             "::warning file=flows/a%2Cb%3Ac.toml,line=3,col=7,title=unresolved-source::unresolved-source: \
-             100%25 wrong%0A::error::x (secrets.token)\n"
+             100%25 wrong%0A::error::x \\u{1b}[2J (secrets.token)\n"
         );
     }
 }
