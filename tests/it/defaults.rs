@@ -66,6 +66,69 @@ fn a_default_delta_is_an_exports_own_until_it_says_otherwise() {
 }
 
 #[test]
+fn the_request_of_an_export_lies_over_the_default_one_key_by_key() {
+    let keys = format!(
+        "{QUICK}[export_defaults]\nmethod = \"POST\"\nheaders = {{ X-Part = \"{{{{page.number}}}}\", X-Both = \"default\" }}\n\
+         query = {{ fields = \"all\" }}\nbody = {{ want = \"orders\" }}\nsuccess_media_type = \"csv\"\n\
+         [export_defaults.paging.page]\nparam = \"p\"\n[export_defaults.response]\nerror_path = \"why\"\n"
+    );
+    let api = Api::start(|request| match (request.path(), request.target.contains("p=1")) {
+        ("/records" | "/plain", true) => Reply::raw(200, "id\n7\n").header("content-type", "text/csv"),
+        ("/records" | "/plain", false) => Reply::raw(200, "id\n").header("content-type", "text/csv"),
+        _ => Reply::json(422, "{\"why\":\"not today\"}"),
+    });
+    let ended = copy(&api, &keys, READ, &[]).expect_code(0);
+    assert_eq!(lines(&ended), [json!({"id": "7"})]);
+    let seen = api.requests_to("/records");
+    let first = &seen[0];
+    assert_eq!((first.method.as_str(), first.body.as_str()), ("POST", "{\"want\":\"orders\"}"));
+    assert_eq!((first.header("x-part"), first.header("x-both")), (Some("1"), Some("default")));
+    assert!(first.target.contains("fields=all"), "{}", first.target);
+    assert_eq!(seen[1].header("x-part"), Some("2"));
+    let own = "[export]\nconnection = \"api\"\nmethod = \"GET\"\nrelative_uri = \"/plain\"\nheaders = { x-both = \"own\" }\n\
+               query = { fields = \"id\" }\n";
+    copy(&api, &keys, own, &[]).expect_code(0);
+    let plain = &api.requests_to("/plain")[0];
+    assert_eq!(
+        (plain.method.as_str(), plain.header("x-both"), plain.header("x-part")),
+        ("GET", Some("own"), Some("1"))
+    );
+    assert!(plain.target.contains("fields=id") && !plain.target.contains("fields=all"), "{}", plain.target);
+    let refused = copy(&api, &keys, &READ.replace("/records", "/refused"), &[]).expect_code(69);
+    assert!(refused.stderr.contains("not today"), "{}", refused.stderr);
+    // What it reads has to be there for each export.
+    let refused = copy(&api, &keys, &format!("{READ}paging = \"none\"\n"), &[]).expect_code(78);
+    assert!(refused.stderr.contains("reads `page`"), "{}", refused.stderr);
+}
+
+#[test]
+fn records_that_are_delivered_are_grouped_and_told_of_as_the_connection_says() {
+    let keys = format!(
+        "{QUICK}[export_defaults]\ngroup_by = \"$.live\"\ntrace_key = \"{{{{record.id}}}}\"\n[export_defaults.once]\n\
+         relative_uri = \"/seen/{{{{record.id}}}}\"\n"
+    );
+    let api = records();
+    let ours = project(&api, &keys, &format!("{READ}{TAKE}"));
+    run(ours.dir(), &["run", "copy"]).expect_code(0);
+    let mut groups: Vec<usize> =
+        api.requests_to("/taken").iter().map(|request| request.json()["rows"].as_array().unwrap().len()).collect();
+    groups.sort_unstable();
+    assert_eq!(groups, [1, 1, 2]);
+    assert_eq!(api.requests().iter().filter(|request| request.path().starts_with("/seen/")).count(), 4);
+    // A lookup of that connection delivers nothing, and asks in its own way.
+    let step = "[[step]]\nname = \"who\"\n[step.lookup]\nconnection = \"api\"\nrelative_uri = \"/who\"\n";
+    let api = records();
+    let ours = project(
+        &api,
+        &format!("{keys}\n[export_defaults.headers]\nX-E = \"1\"\n"),
+        &format!("{READ}group_by = \"$.id\"\n{step}{TAKE}"),
+    );
+    run(ours.dir(), &["run", "copy"]).expect_code(0);
+    assert_eq!(api.requests_to("/records")[0].header("x-e"), Some("1"));
+    assert!(api.requests_to("/who").iter().all(|request| request.header("x-e").is_none()));
+}
+
+#[test]
 fn an_exports_rules_go_before_its_defaults_and_those_before_its_connections() {
     let rule =
         |table: &str, act: &str| format!("[[{table}]]\nstatus = 404\ndo = \"{act}\"\nmessage = \"from {table}\"\n");
@@ -114,8 +177,10 @@ fn a_rule_of_a_connection_knows_for_which_flow_it_is_asked() {
     );
     let ours = project(&api, QUICK, &flow);
     run(ours.dir(), &["run", "copy"]).expect_code(1);
-    let errors = run(ours.dir(), &["errors", "list", "--json"]).expect_code(0).stdout;
-    assert!(errors.matches("\"us\\\"").count() + errors.matches("us").count() > 0, "{errors}");
+    let shown = run(ours.dir(), &["errors", "show", "1", "--json"]).expect_code(0).stdout;
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["errors"][0]["record"]["id"], 2, "the other one's region is the flow's: {shown}");
+    run(ours.dir(), &["errors", "show", "2"]).expect_code(1);
 }
 
 #[test]

@@ -186,3 +186,15 @@ fn every_part_that_is_named_is_there_and_names_are_told_apart() {
         assert!(shape.needs.iter().all(|need| keys.contains_key(need)), "{}", shape.name);
     }
 }
+
+#[test]
+fn no_key_stands_twice_in_a_table() {
+    for shape in shapes().chain(Kind::ALL.map(Kind::shape)) {
+        // A later group may say more of a key of one before.
+        for group in shape.groups {
+            let mut seen = BTreeSet::new();
+            let twice: Vec<_> = group.iter().map(|key| key.0).filter(|key| !seen.insert(*key)).collect();
+            assert!(twice.is_empty(), "{}: {twice:?}", shape.name);
+        }
+    }
+}

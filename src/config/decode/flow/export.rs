@@ -48,9 +48,11 @@ pub(super) fn asked(
     (connection, names): (Option<ConnectionId>, Option<&Facts>),
     outer: Option<&Scope<'_>>,
 ) -> Option<Export> {
-    let plain = Scope::of_flow(facts, names);
-    let scope = outer.map_or_else(|| plain.clone(), |outer| plain.seeing(outer));
     let defaults = names.map(|facts| facts.defaults.clone()).unwrap_or_default();
+    let defaults = if outer.is_some() { defaults.of_lookups() } else { defaults };
+    let plain = Scope::of_flow(facts, names);
+    let plain = plain.reading(defaults.types());
+    let scope = outer.map_or_else(|| plain.clone(), |outer| plain.seeing(outer));
     let dated = outer.is_none() && delta::applies(table, defaults.delta.as_ref());
     let timed = if dated { scope.with(TIMED) } else { scope.clone() };
     // What a lookup found is `record` in its own shape and rules; the record it was asked for is then `parent`.
@@ -59,10 +61,23 @@ pub(super) fn asked(
     let paged = if table.has("paging") { paging::has_method(table) } else { defaults.turn_pages() };
     let pages = if paged { timed.with(&[Root::Page, Root::Previous]) } else { timed.clone() };
     let request = table.request(Method::Get, &RequestScopes { head: &pages, body: &pages });
-    let decode = table.decode_chain().or_else(|| scope.decode());
+    let decode = table.decode_chain();
     let request = request.map(|request| {
         let on = request.on.iter().chain(&*defaults.on).cloned().collect();
-        RequestSpec { on, decode, ..request }
+        let own = RequestSpec { on, decode, ..request };
+        let whole = match &defaults.request {
+            Some(beneath) => {
+                let whole = beneath.under(own, table);
+                for (known, roots) in [(dated, TIMED), (paged, &[Root::Page, Root::Previous])] {
+                    for root in roots.iter().filter(|root| !known && beneath.reads(**root)) {
+                        lacks(table, &whole, *root);
+                    }
+                }
+                whole
+            }
+            None => own,
+        };
+        RequestSpec { decode: whole.decode.clone().or_else(|| scope.decode()), ..whole }
     });
     let types = request.as_ref().map(|request| request.types).unwrap_or_default();
     let answers = timed.reading(types);
@@ -107,6 +122,7 @@ pub(super) fn asked(
         Some(finding) => delta::report(table, finding),
         None => {}
     }
+    let delivered = defaults.delivered;
     Some(Export {
         name: DEFAULT_NAME.to_owned(),
         connection: connection?,
@@ -116,22 +132,22 @@ pub(super) fn asked(
         records: path.ok()?.or(defaults.records),
         records_optional,
         each: Vec::new(),
-        limit: limit.ok()?.or(defaults.limit.filter(|_| outer.is_none())),
+        limit: limit.ok()?.or(defaults.limit),
         paging: paging?,
         delta: delta.ok()?,
-        once: once.ok()?,
-        job: job.ok()?.map(Box::new),
+        once: once.ok()?.or(delivered.once),
+        job: job.ok()?.or(delivered.job).map(Box::new),
         transform: transform.ok()?.or(defaults.transform),
         keep: keep.ok()?.or(defaults.keep),
-        group_by: group_by.ok()?.unwrap_or_default(),
-        trace_key: trace_key.ok()?,
-        link: link.ok()?,
+        group_by: group_by.ok()?.unwrap_or(delivered.group_by),
+        trace_key: trace_key.ok()?.or(delivered.trace_key),
+        link: link.ok()?.or(delivered.link),
     })
 }
 
 impl Value<'_> {
     /// `group_by`: one path, or a list.
-    fn group_keys(&self) -> Option<Vec<Path>> {
+    pub(super) fn group_keys(&self) -> Option<Vec<Path>> {
         let keys = self.one_or_many();
         if keys.is_empty() || keys.len() > MOST_KEYS {
             let finding = Finding::error("out-of-range", format!("`group_by` names 1 to {MOST_KEYS} keys"));
@@ -159,7 +175,7 @@ fn own(table: &Table<'_>, scope: &Scope<'_>, timed: &Scope<'_>, records: &Scope<
     }
 }
 
-fn job(table: &Table<'_>, scope: &Scope<'_>) -> Result<Option<Report>, Reported> {
+pub(super) fn job(table: &Table<'_>, scope: &Scope<'_>) -> Result<Option<Report>, Reported> {
     if table.has("job") {
         report::report_idle(table);
     }
@@ -167,7 +183,7 @@ fn job(table: &Table<'_>, scope: &Scope<'_>) -> Result<Option<Report>, Reported>
 }
 
 /// The request that tells the source of a record: it sees the record as it was exported.
-fn once(value: &Value<'_>, records: &Scope<'_>) -> Option<RequestSpec> {
+pub(super) fn once(value: &Value<'_>, records: &Scope<'_>) -> Option<RequestSpec> {
     let table = value.table()?;
     if !table.has("relative_uri") {
         table.missing(
@@ -178,6 +194,16 @@ fn once(value: &Value<'_>, records: &Scope<'_>) -> Option<RequestSpec> {
     let request = table.request(Method::Get, &RequestScopes { head: records, body: records });
     table.finish();
     request
+}
+
+/// What an export's default request reads has to be there for it.
+fn lacks(table: &Table<'_>, request: &RequestSpec, root: Root) {
+    let name = root.name();
+    if reads(request, |reference| reference.root == name) {
+        let message = format!("`[export_defaults]` of its connection reads `{name}`, which `{}` has not", table.key());
+        let help = "give it `delta` or a paging method of its own, or set what reads it on the exports that have one";
+        table.report(Finding::error("unknown-variable", message).key(table.key()).help(help));
+    }
 }
 
 /// A `stop` that names a status which is no success: the answer is a failure to everybody else, and ends the paging.
@@ -213,7 +239,7 @@ fn reads_previous(request: &RequestSpec) -> bool {
     reads(request, |reference| reference.root == "previous")
 }
 
-fn reads(request: &RequestSpec, hit: impl Fn(&Reference) -> bool + Copy) -> bool {
+pub(super) fn reads(request: &RequestSpec, hit: impl Fn(&Reference) -> bool + Copy) -> bool {
     let in_fields = |fields: &[crate::http::request::Field]| {
         fields.iter().any(|field| field.value.references().into_iter().any(hit))
     };

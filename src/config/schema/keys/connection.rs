@@ -1,6 +1,7 @@
 //! Keys of `connections/<id>.toml`.
 
 use super::super::What::{Any, Bool, Either, Free, Ids, List, Number, Part, Text, Word};
+use super::flow::{OWNED, READING};
 use super::requests::{CREDENTIAL, ERRAND, ON, REFRESH, REQUEST, RULE, SOURCE, STATUS, TEXTS, TYPES, UNIT};
 use super::{Shape, shape};
 
@@ -303,22 +304,5 @@ pub(super) const SHAPES: &[Shape] = &[
         &[&[("lists", Word(&["repeat", "brackets", "index"]), "How lists are written")]],
         &[],
     ),
-    shape(
-        "export_defaults",
-        "What holds for every export of this connection",
-        &[&[
-            ("records", Text, "Where the records stand in an answer"),
-            ("records_optional", Bool, "An answer without them is an empty page, not an error"),
-            ("keep", Text, "Condition over `record`: others are filtered"),
-            ("transform", Part("transform"), "What becomes of each record first"),
-            ("limit", Number, "At most so many records"),
-            ("delta", Part("delta"), "Only what changed since the last run"),
-            ("paging", Either(&[Word(&["none"]), Part("paging")]), "How to get from page to page"),
-            ("transform", Part("transform"), "What becomes of each record first"),
-            ("limit", Number, "At most so many records"),
-            ("delta", Part("delta"), "Only what changed since the last run"),
-            ("on", ON, "What certain answers mean, after an export's own rules"),
-        ]],
-        &[],
-    ),
+    shape("export_defaults", "What holds for every export of this connection", &[REQUEST, READING, OWNED], &[]),
 ];

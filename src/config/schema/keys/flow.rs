@@ -9,8 +9,9 @@ pub(super) const ON_ERROR: What = Word(&["stop", "proceed"]);
 
 pub(super) const MAKE_UP: What = Word(&["none", "one", "all"]);
 
+const ASKED: &[Key] = &[("connection", Text, "Id of the connection it asks")];
+
 pub(super) const READING: &[Key] = &[
-    ("connection", Text, "Id of the connection it asks"),
     ("records", Text, "Where the records stand in an answer; the body itself when it is not given"),
     ("records_optional", Bool, "An answer without them is an empty page, not an error"),
     ("decode", Either(&[Text, List(&Text)]), "Layers around the records: gzip, zip, base64, then a media type"),
@@ -23,12 +24,13 @@ pub(super) const READING: &[Key] = &[
 ];
 
 pub(super) const OWNED: &[Key] = &[
-    ("name", Text, "Its name among several"),
     ("trace_key", Text, "Template: the same whenever the record is exported again"),
     ("link", Text, "Template: where people find the record"),
     ("once", Part("request"), "Tells the source of each record that was delivered"),
     ("delta", Either(&[Word(&["none"]), Part("delta")]), "Only what changed since the last run"),
 ];
+
+const NAME: &[Key] = &[("name", Text, "Its name among several")];
 
 pub(super) const NAMED: &[Key] = &[
     ("many", Text, "Path: each of these is written by itself"),
@@ -162,8 +164,10 @@ pub(super) const SHAPES: &[Shape] = &[
         "Something the export is read once for",
         &[
             REQUEST,
+            ASKED,
             READING,
             OWNED,
+            NAME,
             &[
                 ("values", Any, "A list, or an expression that gives one"),
                 ("key", Text, "Path of its key in a record"),
@@ -205,8 +209,10 @@ pub(super) const SHAPES: &[Shape] = &[
         "Where records come from",
         &[
             REQUEST,
+            ASKED,
             READING,
             OWNED,
+            NAME,
             &[("each", Either(&[Part("each"), List(&Part("each"))]), "Read it once for each of these")],
         ],
         &["connection"],
@@ -216,6 +222,7 @@ pub(super) const SHAPES: &[Shape] = &[
         "Asks, and goes on with what came back",
         &[
             REQUEST,
+            ASKED,
             READING,
             &[
                 ("merge", Any, "Members of the record, from the answer"),
