@@ -365,7 +365,7 @@ fn what_was_sent_before_a_kill_is_asked_about_also_after_a_run_that_never_came_t
     checks.open_all();
     child.wait().unwrap();
     assert_eq!(count(&api.requests(), "/there/20"), 0);
-    run(project.dir(), &["run", "copy"]);
+    assert_eq!(figures(&copy(&project, 0)), [20, 0, 0]);
     assert_eq!(count(&api.requests(), "/there/20"), 1);
     assert_eq!(count(&api.requests(), "/taken"), 20, "none is sent again");
 }

@@ -224,24 +224,30 @@ impl Course<'_, '_> {
     }
 
     /// Of the records nobody knows about: those that did not arrive, or may be sent again without asking.
-    async fn absent(&self, batch: &Batch, open: &[usize], outcomes: &mut Outcomes) -> Vec<usize> {
+    async fn absent(&mut self, batch: &Batch, open: &[usize], outcomes: &mut Outcomes) -> Vec<usize> {
         let check = match (self.road.unknown(batch.way()), self.road.check) {
             (UnknownOutcome::Retry, _) => return open.to_vec(),
             (UnknownOutcome::Check(_), Some(check)) => check,
             _ => return Vec::new(),
         };
+        let road = self.road;
         let mut absent = Vec::new();
         for some in open.chunks(ASKED_AT_ONCE) {
             let items = some.iter().filter_map(|at| Some((*at, batch.items.get(*at)?)));
-            let asked = join_all(
-                items.map(|(at, item): (usize, &Item)| async move { (at, self.road.is_there(check, item).await) }),
-            );
+            let asked =
+                join_all(items.map(|(at, item): (usize, &Item)| async move { (at, road.is_there(check, item).await) }));
             for (at, found) in asked.await {
                 let Some(outcome) = outcomes.get_mut(at) else { continue };
                 match found {
                     Ok(true) => *outcome = Outcome::Taken(None),
                     Ok(false) => absent.push(at),
-                    Err(text) => *outcome = Outcome::Unknown(Arc::new(unclear(text))),
+                    Err(failure) if failure.class == FailureClass::Unknown => {
+                        *outcome = Outcome::Unknown(Arc::new(failure));
+                    }
+                    Err(failure) => {
+                        self.look(&failure);
+                        *outcome = Outcome::Unasked;
+                    }
                 }
             }
         }

@@ -18,6 +18,8 @@ pub enum Outcome {
     Unknown(Arc<Failure>),
     /// It never left: still in flight for whoever takes the run up.
     Unsent,
+    /// It may have arrived, and nobody could be asked: still in flight, and unknown to whoever takes the run up.
+    Unasked,
 }
 
 impl Outcome {

@@ -251,6 +251,7 @@ impl<'r> Run<'r> {
                 return None;
             }
             if stopping && quiet && !self.asked.is_writing() && self.journal.is_idle() {
+                self.take_back().await;
                 return self.failed.is_none().then_some(Ending::Cancelled);
             }
             tokio::select! {

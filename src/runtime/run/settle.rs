@@ -22,6 +22,7 @@ impl<'r> Run<'r> {
                     self.books.fail_in(road.import, item, &Fault::of(road.name(), &failure));
                 }
                 Outcome::Skipped => self.books.resolve(item, Resolution::Filtered),
+                Outcome::Unasked => is_done = false,
                 // It is still in flight for whoever takes the run up.
                 Outcome::Unsent => {
                     is_done = false;

@@ -127,7 +127,11 @@ impl<'r> Run<'r> {
         }
     }
 
+    /// What an earlier process may have sent is unknown all the same.
     fn not_sent(&mut self, writing: &Writing<'r>) {
+        if writing.batch.asks_first() {
+            return;
+        }
         for member in &writing.members {
             self.books.waypoints.not_taken(self.scope, &member.record, &member.place);
         }
@@ -138,10 +142,12 @@ impl<'r> Run<'r> {
         self.asked.writing -= 1;
         self.books.requests += delivered.requests;
         self.collecting.bytes = self.collecting.bytes.saturating_sub(writing.batch.weight());
-        if !delivered.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Unsent)) {
+        let is_open = |outcome: &Outcome| matches!(outcome, Outcome::Unsent | Outcome::Unasked);
+        if !delivered.outcomes.iter().any(is_open) {
             self.collecting.let_go(&writing);
         }
         self.halted(&writing.step.name, delivered.halted);
+        let asks_first = writing.batch.asks_first();
         let mut replies = Vec::with_capacity(writing.members.len());
         let keys: Vec<_> = writing.batch.items.iter().map(|item| item.key.clone()).collect();
         for ((member, outcome), key) in writing.members.into_iter().zip(delivered.outcomes).zip(keys) {
@@ -164,11 +170,12 @@ impl<'r> Run<'r> {
                 }
                 // It is still in flight for whoever takes the run up; an earlier attempt may have arrived.
                 Outcome::Unsent => {
-                    if writing.together.is_none() {
+                    if writing.together.is_none() && !asks_first {
                         waypoints.not_taken(self.scope, record, place);
                     }
                     continue;
                 }
+                Outcome::Unasked => continue,
             };
             replies.push((member, reply));
         }

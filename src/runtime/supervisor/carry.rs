@@ -5,7 +5,6 @@
 use super::after::paid;
 use super::{Options, Supervisor};
 use crate::model::flow::Flow;
-use crate::model::import::Import;
 use crate::observe::event;
 use crate::observe::logs::kept;
 use crate::observe::meters::{RecordOutcome, TriggerKind};
@@ -23,7 +22,6 @@ use crate::value::id::FlowId;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use serde_json::json;
-use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -274,13 +272,6 @@ impl Supervisor {
             let pages = open.map(|page| page.number).collect();
             writes.push(Write::Interrupted { run: run.clone(), pages, epoch: self.services.epoch });
         }
-        // Ended in order, every answer is known: what is left was refused or never sent. Only what was cut off is unknown.
-        let known = !panicked && !scope.stop.abort.is_cancelled();
-        let asks = scope.flow.import.as_ref().is_some_and(Import::leaves_open);
-        if phase == Phase::Held && known && asks {
-            writes.push(Write::Withdraw { run: run.clone() });
-            writes.extend(unasked(plan, scope).await);
-        }
         let marks = self.marks(plan, scope, report).await;
         if phase == Phase::Held {
             kept::note(
@@ -353,18 +344,6 @@ impl Supervisor {
 /// The write that makes an occurrence had, whatever became of it.
 pub fn save_mark(flow: &FlowId, mark: Mark) -> Write {
     Write::Put { space: Space::Schedule, key: flow.to_string(), value: mark.to_string() }
-}
-
-/// What was about to be sent when an earlier process died, and nobody has looked at since: that stays unknown.
-async fn unasked(plan: &Plan, scope: &Scope) -> Option<Write> {
-    let Work::Export(Some(resume)) = &scope.work else { return None };
-    let before: HashSet<_> = resume.intents.iter().map(|intent| (intent.page, intent.record)).collect();
-    if before.is_empty() {
-        return None;
-    }
-    let mut records = plan.store.intents(&plan.run).await.ok()?;
-    records.retain(|intent| before.contains(&(intent.page, intent.record)));
-    (!records.is_empty()).then(|| Write::Intend { run: plan.run.clone(), records })
 }
 
 fn phase(plan: &Plan, report: &Report) -> Phase {

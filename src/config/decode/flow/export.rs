@@ -1,5 +1,6 @@
 //! `[export]`: a request per page, and what becomes of its records before the steps.
 
+use super::defaults::Defaults;
 use super::{Connections, delta, each, paging, report, step};
 use crate::config::decode::file::Finding;
 use crate::config::decode::kin::Kin;
@@ -64,19 +65,7 @@ pub(super) fn asked(
     let decode = table.decode_chain();
     let request = request.map(|request| {
         let on = request.on.iter().chain(&*defaults.on).cloned().collect();
-        let own = RequestSpec { on, decode, ..request };
-        let whole = match &defaults.request {
-            Some(beneath) => {
-                let whole = beneath.under(own, table);
-                for (known, roots) in [(dated, TIMED), (paged, &[Root::Page, Root::Previous])] {
-                    for root in roots.iter().filter(|root| !known && beneath.reads(**root)) {
-                        lacks(table, &whole, *root);
-                    }
-                }
-                whole
-            }
-            None => own,
-        };
+        let whole = beneath(table, RequestSpec { on, decode, ..request }, &defaults, (dated, paged));
         RequestSpec { decode: whole.decode.clone().or_else(|| scope.decode()), ..whole }
     });
     let types = request.as_ref().map(|request| request.types).unwrap_or_default();
@@ -105,22 +94,14 @@ pub(super) fn asked(
     };
     let request = request.map(|request| stopping(request, paging.as_ref()));
     let later = paging.as_ref().zip(request.as_ref()).and_then(|(paging, request)| later(paging, request));
-    let mut unused = None;
-    if let (Some(request), Ok(Some(delta))) = (&request, &delta) {
-        let requests = || {
-            let job = job.iter().flatten().flat_map(|job: &Report| [&job.create, &job.poll]);
-            std::iter::once(request).chain(later.as_deref()).chain(job)
-        };
-        let stop = paging.iter().filter_map(|paging| paging.stop_when.as_ref()).flat_map(Expression::references);
-        let stop: Vec<&Reference> = stop.collect();
-        unused = delta::unused(table, delta, |hit| {
-            requests().any(|request| reads(request, hit)) || stop.iter().any(|read| hit(read))
-        });
-    }
-    match unused {
-        Some(_) if defaults.delta_where_used && !table.has("delta") => delta = Ok(None),
-        Some(finding) => delta::report(table, finding),
-        None => {}
+    if let (Some(request), Ok(Some(dated))) = (&request, &delta) {
+        let job = job.iter().flatten().flat_map(|job: &Report| [&job.create, &job.poll]);
+        let requests = std::iter::once(request).chain(later.as_deref()).chain(job).collect::<Vec<_>>();
+        match unused(table, dated, &requests, paging.as_ref()) {
+            Some(_) if defaults.delta_where_used && !table.has("delta") => delta = Ok(None),
+            Some(finding) => delta::report(table, finding),
+            None => {}
+        }
     }
     let delivered = defaults.delivered;
     Some(Export {
@@ -194,6 +175,24 @@ pub(super) fn once(value: &Value<'_>, records: &Scope<'_>) -> Option<RequestSpec
     let request = table.request(Method::Get, &RequestScopes { head: records, body: records });
     table.finish();
     request
+}
+
+/// An export's own request over the one its connection gives to all. `dated` and `paged` are what this export has.
+fn beneath(table: &Table<'_>, own: RequestSpec, defaults: &Defaults, (dated, paged): (bool, bool)) -> RequestSpec {
+    let Some(beneath) = &defaults.request else { return own };
+    let whole = beneath.under(own, table);
+    for (known, roots) in [(dated, TIMED), (paged, &[Root::Page, Root::Previous])] {
+        for root in roots.iter().filter(|root| !known && beneath.reads(**root)) {
+            lacks(table, &whole, *root);
+        }
+    }
+    whole
+}
+
+/// What is amiss when nothing that is asked reads the mark of an export.
+fn unused(table: &Table<'_>, delta: &Delta, requests: &[&RequestSpec], paging: Option<&Paging>) -> Option<Finding> {
+    let stop = paging.and_then(|paging| paging.stop_when.as_ref()).map_or(&[][..], Expression::references);
+    delta::unused(table, delta, |hit| requests.iter().any(|request| reads(request, hit)) || stop.iter().any(hit))
 }
 
 /// What an export's default request reads has to be there for it.
