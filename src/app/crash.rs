@@ -31,7 +31,7 @@ struct Mortal {
     /// After so many batches it says that the process is asked to end.
     drains_after: AtomicI64,
     drains: Arc<Notify>,
-    /// That batch reaches the disk when the end has begun.
+    /// What became of that batch is known when the end has begun.
     draining: Arc<Notify>,
 }
 
@@ -53,10 +53,10 @@ impl Store for Mortal {
     fn commit(&self, batch: Vec<Write>) -> Pending<Receipt> {
         if self.drains_after.fetch_sub(1, Ordering::Relaxed) == 0 {
             self.drains.notify_one();
-            let (inner, draining) = (self.inner.clone(), self.draining.clone());
+            let (stored, draining) = (self.inner.commit(batch), self.draining.clone());
             return Box::pin(async move {
                 draining.notified().await;
-                inner.commit(batch).await
+                stored.await
             });
         }
         let left = self.left.fetch_sub(1, Ordering::Relaxed);

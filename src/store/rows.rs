@@ -2,6 +2,7 @@
 // size: every row that is stored, with what its fields mean.
 
 use crate::value::id::FlowId;
+use crate::value::json::Json;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -310,6 +311,9 @@ pub struct ErrorRow {
     pub response: Option<String>,
     /// The record as it reached the step: JSON.
     pub payload: String,
+    /// As it was exported, where its source is to be told of it and the payload is another: JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exported: Option<String>,
     /// `trace_key`, rendered.
     pub trace_key: Option<String>,
     /// `link`, rendered.
@@ -333,6 +337,11 @@ pub struct ErrorRow {
 }
 
 impl ErrorRow {
+    /// The record as it was exported, where it is kept beside the payload.
+    pub fn as_exported(&self) -> Option<Json> {
+        Json::parse(self.exported.clone()?).ok()
+    }
+
     /// How many records it stands for.
     pub fn weight(&self) -> u64 {
         u64::from(self.members.max(1))

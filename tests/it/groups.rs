@@ -18,19 +18,19 @@ fn query(request: &Request, name: &str) -> Option<String> {
     url::form_urlencoded::parse(query.as_bytes()).find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
 }
 
-fn number(request: &Request, name: &str) -> usize {
+pub fn number(request: &Request, name: &str) -> usize {
     query(request, name).map_or(1, |text| text.parse().unwrap())
 }
 
 /// Orders of customers, numbered from 1, so many on a page.
-fn orders(customers: &str, size: usize) -> Vec<Vec<Value>> {
+pub fn orders(customers: &str, size: usize) -> Vec<Vec<Value>> {
     let all: Vec<Value> =
         customers.chars().zip(1..).map(|(customer, id)| json!({ "id": id, "c": customer.to_string() })).collect();
     all.chunks(size).map(<[Value]>::to_vec).collect()
 }
 
 /// `GET /orders?p=` gives these pages; `take` answers everything else.
-fn shop(pages: Vec<Vec<Value>>, mut take: impl FnMut(&Request) -> Reply + Send + 'static) -> Api {
+pub fn shop(pages: Vec<Vec<Value>>, mut take: impl FnMut(&Request) -> Reply + Send + 'static) -> Api {
     Api::start(move |request| match request.path() {
         "/orders" => {
             let page = pages.get(number(request, "p") - 1).cloned().unwrap_or_default();
@@ -40,12 +40,12 @@ fn shop(pages: Vec<Vec<Value>>, mut take: impl FnMut(&Request) -> Reply + Send +
     })
 }
 
-fn taken(_: &Request) -> Reply {
+pub fn taken(_: &Request) -> Reply {
     Reply::json(201, "{}")
 }
 
 /// Exports orders page by page, in groups by customer; further keys of the export stand below.
-fn flow(keys: &str, rest: &str) -> String {
+pub fn flow(keys: &str, rest: &str) -> String {
     format!(
         "[export]\nconnection = \"api\"\nrelative_uri = \"/orders\"\nrecords = \"$.data[*]\"\n\
          group_by = [\"$.c\"]\n{keys}\n[export.paging.page]\nparam = \"p\"\n{rest}"
@@ -53,24 +53,24 @@ fn flow(keys: &str, rest: &str) -> String {
 }
 
 /// The ids in a group.
-fn rows(group: &Value) -> Vec<u64> {
+pub fn rows(group: &Value) -> Vec<u64> {
     group["rows"].as_array().unwrap().iter().map(|row| row["id"].as_u64().unwrap()).collect()
 }
 
-fn arrived(api: &Api) -> Vec<Vec<u64>> {
+pub fn arrived(api: &Api) -> Vec<Vec<u64>> {
     let mut all: Vec<Vec<u64>> = api.requests_to("/taken").iter().map(|request| rows(&request.json())).collect();
     all.sort();
     all
 }
 
-fn counts(ended: &Ended) -> [u64; 4] {
+pub fn counts(ended: &Ended) -> [u64; 4] {
     let records = &account(ended)["records"];
     ["exported", "delivered", "filtered", "failed"].map(|name| records[name].as_u64().unwrap())
 }
 
 /// exported, delivered, open errors and dismissed over all runs; they balance.
 #[track_caller]
-fn books(project: &Project) -> [u64; 4] {
+pub fn books(project: &Project) -> [u64; 4] {
     let serving = Serving::of(project);
     let records = status(project)["flows"][0]["totals"].clone();
     drop(serving);
@@ -80,7 +80,7 @@ fn books(project: &Project) -> [u64; 4] {
     ["exported", "delivered", "open_errors", "dismissed"].map(count)
 }
 
-fn once(project: &Project) -> Ended {
+pub fn once(project: &Project) -> Ended {
     run(project.dir(), &["run", "copy", "--json"])
 }
 
@@ -263,7 +263,7 @@ fn a_limit_ends_the_last_group() {
 }
 
 /// A record with so many bytes beside.
-fn heavy(id: u64, customer: u64, bytes: usize) -> Value {
+pub fn heavy(id: u64, customer: u64, bytes: usize) -> Value {
     json!({ "id": id, "c": customer, "ballast": "x".repeat(bytes) })
 }
 

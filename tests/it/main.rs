@@ -22,6 +22,7 @@ mod engine;
 mod errors;
 mod exit_codes;
 mod fanout;
+mod group_faults;
 mod groups;
 mod hostile;
 mod imports;

@@ -277,3 +277,23 @@ fn other_connections_of_the_pool_go_on() {
     other.wait_until(|seen| seen.iter().filter(|request| request.path() == "/taken").count() == 3);
     drop(serving);
 }
+
+#[test]
+fn a_run_that_read_nothing_for_want_of_a_secret_is_begun_when_the_secret_is_there() {
+    let api = Api::start(|request: &Request| match (request.path(), request.header("authorization")) {
+        ("/records", Some("Bearer k-second-key")) => Reply::json(200, "[{\"id\":1},{\"id\":2},{\"id\":3}]"),
+        ("/taken", Some("Bearer k-second-key")) => Reply::json(201, "{}"),
+        _ => Reply::json(401, "{}"),
+    });
+    let flow = format!("[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\nlimit = 2\n{TAKE}");
+    let project = with_key(&api, &format!("{QUICK}{TOKEN}"), &flow);
+    std::fs::rename(project.path("key"), project.path("later")).unwrap();
+    let mut serving = Serving::of(&project);
+    run(project.dir(), &["run", "copy", "--limit", "1"]).expect_code(77);
+    assert!(api.requests().is_empty());
+    std::fs::rename(project.path("later"), project.path("key")).unwrap();
+    project.write("key", "k-second-key");
+    serving.signal(Signal::HUP);
+    serving.wait_for_one("run finished", |line| line["delivered"] == 1);
+    assert_eq!(taken(&api), [1], "as it was asked for");
+}

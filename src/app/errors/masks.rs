@@ -58,7 +58,8 @@ impl Masks {
     /// All texts of an error record masked.
     pub fn mask(&self, mut row: ErrorRow) -> ErrorRow {
         let texts = [&mut row.message, &mut row.payload];
-        let more = [&mut row.trace_key, &mut row.link, &mut row.key, &mut row.request, &mut row.response];
+        let more =
+            [&mut row.trace_key, &mut row.link, &mut row.key, &mut row.request, &mut row.response, &mut row.exported];
         for text in texts.into_iter().chain(more.into_iter().flatten()) {
             for client in &self.clients {
                 if let std::borrow::Cow::Owned(masked) = client.redact(text) {

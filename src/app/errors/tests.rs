@@ -31,6 +31,7 @@ fn error(flow_id: &str, number: u64) -> ErrorRow {
         request: Some("POST /taken".to_owned()),
         response: Some("{}".to_owned()),
         payload: format!("{{\"id\":{number}}}"),
+        exported: None,
         trace_key: None,
         link: None,
         key: Some(format!("key-{number}")),

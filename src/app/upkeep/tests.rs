@@ -125,6 +125,7 @@ fn error() -> ErrorRow {
         request: None,
         response: None,
         payload: "{\"id\":1}".to_owned(),
+        exported: None,
         trace_key: None,
         link: None,
         key: None,

@@ -157,6 +157,7 @@ mod tests {
             request: None,
             response: None,
             payload: payload.to_owned(),
+            exported: None,
             trace_key: None,
             link: None,
             key: None,

@@ -183,6 +183,7 @@ mod tests {
             request: Some("POST https://erp.example/orders".to_owned()),
             response: Some("{\"error\":\"no such sku\"}".to_owned()),
             payload: "{\"id\":7,\"sku\":\"x\"}".to_owned(),
+            exported: None,
             trace_key: Some("order-7".to_owned()),
             link: None,
             key: Some("k-7".to_owned()),

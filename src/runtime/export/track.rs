@@ -135,13 +135,23 @@ impl<'r> Track<'r> {
         (scope.queue.level(&lane.line) as usize + 1).min(MOST_OPEN)
     }
 
-    /// Asks for one thing more; none when that cannot be now. What is begun comes first.
-    pub fn begin(&mut self) -> Option<BoxFuture<'r, Landed<'r>>> {
+    /// Whether its records make groups.
+    pub fn groups(&self) -> bool {
+        !self.course.export.group_by.is_empty()
+    }
+
+    /// Asks for one thing more; none when that cannot be now. What is begun comes first; when it is to be `narrow`,
+    /// nothing else before the end of what was begun first.
+    pub fn begin(&mut self, narrow: bool) -> Option<BoxFuture<'r, Landed<'r>>> {
         if self.failed || self.course.quota.is_spent() {
             return None;
         }
-        if let Some(at) = self.open.iter().position(|open| !open.awaited) {
+        let some = if narrow { 1 } else { self.open.len() };
+        if let Some(at) = self.open.iter().take(some).position(|open| !open.awaited) {
             return Some(self.ask(at));
+        }
+        if narrow && !self.open.is_empty() {
+            return None;
         }
         let carried: usize = self.open.iter().map(|open| open.origin.weight()).sum();
         if self.open.len() >= self.width() || carried >= MOST_CARRIED {

@@ -2,6 +2,7 @@
 
 use super::Item;
 use crate::runtime::export::group::Rows;
+use crate::store::ErrorRow;
 use crate::value::json::JsonRef;
 use crate::value::record::Record;
 
@@ -32,9 +33,10 @@ pub struct Member {
 }
 
 impl Group {
-    /// One that is tried again: it stands for so many records.
-    pub fn again(count: u32) -> Self {
-        Self { count, ..Self::default() }
+    /// One that is tried again.
+    pub fn again(error: &ErrorRow) -> Self {
+        let exported = error.as_exported().map(|json| rows(&Record::new(json))).unwrap_or_default();
+        Self { count: error.members, exported, ..Self::default() }
     }
 }
 
@@ -54,17 +56,20 @@ impl Item {
             return group.exported.clone();
         }
         // Told again: all that is left of it is the record of the error.
-        let rows = self.record.get("rows").unwrap_or(JsonRef::NULL);
-        rows.items().map(|row| Record::new(self.record.json().share(row))).collect()
+        rows(&self.record)
     }
 
     /// As it was exported, where that is kept.
-    pub fn as_exported(&mut self) -> Option<Record> {
-        let Some(group) = self.group.as_ref().filter(|group| !group.exported.is_empty()) else {
-            return self.exported.take();
-        };
+    pub fn as_exported(&self) -> Option<Record> {
+        let Some(group) = &self.group else { return self.exported.clone() };
         let mut rows = Rows::default();
         group.exported.iter().for_each(|record| rows.push(record));
-        Some(rows.close())
+        (!group.exported.is_empty()).then(|| rows.close())
     }
+}
+
+/// The records of a group.
+fn rows(group: &Record) -> Vec<Record> {
+    let rows = group.get("rows").unwrap_or(JsonRef::NULL);
+    rows.items().map(|row| Record::new(group.json().share(row))).collect()
 }

@@ -60,6 +60,11 @@ impl<'a> Fault<'a> {
     }
 }
 
+/// What is said of records of a page that was in flight whenever the process died.
+pub(super) fn quarantined(crashes: u32) -> String {
+    format!("this page was in flight at {crashes} unclean exits of flowgate and is not tried by itself")
+}
+
 /// Those not given to the store yet, and the first ones for the report.
 pub(super) struct Errors {
     /// Those whose secrets a record or a message of this flow may hold: APIs echo what they are sent.
@@ -119,6 +124,7 @@ impl Errors {
             request: failure.map(|failure| failure.request.clone()).filter(|request| !request.is_empty()),
             response: failure.and_then(|failure| failure.excerpt.clone()),
             payload: item.record.json().text().to_owned(),
+            exported: item.as_exported().map(|record| record.json().text().to_owned()),
             trace_key: item.trace.as_ref().and_then(|trace| trace.key.clone()),
             link: item.trace.as_ref().and_then(|trace| trace.link.clone()),
             key: item.key.as_deref().map(str::to_owned),
@@ -131,6 +137,7 @@ impl Errors {
             next_retry: None,
             message: text,
         };
+        row.exported.take_if(|exported| *exported == row.payload);
         row.fingerprint = fingerprint(&row);
         if let Some(before) = &item.error {
             row = again(before, row, &scope.run);
@@ -200,6 +207,7 @@ fn again(before: &ErrorRow, now: ErrorRow, run: &str) -> ErrorRow {
         record: before.record,
         trace_key: before.trace_key.clone(),
         link: before.link.clone(),
+        exported: before.exported.clone().or(now.exported),
         opened: before.opened,
         attempts: before.attempts.saturating_add(now.attempts),
         retries: before.retries.saturating_add(1),

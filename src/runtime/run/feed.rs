@@ -47,6 +47,9 @@ pub(super) enum Known {
     Nothing,
     /// What became of them before a restart, and which were about to be sent.
     Before(Marks, HashMap<u32, IntentRow>),
+    /// The same, and that the process died while it was in flight, that often: it is taken apart into its groups, and
+    /// none of them is sent.
+    Parked(Marks, u32),
     /// They are error records.
     Errors(Vec<ErrorRow>),
     /// It is no page but a group that ended with its place.
@@ -233,11 +236,20 @@ impl<'r> Feed<'r> {
                 }
                 intent = intents.remove(&index);
             }
+            Known::Parked(marks, _) => {
+                let mark = marks.get(item.index());
+                if mark != Mark::InFlight {
+                    return Some(Next::Settled(item, mark));
+                }
+            }
             Known::Errors(errors) => {
                 let error = usize::try_from(at).ok().and_then(|at| errors.get(at)).cloned();
                 // The key of a write on the way is not the key of this one.
                 let own = error.as_ref().filter(|error| import.is_some_and(|road| road.name() == error.step));
                 item.key = own.and_then(|error| error.key.clone()).map(String::into_boxed_str);
+                if let Some(exported) = error.as_ref().and_then(ErrorRow::as_exported) {
+                    item.exported = Some(Record::new(exported));
+                }
                 item.error = error.map(Box::new);
             }
         }

@@ -1,6 +1,6 @@
 //! The side of a run where pages arrive: read just now, from before a restart, or made of error records.
 
-use super::errors::Fault;
+use super::errors::{self, Fault};
 use super::feed::{Known, intents_of};
 use super::journal::Stored;
 use super::once;
@@ -64,7 +64,7 @@ impl Run<'_> {
         for ((index, record), error) in page.records.iter().enumerate().zip(errors) {
             let item = Item::new(page.number, &page.origin, index as u64 + 1, record.clone());
             self.books.state.taken(page.number);
-            let group = (error.members > 0).then(|| Arc::new(Group::again(error.members)));
+            let group = (error.members > 0).then(|| Arc::new(Group::again(&error)));
             self.books.telling.push_back(Item { error: Some(Box::new(error)), group, ..item });
         }
     }
@@ -125,7 +125,7 @@ impl Run<'_> {
         event::page_resumed(&self.scope.flow.id, &self.scope.run, number, row.marks.in_flight());
         self.books.state.page_resumed(number, page.bytes, row.marks.clone());
         if row.crashes >= MOST_CRASHES {
-            return self.quarantine(&page, &row);
+            return self.quarantine(page, row);
         }
         let intents = intents_of(&page, &mut self.intents);
         let known = Known::Before(row.marks, intents);
@@ -134,17 +134,33 @@ impl Run<'_> {
     }
 
     /// A page that was in flight whenever the process died is not tried once more.
-    pub(super) fn quarantine(&mut self, page: &Page, row: &PageRow) {
+    fn quarantine(&mut self, page: Page, row: PageRow) {
         event::page_quarantined(&self.scope.flow.id, &self.scope.run, page.number, row.crashes);
+        if !page.origin.export.group_by.is_empty() {
+            return self.quarantine_groups(page, row);
+        }
         for (at, record) in page.records.iter().enumerate() {
             let item = Item::new(page.number, &page.origin, at as u64 + 1, record.clone());
-            let text = format!(
-                "this page was in flight at {} unclean exits of flowgate and is not tried by itself",
-                row.crashes
-            );
-            let fault = Fault { step: "transform", class: "quarantined", text, failure: None };
-            self.books.fail(&item, &fault);
+            let text = errors::quarantined(row.crashes);
+            self.books.fail(&item, &Fault { step: "transform", class: "quarantined", text, failure: None });
         }
+    }
+
+    /// Its groups, which may begin before it and end behind it, are parked whole. Should the process die of taking them
+    /// apart, the run is held: no part of a group may be taken for the group.
+    fn quarantine_groups(&mut self, page: Page, row: PageRow) {
+        if row.crashes >= MOST_CRASHES * 3 {
+            let place = format!("export page {}", page.number);
+            let text = format!(
+                "{}, not even to find its groups; give the run up with `flowgate run {} --fresh`",
+                errors::quarantined(row.crashes),
+                self.scope.flow.id
+            );
+            self.failed.get_or_insert(Ending::Fault(RunError { place, text }));
+            return;
+        }
+        self.journal.known(page.number, true);
+        self.held.push_back((page, Known::Parked(row.marks, row.crashes)));
     }
 }
 

@@ -221,10 +221,13 @@ impl<'r> Run<'r> {
             } else {
                 self.release(&mut feed);
                 more = self.walk(&mut feed) | self.fill(&mut feed, roads);
+                // What waits in groups by now holds nothing back any more.
+                more |= self.release(&mut feed);
                 // What the import took made room for more.
                 more |= feed.walks() && feed.has_room(self.walking_width());
                 self.tell();
                 self.books.state.set_width(supply.width());
+                supply.set_narrow(feed.holds_many());
                 while self.books.state.may_read() && supply.begin() {
                     self.books.state.reading();
                 }

@@ -14,22 +14,26 @@ use crate::store::{IntentRow, Write};
 use futures_util::FutureExt;
 
 impl<'r> Run<'r> {
-    /// Gives stored pages to the feed, in order.
-    pub(super) fn release(&mut self, feed: &mut Feed<'r>) {
+    /// Gives stored pages to the feed, in order. True when there were any.
+    pub(super) fn release(&mut self, feed: &mut Feed<'r>) -> bool {
+        let mut any = false;
         while let Some(number) = self.held.front().map(|(page, _)| page.number) {
             let is_first = self.books.state.is_first(number);
             match self.journal.readiness(number, is_first) {
-                Readiness::Wait => return,
+                Readiness::Wait => break,
                 Readiness::Begin => {
                     let write = Write::StartPage { run: self.scope.run.clone(), page: number };
-                    return self.store(Stored { page: Some(number), ..Stored::default() }, vec![write]);
+                    self.store(Stored { page: Some(number), ..Stored::default() }, vec![write]);
+                    break;
                 }
                 Readiness::Ready => {}
             }
             if let Some((page, known)) = self.held.pop_front() {
                 feed.push(page, known);
+                any = true;
             }
         }
+        any
     }
 
     /// Groups of places that are over are complete. True when there is more to work on.

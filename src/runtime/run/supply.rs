@@ -1,5 +1,6 @@
 //! Where a run's pages come from: first those read before a restart, in order, then its exports side by side; or the
 //! open error records that are tried again. Pages get their numbers in the order they arrive in.
+// size: each place that pages come from, and how what was stored is read again.
 
 use super::once::STEP as TELLS;
 use super::state::Counts;
@@ -75,6 +76,7 @@ pub(super) struct Supply<'r> {
     /// What was stored cannot be gone on from.
     broken: Option<Trouble>,
     flying: FuturesUnordered<BoxFuture<'r, Flight<'r>>>,
+    narrow: bool,
     /// Whether something from before is on its way: what comes after it is not asked for yet.
     earlier: bool,
 }
@@ -91,6 +93,7 @@ impl<'r> Supply<'r> {
             errors: VecDeque::new(),
             broken: None,
             flying: FuturesUnordered::new(),
+            narrow: false,
             earlier: false,
         };
         let mut last = None;
@@ -177,6 +180,12 @@ impl<'r> Supply<'r> {
         self.flying.clear();
     }
 
+    /// Whether of the exports that make groups only one place is to be read on: open groups are large, and what ends one
+    /// makes room.
+    pub(super) fn set_narrow(&mut self, narrow: bool) {
+        self.narrow = narrow;
+    }
+
     /// Asks for one thing more. False when there is nothing to be asked for now.
     pub(super) fn begin(&mut self) -> bool {
         if self.earlier {
@@ -187,10 +196,16 @@ impl<'r> Supply<'r> {
             self.flying.push(flight);
             return true;
         }
+        let first = self.tracks.iter().position(|track| track.groups() && !track.is_over());
         for _ in 0..self.tracks.len() {
             let at = self.turn % self.tracks.len();
             self.turn = at + 1;
-            if let Some(flight) = self.tracks.get_mut(at).and_then(Track::begin) {
+            let Some(track) = self.tracks.get_mut(at) else { continue };
+            let narrow = self.narrow && track.groups();
+            if narrow && first != Some(at) {
+                continue;
+            }
+            if let Some(flight) = track.begin(narrow) {
                 self.flying.push(flight.map(move |landed| Flight::Track(at, landed)).boxed());
                 return true;
             }

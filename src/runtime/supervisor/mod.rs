@@ -16,6 +16,7 @@ pub use carry::save_mark;
 use carry::{Plan, Task};
 pub use hooks::Hook;
 use hooks::Hooks;
+use reach::Stranded;
 pub use standing::{NoCancel, Standing, forget_pause, paused_flows, save_pause};
 
 use crate::http::client::OfflineView;
@@ -30,7 +31,7 @@ use crate::runtime::history::Histories;
 use crate::runtime::past::Unfinished;
 use crate::runtime::run::identity::run_id;
 use crate::runtime::run::report::{Progress, Report};
-use crate::runtime::scope::{Lane, Lanes, Output, Stop};
+use crate::runtime::scope::{Lane, Output, Stop};
 use crate::runtime::view::{FlowView, RunView};
 use crate::store::{ErrorRow, MemoryStore, RunRow, Store, Write};
 use crate::value::id::{ConnectionId, FlowId};
@@ -67,7 +68,7 @@ struct Inner {
     /// Flows that start nothing because somebody said so, and since when.
     paused: HashMap<FlowId, DateTime<Utc>>,
     /// Flows whose last run ended because a connection was offline, and what they sent over.
-    stranded: HashMap<FlowId, Arc<Lanes>>,
+    stranded: HashMap<FlowId, Stranded>,
     /// Renames the store was told of.
     renamed: HashSet<(FlowId, FlowId)>,
     generation: Option<Arc<Generation>>,

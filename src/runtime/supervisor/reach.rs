@@ -4,11 +4,20 @@
 use super::carry::{Plan, Task};
 use super::{Inner, Options, Supervisor};
 use crate::model::flow::Flow;
+use crate::observe::meters::TriggerKind;
 use crate::runtime::engine::Generation;
 use crate::runtime::run::report::{Ending, Report};
 use crate::runtime::scope::Lanes;
 use crate::value::id::FlowId;
 use std::sync::Arc;
+
+/// A run that ended because a connection was offline.
+pub(super) struct Stranded {
+    /// The connections it had.
+    lanes: Arc<Lanes>,
+    /// How it is begun anew, when it had read nothing.
+    anew: Option<(TriggerKind, Options)>,
+}
 
 impl Supervisor {
     /// A run has ended. Where that is for a connection that was replaced while the run waited for it, what it was to do is
@@ -24,36 +33,40 @@ impl Supervisor {
         let begins = matches!(plan.task, Task::Begin | Task::GoOn(_)) && !plan.options.dry_run;
         let flow = generation.snapshot.flow_now(&report.flow).cloned();
         let Some(flow) = flow.filter(|flow| ended && begins && flow.has_import()) else { return false };
-        if !replaced(&flow, &plan.generation.lanes, generation) {
-            inner.stranded.insert(flow.id.clone(), plan.generation.lanes.clone());
+        // Nothing was read, and nothing waits: then it is read anew.
+        let anew = (report.pages == 0 && flow.webhook.is_none())
+            .then(|| (plan.trigger, Options { fresh: false, occurrence: None, ..plan.options.clone() }));
+        let stranded = Stranded { lanes: plan.generation.lanes.clone(), anew };
+        if !replaced(&flow, &stranded.lanes, generation) {
+            inner.stranded.insert(flow.id.clone(), stranded);
             return false;
         }
-        // Nothing was read, and nothing waits: then it is read now.
-        let reads = report.pages == 0 && flow.webhook.is_none();
-        if !(reads || inner.unfinished.get(&flow.id).is_some()) || !may_begin(inner, &flow.id) {
-            return false;
-        }
-        let options = Options { fresh: false, occurrence: None, ..plan.options.clone() };
-        self.begin_or_go_on(inner, generation.clone(), flow, plan.trigger, options);
-        true
+        self.get_going(inner, generation, flow, stranded)
     }
 
     /// Takes up what waits for connections that the snapshot in force has replaced.
     pub(super) fn reach(&self, inner: &mut Inner) {
         let Some(generation) = inner.generation.clone() else { return };
-        let stranded: Vec<(FlowId, Arc<Lanes>)> =
-            inner.stranded.iter().map(|(id, of)| (id.clone(), of.clone())).collect();
-        for (id, lanes) in stranded {
-            let flow = generation.snapshot.flows.get(&id).cloned();
-            let Some(flow) = flow.filter(|flow| replaced(flow, &lanes, &generation)) else { continue };
-            inner.stranded.remove(&id);
-            if let Some(row) = inner.unfinished.get(&id)
-                && may_begin(inner, &id)
-            {
-                let trigger = super::trigger_of(row);
-                self.begin_or_go_on(inner, generation.clone(), flow, trigger, Options::default());
+        let flow = |(id, stranded): (&FlowId, &Stranded)| {
+            let flow = generation.snapshot.flows.get(id)?;
+            replaced(flow, &stranded.lanes, &generation).then(|| flow.clone())
+        };
+        let flows: Vec<Arc<Flow>> = inner.stranded.iter().filter_map(flow).collect();
+        for flow in flows {
+            if let Some(stranded) = inner.stranded.remove(&flow.id) {
+                self.get_going(inner, &generation, flow, stranded);
             }
         }
+    }
+
+    /// Goes on with what is left of a run, or reads anew what could not be read. True when there is something.
+    fn get_going(&self, inner: &mut Inner, now: &Arc<Generation>, flow: Arc<Flow>, stranded: Stranded) -> bool {
+        let left = inner.unfinished.get(&flow.id).map(|row| (super::trigger_of(row), Options::default()));
+        let Some((trigger, options)) = left.or(stranded.anew).filter(|_| may_begin(inner, &flow.id)) else {
+            return false;
+        };
+        self.begin_or_go_on(inner, now.clone(), flow, trigger, options);
+        true
     }
 }
 

@@ -159,6 +159,7 @@ pub(super) fn error(run: &str, of: &str, trace: &str, opened: i64) -> ErrorRow {
         request: Some("POST https://a.example/".to_owned()),
         response: None,
         payload: "{\"id\":1}".to_owned(),
+        exported: None,
         trace_key: Some(trace.to_owned()),
         link: None,
         key: None,

@@ -8,7 +8,7 @@ use crate::runtime::export::origin::Origin;
 use crate::runtime::export::track::Coming;
 use crate::runtime::import::{Group, Item, Member, Trace};
 use crate::runtime::run::books::Books;
-use crate::runtime::run::errors::Fault;
+use crate::runtime::run::errors::{Fault, quarantined};
 use crate::runtime::run::state::Resolution;
 use crate::runtime::stage;
 use crate::runtime::walk::Passed;
@@ -21,8 +21,8 @@ use std::sync::Arc;
 const MOST_BYTES: usize = 8 << 20;
 /// Most records of one group.
 const MOST_RECORDS: usize = 100_000;
-/// Most bytes of all groups whose end has not been seen.
-const MOST_HELD: usize = 32 << 20;
+/// Bytes of all groups whose end has not been seen above which only one place is read on.
+const MANY_BYTES: usize = 32 << 20;
 /// The place of an export's `keep` on the way of its records.
 const KEEP: u16 = 1;
 /// Where what is wrong with a group stands.
@@ -41,8 +41,21 @@ struct Open {
     group: Group,
     /// What was intended for its records before a restart, when it was for all of them.
     intent: Option<IntentRow>,
-    /// It was too large: what still comes of it is no group of its own.
-    broken: bool,
+    /// Why none of it is sent.
+    flaw: Option<Flaw>,
+}
+
+/// Why a group is an error record as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Flaw {
+    /// What still comes of it is no group of its own.
+    TooLarge,
+    /// The export failed before its end.
+    Lost,
+    /// The trace key of a record of it cannot be said.
+    Untraced(String),
+    /// A page it has records on was in flight at so many unclean exits.
+    Parked(u32),
 }
 
 /// The groups whose end has not been seen: one for each place at most.
@@ -60,19 +73,24 @@ struct Kept {
     key: String,
     mark: Mark,
     intent: Option<IntentRow>,
+    /// What is wrong with any group that it comes into.
+    flaw: Option<Flaw>,
 }
 
 impl Open {
-    fn of(kept: Kept, broken: bool) -> Self {
+    fn of(kept: Kept, flaw: Option<Flaw>) -> Self {
         let (first, key, mark, intent) = (kept.item.clone(), kept.key.clone(), kept.mark, kept.intent.clone());
         let (rows, group) = (Rows::default(), Group::default());
-        let mut open = Self { first, key, mark, rows, group, intent, broken };
+        let mut open = Self { first, key, mark, rows, group, intent, flaw };
         open.push(kept);
         open
     }
 
     fn push(&mut self, kept: Kept) {
-        let Kept { mut item, record, intent, .. } = kept;
+        let Kept { mut item, record, intent, flaw, .. } = kept;
+        if self.flaw.is_none() || matches!(flaw, Some(Flaw::Parked(_))) {
+            self.flaw = flaw.or(self.flaw.take());
+        }
         self.rows.push(&record);
         self.group.members.push(Member { page: item.page, index: item.index(), hash: item.hash });
         self.group.count += 1;
@@ -122,59 +140,54 @@ impl Groups {
         self.open.push(open);
     }
 
+    /// Whether they are so large that only what ends one of them should be read.
+    pub(super) fn are_many(&self) -> bool {
+        self.bytes > MANY_BYTES
+    }
+
     /// A record comes. `goes_on` says that it may belong to the group before it. Gives the group that it ends, if any.
-    fn join(&mut self, kept: Kept, goes_on: bool) -> Option<(Open, Ended)> {
+    fn join(&mut self, kept: Kept, goes_on: bool) -> Option<Open> {
         let Some(at) = self.at(&kept.item.origin) else {
-            self.put(Open::of(kept, false));
+            self.put(Open::of(kept, None));
             return None;
         };
         let open = &self.open[at];
         if !goes_on || open.key != kept.key || (open.mark != kept.mark && kept.mark == Mark::InFlight) {
             let before = self.take(at);
-            self.put(Open::of(kept, false));
-            let ended = if before.broken { Ended::TooLarge } else { Ended::Whole };
-            return Some((before, ended));
+            self.put(Open::of(kept, None));
+            return Some(before);
         }
         if open.mark != kept.mark {
             // An old one that its delta left out.
             return None;
         }
-        let bytes = kept.record.json().text().len();
-        let too_large = open.rows.bytes() + bytes > MOST_BYTES || self.bytes + bytes > MOST_HELD;
-        if too_large || open.group.members.len() >= MOST_RECORDS {
-            let before = self.take(at);
-            self.put(Open::of(kept, true));
-            return Some((before, Ended::TooLarge));
-        }
+        let too_large = open.rows.bytes() + kept.record.json().text().len() > MOST_BYTES;
         let mut open = self.take(at);
+        if too_large || open.group.members.len() >= MOST_RECORDS {
+            open.flaw.get_or_insert(Flaw::TooLarge);
+            self.put(Open::of(kept, open.flaw.clone()));
+            return Some(open);
+        }
         open.push(kept);
         self.put(open);
         None
     }
 }
 
-/// How a group ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    Whole,
-    TooLarge,
-    /// The export failed before.
-    Lost,
-}
-
-impl Ended {
-    fn fault(self) -> Option<String> {
+impl Flaw {
+    fn fault(&self) -> Fault<'static> {
+        let fault = |text: String| Fault { step: STEP, class: "record", text, failure: None };
         match self {
-            Self::Whole => None,
-            Self::TooLarge => Some(format!(
-                "the group is larger than {} MiB or {MOST_RECORDS} records, or all groups that are open at once than {} MiB: \
-                 make groups smaller by one more key, or their records with `transform`; a retry sends this part of it by itself",
+            Self::TooLarge => fault(format!(
+                "the group is larger than {} MiB or {MOST_RECORDS} records: make groups smaller by one more key, or their \
+                 records with `transform`; a retry sends this part of it by itself",
                 MOST_BYTES >> 20,
-                MOST_HELD >> 20
             )),
-            Self::Lost => Some(
+            Self::Lost => fault(
                 "the export failed before the end of this group was seen: it may not be whole; a retry sends it as it is".to_owned(),
             ),
+            Self::Untraced(text) => Fault { step: "trace_key", ..fault(text.clone()) },
+            Self::Parked(crashes) => Fault { class: "quarantined", ..fault(quarantined(*crashes)) },
         }
     }
 }
@@ -187,26 +200,40 @@ impl<'r> Feed<'r> {
         if !is_grouped {
             return self.next_item(books);
         }
+        let parked = match page.known {
+            Known::Parked(_, crashes) => Some(Flaw::Parked(crashes)),
+            _ => None,
+        };
         match self.next_item(books)? {
             Next::Open(item, _) if item.error.is_some() => Some(self.again(item, ctx, books)),
             Next::Open(item, intent) => {
-                let Some(item) = self.traced(item, ctx, books) else { return Some(Next::Gone) };
-                let Some((item, record, key)) = self.shape(item, ctx, books) else { return Some(Next::Gone) };
+                stage::exported(self.scope, &item);
+                let Some((mut item, record, key)) = self.shape(item, ctx, books) else { return Some(Next::Gone) };
+                // A group without one of its records is not the group: what is wrong with one is wrong with all.
+                let untraced = match Self::trace(&item.origin.export, &item.record, ctx) {
+                    Ok(trace) => {
+                        item.trace = trace;
+                        None
+                    }
+                    Err(error) => Some(Flaw::Untraced(error.to_string())),
+                };
                 books.state.collected(item.page);
-                Some(self.joined(Kept { item, record, key, mark: Mark::InFlight, intent }, books))
+                let flaw = parked.or(untraced);
+                Some(self.joined(Kept { item, record, key, mark: Mark::InFlight, intent, flaw }, books))
             }
             Next::Settled(item, mark) => match shaped(&item.origin.export, &item.record, ctx) {
-                Ok(Some((record, key))) => Some(self.joined(Kept { item, record, key, mark, intent: None }, books)),
+                Ok(Some((record, key))) => {
+                    Some(self.joined(Kept { item, record, key, mark, intent: None, flaw: None }, books))
+                }
                 _ => Some(Next::Gone),
             },
             Next::Gone => Some(Next::Gone),
         }
     }
 
-    /// With its trace key; none when that cannot be said.
-    fn traced(&self, mut item: Item, ctx: &Context<'_>, books: &mut Books<'r>) -> Option<Item> {
-        stage::exported(self.scope, &item);
-        self.sets_out(&mut item, ctx, books).then_some(item)
+    /// Whether the groups whose end has not been seen are so large that only what ends one of them should be read.
+    pub(in crate::runtime::run) fn holds_many(&self) -> bool {
+        self.groups.are_many()
     }
 
     /// What its export does to a record by itself.
@@ -241,7 +268,7 @@ impl<'r> Feed<'r> {
     fn again(&self, item: Item, ctx: &Context<'_>, books: &mut Books<'r>) -> Next {
         let Some(error) = &item.error else { return Next::Gone };
         if error.members > 0 {
-            let group = Some(Arc::new(Group::again(error.members)));
+            let group = Some(Arc::new(Group::again(error)));
             return Next::Open(Item { group, ..item }, None);
         }
         // One from before there were groups goes on as it is.
@@ -251,7 +278,8 @@ impl<'r> Feed<'r> {
         let Some((item, record, _)) = self.shape(item, ctx, books) else { return Next::Gone };
         let mut rows = Rows::default();
         rows.push(&record);
-        Next::Open(Item { record: rows.close(), group: Some(Arc::new(Group::again(1))), ..item }, None)
+        let group = Group { count: 1, exported: item.exported.iter().cloned().collect(), ..Group::default() };
+        Next::Open(Item { record: rows.close(), group: Some(Arc::new(group)), ..item }, None)
     }
 
     /// A record comes into its group.
@@ -261,13 +289,13 @@ impl<'r> Feed<'r> {
         page.met = true;
         let line = page.line;
         match self.groups.join(kept, goes_on) {
-            Some((open, ended)) => self.ended(open, ended, line, books),
+            Some(open) => self.ended(open, line, books),
             None => Next::Gone,
         }
     }
 
-    fn ended(&self, open: Open, ended: Ended, line: u64, books: &mut Books<'r>) -> Next {
-        let mark = open.mark;
+    fn ended(&self, open: Open, line: u64, books: &mut Books<'r>) -> Next {
+        let (mark, flaw) = (open.mark, open.flaw.clone());
         let (item, intent) = open.close(line);
         if mark != Mark::InFlight {
             return Next::Settled(item, mark);
@@ -275,8 +303,8 @@ impl<'r> Feed<'r> {
         if let Some(group) = &item.group {
             books.state.completed(group.members.iter().map(|member| member.page), group.bytes);
         }
-        if let Some(text) = ended.fault() {
-            books.fail(&item, &Fault { step: STEP, class: "record", text, failure: None });
+        if let Some(flaw) = flaw {
+            books.fail(&item, &flaw.fault());
             return Next::Gone;
         }
         stage::passed(self.scope, &item, STEP, &Passed::As(item.record.json().clone()));
@@ -292,14 +320,12 @@ impl<'r> Feed<'r> {
     ) -> bool {
         let mut any = false;
         while let Some((at, coming)) = self.over(&coming) {
-            let open = self.groups.take(at);
+            let mut open = self.groups.take(at);
             let (line, origin) = (self.next_line(), open.first.origin.clone());
-            let ended = match coming {
-                _ if open.broken => Ended::TooLarge,
-                Coming::Lost => Ended::Lost,
-                Coming::Nothing | Coming::More => Ended::Whole,
-            };
-            if let Next::Open(item, intent) = self.ended(open, ended, line, books) {
+            if coming == Coming::Lost {
+                open.flaw.get_or_insert(Flaw::Lost);
+            }
+            if let Next::Open(item, intent) = self.ended(open, line, books) {
                 let known = Known::Group(Some(Box::new((item, intent))));
                 let records: Arc<[Record]> = Arc::from([]);
                 self.pages.push_back(Pending {

@@ -18,7 +18,7 @@ fn origin() -> Arc<Origin> {
 fn kept(origin: &Arc<Origin>, (page, index): At, key: u8, mark: Mark) -> Kept {
     let record = Record::new(Json::parse(format!("[{page},{index}]")).unwrap());
     let item = Item { hash: 1, ..Item::new(page, origin, u64::from(index) + 1, record.clone()) };
-    Kept { item, record, key: key.to_string(), mark, intent: None }
+    Kept { item, record, key: key.to_string(), mark, intent: None, flaw: None }
 }
 
 /// What the plain code says: where the records of each group lie.
@@ -75,7 +75,7 @@ fn grouped(pages: &Pages, marks: &BTreeMap<At, Mark>) -> Vec<Vec<At>> {
         for (index, key) in records.iter().enumerate().filter_map(|(index, key)| Some((index, (*key)?))) {
             let goes_on = met || joins[page];
             met = true;
-            if let Some((open, _)) = groups.join(kept(&origin, at(index), key, mark(index)), goes_on) {
+            if let Some(open) = groups.join(kept(&origin, at(index), key, mark(index)), goes_on) {
                 end(open);
             }
         }
@@ -144,11 +144,11 @@ fn a_group_that_is_too_large_fails_in_parts_and_none_of_it_is_taken_for_a_group(
         ends.extend(groups.join(kept(&origin, (1, index), 7, Mark::InFlight), true));
     }
     ends.extend(groups.join(kept(&origin, (2, 0), 8, Mark::InFlight), false));
-    assert!(ends.iter().all(|(_, ended)| *ended == Ended::TooLarge));
-    let sizes: Vec<u32> = ends.iter().map(|(open, _)| open.group.count).collect();
+    assert!(ends.iter().all(|open| open.flaw == Some(Flaw::TooLarge)));
+    let sizes: Vec<u32> = ends.iter().map(|open| open.group.count).collect();
     assert_eq!(sizes, [most, most, 5]);
     // What comes behind it is a group again.
-    assert!(!groups.open[0].broken && groups.open[0].group.count == 1);
+    assert!(groups.open[0].flaw.is_none() && groups.open[0].group.count == 1);
 }
 
 #[test]
@@ -160,4 +160,16 @@ fn a_group_is_overtaken_by_one_of_the_same_records_only() {
     assert_ne!(trace(&["7", "9"]), Some(pair.clone()));
     assert_ne!(trace(&["8", "7"]), Some(pair));
     assert_ne!(trace(&["a", "b1:c"]), trace(&["a", "b", "c"]));
+}
+
+#[test]
+fn a_group_with_a_record_of_a_parked_page_is_parked_whole() {
+    let (mut groups, origin) = (Groups::default(), origin());
+    let record = |page, flaw| Kept { flaw, ..kept(&origin, (page, 0), 7, Mark::InFlight) };
+    for (page, flaw) in [(1, None), (2, Some(Flaw::Untraced(String::new()))), (3, Some(Flaw::Parked(3))), (4, None)] {
+        assert!(groups.join(record(page, flaw), true).is_none());
+    }
+    let parked = groups.join(kept(&origin, (5, 0), 8, Mark::InFlight), true).unwrap();
+    assert_eq!((parked.flaw, parked.group.members.len()), (Some(Flaw::Parked(3)), 4));
+    assert!(groups.open[0].flaw.is_none());
 }
