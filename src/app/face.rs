@@ -110,8 +110,10 @@ impl Face {
         let id = ConnectionId::parse(connection).map_err(|error| error.to_string())?;
         let record = read_token(record).ok_or("the credential cannot be read")?;
         let store = &self.supervisor.services().tokens.store;
-        store.save(&id, record).await.map_err(|error| error.to_string())?;
-        if let Some(lane) = self.supervisor.lane(&id) {
+        let lane = self.supervisor.lane(&id);
+        let holder = lane.as_ref().map_or(&id, |lane| lane.client.credential_of());
+        store.save(holder, record).await.map_err(|error| error.to_string())?;
+        if let Some(lane) = lane {
             lane.client.hurry();
         }
         Ok(Value::Bool(true))

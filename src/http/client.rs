@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-pub use super::session::OfflineView;
+pub use super::session::{OfflineView, grant_of};
 pub use super::transport::{Exempt, Proxy, ProxyServer, Tls};
 
 /// Everything about a connection that shapes its requests.
@@ -111,6 +111,8 @@ pub struct Client {
     pub(super) secret_query: Vec<(String, String)>,
     pub(super) session: Arc<Session>,
     pub(super) tokens: Arc<Tokens>,
+    /// The connection under whose name its renewed credential is kept.
+    pub(super) credential: ConnectionId,
     pub(super) former: Vec<ConnectionId>,
     /// Whether the request that renews the credential goes to the connection's own origin, and so needs a permit.
     pub(super) renews_at_home: bool,
@@ -135,6 +137,8 @@ pub struct Means {
     pub rng: SharedRng,
     /// Renewed credentials.
     pub tokens: Arc<Tokens>,
+    /// The connection under whose name its renewed credential is kept, where it has one with others: none = its own.
+    pub credential: Option<ConnectionId>,
     /// Former names of the connection, under which something may be kept.
     pub former: Vec<ConnectionId>,
     /// The agent that carries its requests, where they do not leave from here.
@@ -183,7 +187,7 @@ impl Client {
         let fingerprint = first.fingerprint(settings.auth.method());
         let session = Session::new(settings.auth.renewal().is_some(), first, fingerprint, bearing, secrets);
         let offline = offline.map(|reason| excerpt::fit(&session.redactor().redact(&reason)));
-        let Means { clock, rng, tokens, former, route: _ } = means;
+        let Means { clock, rng, tokens, credential, former, route: _ } = means;
         Ok(Self {
             id: id.clone(),
             root,
@@ -192,6 +196,7 @@ impl Client {
             secret_query: fixed.secret_query,
             session: Arc::new(session),
             tokens,
+            credential: credential.unwrap_or_else(|| id.clone()),
             former,
             renews_at_home: at_home,
             judges_by_flow: settings.rules_read(Root::Flow),
@@ -250,6 +255,11 @@ impl Client {
     /// where nothing is renewed.
     pub fn credential(&self) -> Option<(u64, Option<Duration>)> {
         self.settings.auth.renewal().and_then(|_| self.session.held(self.clock.mono()))
+    }
+
+    /// The connection under whose name its renewed credential is kept.
+    pub fn credential_of(&self) -> &ConnectionId {
+        &self.credential
     }
 
     /// The connection's file has changed and another client is in its place: requests that wait for these credentials
@@ -379,7 +389,7 @@ impl Fixed {
 }
 
 /// Unresolved secrets are empty here, so that requests can be rendered; none of them is ever sent.
-fn root(settings: &ClientSettings) -> Json {
+pub(super) fn root(settings: &ClientSettings) -> Json {
     let mut out = Vec::with_capacity(64);
     out.extend_from_slice(b"{\"vars\":");
     out.extend_from_slice(settings.vars.text().as_bytes());
@@ -396,7 +406,7 @@ fn root(settings: &ClientSettings) -> Json {
     Json::trusted(out)
 }
 
-fn unresolved(settings: &ClientSettings) -> Option<String> {
+pub(super) fn unresolved(settings: &ClientSettings) -> Option<String> {
     let reasons: Vec<String> = settings
         .secrets
         .iter()

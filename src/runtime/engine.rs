@@ -4,7 +4,7 @@
 use super::past::Recall;
 use super::scope::{Lane, Lanes};
 use crate::agent::Hub;
-use crate::http::client::{Client, Means};
+use crate::http::client::{Client, Means, grant_of};
 use crate::http::tokens::Tokens;
 use crate::model::connection::Connection;
 use crate::model::flow::Flow;
@@ -76,13 +76,16 @@ impl Generation {
         let mut lanes = Lanes::new();
         let mut specs = Vec::new();
         let mut all_meters = HashMap::new();
+        let credentials = credentials(&snapshot);
         for (id, connection) in &snapshot.connections {
+            let credential = credentials.get(id).unwrap_or(id);
             let kept = before.and_then(|before| before.meters.get(id)).cloned();
             let meters = kept.unwrap_or_else(|| Arc::new(ConnectionMeters::of(id)));
             let line = LineId::Connection(id.clone());
-            let client = match before.and_then(|before| before.unchanged(connection)) {
+            let same = before.and_then(|before| before.unchanged(connection));
+            let client = match same.filter(|client| client.credential_of() == credential) {
                 Some(client) => client,
-                None => Arc::new(client(connection, &meters, services)?),
+                None => Arc::new(client(connection, credential, &meters, services)?),
             };
             lanes.insert(id.clone(), Lane { client, line: line.clone() });
             specs.push(LineSpec { id: line, limits: connection.limits.clone(), meters: meters.clone() });
@@ -160,7 +163,31 @@ fn hooks(snapshot: &Snapshot) -> HashMap<String, (FlowId, Arc<WebhookMeters>)> {
     snapshot.flows.values().filter_map(hook).collect()
 }
 
-fn client(connection: &Connection, meters: &Arc<ConnectionMeters>, services: &Services) -> Result<Client, NotReady> {
+/// Under whose name the renewed credential of a connection is kept, where it is not its own: those of a pool that ask
+/// for it in the very same way have one, the lender's or that of the first.
+pub fn credentials(snapshot: &Snapshot) -> HashMap<ConnectionId, ConnectionId> {
+    let mut shared = HashMap::new();
+    let mut holders: HashMap<(&ConnectionId, [u8; 32]), &ConnectionId> = HashMap::new();
+    let pooled = snapshot.connections.values().filter_map(|connection| Some((connection, connection.lender()?)));
+    let mut pooled: Vec<_> = pooled.collect();
+    pooled.sort_by_key(|(connection, _)| &connection.id);
+    for (connection, lender) in pooled {
+        let Some(grant) = grant_of(&connection.http) else { continue };
+        let lends = || snapshot.connections.get(lender).filter(|of| grant_of(&of.http) == Some(grant));
+        let holder = *holders.entry((lender, grant)).or_insert_with(|| lends().map_or(&connection.id, |of| &of.id));
+        if *holder != connection.id {
+            shared.insert(connection.id.clone(), holder.clone());
+        }
+    }
+    shared
+}
+
+fn client(
+    connection: &Connection,
+    credential: &ConnectionId,
+    meters: &Arc<ConnectionMeters>,
+    services: &Services,
+) -> Result<Client, NotReady> {
     let Services { clock, rng, tokens, agents, .. } = services.clone();
     let verified = connection.http.tls.verify;
     meters.unverified(!verified);
@@ -172,7 +199,7 @@ fn client(connection: &Connection, meters: &Arc<ConnectionMeters>, services: &Se
         &connection.id,
         connection.http.clone(),
         meters.clone(),
-        Means { clock, rng, tokens, former: connection.formerly.clone(), route },
+        Means { clock, rng, tokens, credential: Some(credential.clone()), former: connection.formerly.clone(), route },
     )
     .map_err(|cause| NotReady { connection: connection.id.clone(), cause })
 }

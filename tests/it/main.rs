@@ -55,6 +55,7 @@ mod sample_projects;
 mod schedule;
 mod serve;
 mod shaping;
+mod shared_credentials;
 mod simulator;
 mod state;
 mod steering;

@@ -9,10 +9,12 @@ mod cookies;
 mod offline;
 mod refresh;
 mod renew;
+mod shared;
 mod told;
 
 pub use offline::OfflineView;
 pub(super) use offline::{Turn, Woke, wait};
+pub use shared::grant_of;
 
 use super::auth::{Credential, First};
 use super::tokens::TokenRecord;

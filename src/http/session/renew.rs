@@ -104,7 +104,7 @@ impl Client {
 
     /// Finds or fetches a credential newer than the one in use.
     async fn renewal(&self, sent: &mut bool) -> Result<(), Failed> {
-        let turn = self.tokens.turn(&self.id);
+        let turn = self.tokens.turn(&self.credential);
         let _turn = turn.lock().await;
         match self.settings.auth.renewal() {
             None => Ok(()),
@@ -117,7 +117,7 @@ impl Client {
         let store = &self.tokens.store;
         let unsaved = self.session.lock().unsaved.clone();
         if let Some(record) = unsaved {
-            store.save(&self.id, record.clone()).await?;
+            store.save(&self.credential, record.clone()).await?;
             self.session.lock().unsaved = None;
             return self.take_over(&record);
         }
@@ -137,7 +137,7 @@ impl Client {
         let granted = self.ask(renewal, sent).await?;
         let (life, tokens) = (granted.life, self.session.lock().tokens.clone());
         let record = self.record(granted, tokens.refresh_token.get().cloned(), newest + 1);
-        if let Err(error) = store.save(&self.id, record.clone()).await {
+        if let Err(error) = store.save(&self.credential, record.clone()).await {
             self.session.lock().unsaved = Some(record);
             return Err(error.into());
         }
@@ -146,9 +146,10 @@ impl Client {
         Ok(())
     }
 
-    /// What is kept of this connection, under its name or a former one.
+    /// What is kept of its credential: under the name that it has now, or one that it had.
     async fn kept(&self) -> Result<Option<TokenRecord>, Failed> {
-        for name in std::iter::once(&self.id).chain(&self.former) {
+        let own = (self.credential != self.id).then_some(&self.id);
+        for name in std::iter::once(&self.credential).chain(own).chain(&self.former) {
             if let Some(record) = self.tokens.store.load(name).await?.token {
                 return Ok(Some(record));
             }
@@ -264,18 +265,18 @@ impl Client {
         oauth2: &OAuth2,
         asking: Asking<'_>,
     ) -> Result<Option<DateTime<Utc>>, String> {
-        let turn = self.tokens.turn(&self.id);
+        let turn = self.tokens.turn(&self.credential);
         let _turn = turn.lock().await;
         let told = |failed: Failed| self.clean(&failed.denied.message);
         let granted = self.token_request(oauth2, asking, &mut false).await.map_err(told)?;
         if granted.refresh_token.is_none() {
             tracing::warn!(connection = %self.id, "the login gives no refresh token: it has to be repeated when the token ends");
         }
-        let kept = self.tokens.store.load(&self.id).await.map_err(|error| error.to_string())?.token;
+        let kept = self.tokens.store.load(&self.credential).await.map_err(|error| error.to_string())?.token;
         let newest = kept.map_or(0, |record| record.generation).max(self.session.generation());
         let record = self.record(granted, None, newest + 1);
         let expires = record.expires;
-        self.tokens.store.save(&self.id, record).await.map_err(|error| error.to_string())?;
+        self.tokens.store.save(&self.credential, record).await.map_err(|error| error.to_string())?;
         let _ = self.tokens.store.mark(&self.id, None).await;
         Ok(expires)
     }
