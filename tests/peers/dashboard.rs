@@ -223,7 +223,9 @@ fn play(name: &'static str) -> Option<(Stage, Served)> {
 #[test]
 fn every_page_shows_in_light_dark_and_on_a_phone_and_hostile_data_stays_data() {
     // Those of an earlier time are none of this one.
-    shots().iter().for_each(|shot| std::fs::remove_file(shot).unwrap());
+    for shot in shots() {
+        std::fs::remove_file(shot).unwrap();
+    }
     let Some(_) = play("pages") else { return };
     for look in LOOKS {
         let count = shots().iter().filter(|shot| shot.to_string_lossy().ends_with(look)).count();
