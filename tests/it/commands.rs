@@ -1,5 +1,5 @@
 //! Every command there is, by the pages of `flowgate man`: what it tells it tells as JSON with a version too, also that it
-//! failed. `top` on a terminal; scripts of shells and pages as they are used.
+//! failed. `top` on a terminal; words that bash completes.
 
 use crate::support::api::{Api, Reply};
 use crate::support::command::{finish, flowgate, run};
@@ -220,29 +220,6 @@ fn bash_completes_commands_their_words_and_their_flags() {
     assert_eq!(completed(&["flowgate", "errors", "re"]), ["retry", "resolve"]);
     assert_eq!(completed(&["flowgate", "check", "--format", "sa"]), ["sarif"]);
     assert_eq!(completed(&["flowgate", "run", "--dry"]), ["--dry-run"]);
-}
-
-#[test]
-fn a_page_is_set_by_groff_without_a_complaint() {
-    if Command::new("groff").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-        let required = std::env::var("FLOWGATE_PEERS").is_ok_and(|peers| peers == "required");
-        assert!(!required, "groff is not installed");
-        eprintln!("SKIPPED: groff is not installed");
-        return;
-    }
-    let project = Project::new();
-    run(project.dir(), &["man", project.path("man").to_str().unwrap()]).expect_code(0);
-    for leaf in leaves(&project) {
-        let mut command = Command::new("groff");
-        command
-            .args(["-man", "-Tutf8", "-Kutf8", "-ww", "-P-cbou"])
-            .arg(project.path(&format!("man/flowgate-{leaf}.1")));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let ended = finish(command, PATIENCE).expect_code(0);
-        assert_eq!(ended.stderr, "", "{leaf}");
-        let name = format!("flowgate-{leaf}");
-        assert!(ended.stdout.contains(&name) && ended.stdout.contains("--json"), "{leaf}:\n{}", ended.stdout);
-    }
 }
 
 /// Reads until what was read fits.

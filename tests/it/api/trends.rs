@@ -60,9 +60,9 @@ fn figures_of_late_are_those_of_the_run_and_a_flow_is_fresh_until_it_misses_its_
 fn a_flow_whose_times_passed_without_success_is_found_as_overdue() {
     let broken = Arc::new(AtomicBool::new(false));
     let is_broken = broken.clone();
-    let api = Api::start(move |_| match is_broken.load(Ordering::SeqCst) {
-        true => Reply::json(404, "{}"),
-        false => Reply::json(200, "{\"data\":[]}"),
+    let api = Api::start(move |_| {
+        let status = if is_broken.load(Ordering::SeqCst) { 404 } else { 200 };
+        Reply::json(status, "{\"data\":[]}")
     });
     let project = Project::new();
     project.connection("api", &api.base(), "");
