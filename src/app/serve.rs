@@ -178,7 +178,7 @@ impl Process {
             tallies: Tallies::default(),
             started: now,
             pings: Pings::default(),
-            trends: Trends::default(),
+            trends: Trends::of(&supervisor),
             fresh: Freshness::default(),
         };
         let face = Arc::new(Face::new(views, look.clone()));

@@ -121,7 +121,7 @@ impl Stored {
 pub(super) struct Sight {
     pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) now: DateTime<Utc>,
-    unfinished: HashMap<FlowId, RunRow>,
+    pub(super) unfinished: HashMap<FlowId, RunRow>,
     /// Connections whose requests wait, by id.
     pub(super) offline: HashMap<String, OfflineView>,
     /// Connections with `tls.verify = false`.
@@ -289,17 +289,19 @@ pub fn counts(counts: &Counts) -> Value {
     })
 }
 
-/// What went into each place of a flow and out of it, as far as records are settled: from where they ended.
+/// What went into each place of a flow and out of it, as far as records are settled: from where they ended. `out` went on to
+/// the next place, `delivered` is what ended here and arrived: at the last import, or because an import before took it.
 pub fn steps(ended: &[StepTally]) -> Vec<Value> {
     let mut behind = 0_u64;
     let mut steps: Vec<Value> = Vec::with_capacity(ended.len());
     for step in ended.iter().rev() {
-        // Those that ended further on went through; those delivered here were, and go no further.
-        let out = behind.saturating_add(step.delivered);
-        behind = out.saturating_add(step.filtered).saturating_add(step.failed);
+        let out = behind;
+        let ended = [step.delivered, step.filtered, step.failed];
+        behind = ended.into_iter().fold(out, u64::saturating_add);
         if !step.name.is_empty() {
             steps.push(json!({
-                "step": step.name, "in": behind, "out": out, "filtered": step.filtered, "failed": step.failed,
+                "step": step.name, "in": behind, "out": out, "delivered": step.delivered, "filtered": step.filtered,
+                "failed": step.failed,
             }));
         }
     }

@@ -66,8 +66,7 @@ pub enum Format {
     Mermaid,
     /// A Graphviz graph (`graph` only)
     Dot,
-    /// Not built yet.
-    #[value(hide = true)]
+    /// SARIF 2.1.0, which code hosts show beside the lines (`check` only)
     Sarif,
 }
 

@@ -49,7 +49,11 @@ pub async fn login(globals: &Globals, host: &Host, connection: &str, port: u16) 
         Err(error) => return failed(globals, &error),
     };
     globals.note("Open this address in a browser on this machine and grant access:");
-    globals.say(begun.url());
+    globals.announce(&if globals.json() {
+        json!({ "format": FORMAT, "address": begun.url() }).to_string()
+    } else {
+        begun.url().to_owned()
+    });
     let ends = match begun.finish().await {
         Ok(ends) => ends,
         Err(error) => return failed(globals, &error),
@@ -60,6 +64,9 @@ pub async fn login(globals: &Globals, host: &Host, connection: &str, port: u16) 
     state.close(host).await;
     let until = ends.map(|at| format!(", the token holds until {}", shown(at))).unwrap_or_default();
     globals.note(&format!("logged in to `{id}`{until}"));
+    if globals.json() {
+        globals.say(&json!({ "format": FORMAT, "connection": id, "expires": ends.map(shown) }).to_string());
+    }
     Exit::Done
 }
 

@@ -24,6 +24,9 @@ pub fn accept(globals: &Globals, loaded: Loaded) -> Result<Arc<Snapshot>, Exit> 
     if !loaded.diagnostics.is_empty() {
         globals.note(render::text(&loaded.diagnostics, globals.style.stderr).trim_end());
     }
+    if loaded.snapshot.is_none() {
+        globals.blame(render::text(&loaded.diagnostics, false).trim_end());
+    }
     loaded.snapshot.map(Arc::new).ok_or(Exit::Config)
 }
 

@@ -37,6 +37,24 @@ impl Exit {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// What it means, where nothing else was said.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::No => "the answer is no",
+            Self::Changes => "there are changes",
+            Self::Usage => "the command line is wrong",
+            Self::Input => "the input is wrong",
+            Self::Unavailable => "something needed cannot be reached",
+            Self::Internal => "a fault inside flowgate",
+            Self::Temporary => "cut short; trying again later may help",
+            Self::Auth => "credentials are missing or were refused",
+            Self::Config => "the configuration is wrong",
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

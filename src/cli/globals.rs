@@ -1,11 +1,15 @@
 //! What every command knows: where the project is, how to speak. Data goes to stdout, everything else to stderr.
 
+use super::Exit;
 use super::args::{Format, GlobalArgs};
 use super::style::{Style, Tone, paint};
 use crate::config::files;
 use crate::observe::logs;
+use serde_json::json;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Flags of every command, made ready.
 #[derive(Debug, Clone)]
@@ -20,6 +24,16 @@ pub struct Globals {
     pub format: Format,
     /// Colours.
     pub style: Style,
+    /// What was said so far, for programs.
+    pub told: Arc<Told>,
+}
+
+/// What a program that reads the output has got.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// A document; it has the answer in it, also where that is no success.
+    answered: AtomicBool,
+    complaints: Mutex<Vec<String>>,
 }
 
 impl Globals {
@@ -38,6 +52,7 @@ impl Globals {
             log_level: args.log_level,
             format: if args.json { Format::Json } else { args.format.unwrap_or_default() },
             style,
+            told: Arc::default(),
         })
     }
 
@@ -48,7 +63,18 @@ impl Globals {
 
     /// Data: a text that ends its own lines. A reader that went away (`| head`) is nobody's error.
     pub fn data(&self, text: &str) {
+        self.answered();
         write_all(&mut io::stdout().lock(), text);
+    }
+
+    /// Data that is not the answer yet: an error may follow it.
+    pub fn announce(&self, line: &str) {
+        write_all(&mut io::stdout().lock(), &format!("{line}\n"));
+    }
+
+    /// The answer was given, here or where it was written otherwise.
+    pub fn answered(&self) {
+        self.told.answered.store(true, Ordering::Relaxed);
     }
 
     /// A line of data.
@@ -65,6 +91,22 @@ impl Globals {
     pub fn complain(&self, text: &str) {
         let mark = paint(self.style.stderr, Tone::Bad, "error:");
         logs::write_stderr(&format!("{mark} {text}\n"));
+        self.blame(text);
+    }
+
+    /// What went wrong, where people have read it already.
+    pub fn blame(&self, text: &str) {
+        self.told.complaints.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+    }
+
+    /// At the end: a command that failed without an answer says so to programs too.
+    pub fn close(&self, exit: Exit) -> Exit {
+        if exit != Exit::Done && self.json() && !self.told.answered.load(Ordering::Relaxed) {
+            let complaints = self.told.complaints.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
+            let text = if complaints.is_empty() { exit.words().to_owned() } else { complaints };
+            self.say(&json!({ "format": 1, "error": { "code": exit.code(), "text": text } }).to_string());
+        }
+        exit
     }
 
     /// What deserves a look.
@@ -104,6 +146,7 @@ pub(super) mod tests {
             log_level: None,
             format: Format::Text,
             style: Style::default(),
+            told: Arc::default(),
         }
     }
 

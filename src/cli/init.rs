@@ -135,13 +135,19 @@ fn with_schema(path: &str, text: &str) -> String {
 }
 
 /// What the first lines name. A project is one without them too.
-fn schemas(globals: &Globals) -> Option<PathBuf> {
+fn schemas(globals: &Globals) -> Vec<PathBuf> {
     let folder = globals.root.join(schema::FOLDER);
-    match schema::write(&folder) {
-        Ok(()) => Some(folder),
+    match schema::write_new(&folder) {
+        Ok((written, kept)) => {
+            for path in kept {
+                let path = path.display();
+                globals.warn(&format!("`{path}` is there and stays as it is; `flowgate schema --write` replaces it"));
+            }
+            written
+        }
         Err(error) => {
             globals.warn(&format!("cannot write schemas for editors into `{}`: {error}", folder.display()));
-            None
+            Vec::new()
         }
     }
 }
@@ -214,6 +220,27 @@ mod tests {
         assert_eq!(init(&at(root.path())), Exit::Input);
         assert_eq!(fs::read_to_string(root.path().join("flows/orders.toml")).unwrap(), "mine");
         assert!(!root.path().join("flowgate.toml").exists(), "nor is half a project written");
+    }
+
+    #[test]
+    fn schemas_that_are_there_stay_as_they_are() {
+        let root = tempfile::tempdir().unwrap();
+        let file = |name: &str| root.path().join("schema").join(name);
+        fs::create_dir(root.path().join("schema")).unwrap();
+        fs::write(file("flow.json"), "mine").unwrap();
+        fs::write(root.path().join("elsewhere"), "mine too").unwrap();
+        std::os::unix::fs::symlink(root.path().join("elsewhere"), file("agent.json")).unwrap();
+        assert_eq!(init(&at(root.path())), Exit::Done);
+        assert_eq!(from_curl(&at(root.path()), "curl https://api.example/pets"), Exit::Done);
+        assert_eq!(fs::read_to_string(file("flow.json")).unwrap(), "mine");
+        assert_eq!(fs::read_to_string(root.path().join("elsewhere")).unwrap(), "mine too");
+        assert!(fs::read_to_string(file("connection.json")).unwrap().contains("$schema"));
+        let (written, kept) = schema::write_new(&root.path().join("schema")).unwrap();
+        assert_eq!(
+            (written.len(), kept),
+            (0, vec![file("flow.json"), file("agent.json")]),
+            "the others read as they would"
+        );
     }
 
     #[test]

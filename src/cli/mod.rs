@@ -64,57 +64,56 @@ fn carry_out(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(globals) => globals,
         Err(text) => return refuse(&Refusal::Text(text)),
     };
+    let exit = act(&globals, command);
+    globals.close(exit)
+}
+
+fn act(globals: &Globals, command: Command) -> Exit {
     match command {
-        Command::Check { deny_warnings } => check::check(&globals, &ProcessEnv, deny_warnings),
-        Command::Init { from_curl: None } => init::init(&globals),
-        Command::Init { from_curl: Some(line) } => init::from_curl(&globals, &line),
-        Command::Status => status::status(&globals),
-        Command::Explain { id } => explain::explain(&globals, &id),
-        Command::Drain => steer::drain(&globals),
-        Command::Reload { wait } => steer::reload(&globals, wait),
+        Command::Check { deny_warnings } => check::check(globals, &ProcessEnv, deny_warnings),
+        Command::Init { from_curl: None } => init::init(globals),
+        Command::Init { from_curl: Some(line) } => init::from_curl(globals, &line),
+        Command::Status => status::status(globals),
+        Command::Explain { id } => explain::explain(globals, &id),
+        Command::Drain => steer::drain(globals),
+        Command::Reload { wait } => steer::reload(globals, wait),
         Command::Pause(args) => {
-            with_runtime(&globals, 1, async |host| steer::pause(&globals, &host, &args.flows, true).await)
+            with_runtime(globals, 1, async |host| steer::pause(globals, &host, &args.flows, true).await)
         }
         Command::Resume(args) => {
-            with_runtime(&globals, 1, async |host| steer::pause(&globals, &host, &args.flows, false).await)
+            with_runtime(globals, 1, async |host| steer::pause(globals, &host, &args.flows, false).await)
         }
-        Command::Run(args) => with_runtime(&globals, 1, async |host| match args.options(host.clock.utc()) {
-            Ok(options) => run::run(&globals, &host, &args.flows, options).await,
+        Command::Run(args) => with_runtime(globals, 1, async |host| match args.options(host.clock.utc()) {
+            Ok(options) => run::run(globals, &host, &args.flows, options).await,
             Err(text) => {
                 globals.complain(&text);
                 Exit::Usage
             }
         }),
         Command::Backfill(args) => {
-            with_runtime(&globals, 1, async |host| backfill::backfill(&globals, &host, &args).await)
+            with_runtime(globals, 1, async |host| backfill::backfill(globals, &host, &args).await)
         }
-        Command::Preview(args) => {
-            with_runtime(&globals, 1, async |host| preview::preview(&globals, &host, &args).await)
-        }
+        Command::Preview(args) => with_runtime(globals, 1, async |host| preview::preview(globals, &host, &args).await),
         Command::Errors { command } => {
-            with_runtime(&globals, 1, async |host| errors::errors(&globals, &host, command).await)
+            with_runtime(globals, 1, async |host| errors::errors(globals, &host, command).await)
         }
-        Command::Runs { command } => with_runtime(&globals, 1, async |host| runs::runs(&globals, &host, command).await),
-        Command::Graph { flow } => {
-            with_runtime(&globals, 1, async |host| graph::graph(&globals, &host, flow.as_deref()))
-        }
-        Command::Top { once } => with_runtime(&globals, 1, async |host| top::top(&globals, &host, once).await),
-        Command::Schema(args) => schema::schema(&globals, &args),
-        Command::Completions { shell } => completions::completions(&globals, shell),
-        Command::Man { directory } => completions::man(&globals, directory.as_deref()),
+        Command::Runs { command } => with_runtime(globals, 1, async |host| runs::runs(globals, &host, command).await),
+        Command::Graph { flow } => with_runtime(globals, 1, async |host| graph::graph(globals, &host, flow.as_deref())),
+        Command::Top { once } => with_runtime(globals, 1, async |host| top::top(globals, &host, once).await),
+        Command::Schema(args) => schema::schema(globals, &args),
+        Command::Completions { shell } => completions::completions(globals, shell),
+        Command::Man { directory } => completions::man(globals, directory.as_deref()),
         Command::Ping { connection } => {
-            with_runtime(&globals, 1, async |host| ping::ping(&globals, &host, connection.as_deref()).await)
+            with_runtime(globals, 1, async |host| ping::ping(globals, &host, connection.as_deref()).await)
         }
         Command::Auth(AuthCommand::Login { connection, port }) => {
-            with_runtime(&globals, 1, async |host| auth::login(&globals, &host, &connection, port).await)
+            with_runtime(globals, 1, async |host| auth::login(globals, &host, &connection, port).await)
         }
-        Command::Auth(AuthCommand::Status) => {
-            with_runtime(&globals, 1, async |host| auth::status(&globals, &host).await)
-        }
-        Command::Agent(args) => with_runtime(&globals, 2, async |host| agent::agent(&globals, &host, args).await),
-        Command::Serve => with_runtime(&globals, 2, async |host| serve::serve(&globals, &host).await),
-        Command::Demo { serve } => with_runtime(&globals, 1, async |host| demo::demo(&globals, &host, serve).await),
-        Command::State { what } => with_runtime(&globals, 1, async |host| state::state(&globals, &host, what).await),
+        Command::Auth(AuthCommand::Status) => with_runtime(globals, 1, async |host| auth::status(globals, &host).await),
+        Command::Agent(args) => with_runtime(globals, 2, async |host| agent::agent(globals, &host, args).await),
+        Command::Serve => with_runtime(globals, 2, async |host| serve::serve(globals, &host).await),
+        Command::Demo { serve } => with_runtime(globals, 1, async |host| demo::demo(globals, &host, serve).await),
+        Command::State { what } => with_runtime(globals, 1, async |host| state::state(globals, &host, what).await),
         // Refused while parsing.
         Command::Other(_) => Exit::Usage,
     }

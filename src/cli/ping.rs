@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn answers_are_a_line_each() {
         let answers = [
-            json!({ "connection": "erp", "verdict": "ok", "status": 200, "auth": "oauth2", "tls": "TLS 1.3", "seconds": 0.123 }),
+            json!({ "connection": "erp", "verdict": "ok", "status": 200, "auth": "oauth2", "tls": "1.3", "seconds": 0.123 }),
             json!({ "connection": "eu/shop", "verdict": "auth", "status": 401, "auth": "token", "tls": null, "seconds": 1.5,
                 "message": "the API refused the credentials\u{1b}[2J" }),
             json!({ "connection": "till", "verdict": "unreachable", "message": "connection refused" }),

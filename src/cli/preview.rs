@@ -65,6 +65,9 @@ pub async fn preview(globals: &Globals, host: &Host, args: &PreviewArgs) -> Exit
     state.close(host).await;
     match finished {
         Ok(finished) => {
+            if let Some(exit) = run::unwritten(globals, stages.finish()) {
+                return exit;
+            }
             summary::print(globals, &finished.reports, &options, true);
             run::exit(&finished, stages.reader_left())
         }

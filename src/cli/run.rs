@@ -189,15 +189,19 @@ impl Ran {
         if let Some(now @ Stopped::Now(_)) = finished.stopped {
             return stopped(now);
         }
-        if let Some(Err(error)) = output.as_ref().map(Written::finish)
-            && error.kind() != std::io::ErrorKind::BrokenPipe
-        {
-            globals.complain(&format!("stdout: {error}"));
-            return Exit::Temporary;
+        if let Some(exit) = output.as_ref().and_then(|output| unwritten(globals, output.finish())) {
+            return exit;
         }
         summary::print(globals, &finished.reports, options, output.is_some());
         exit(&finished, output.is_some_and(|output| output.reader_left()))
     }
+}
+
+/// Standard output took not everything; a reader that went away wanted no more.
+pub(super) fn unwritten(globals: &Globals, finished: std::io::Result<()>) -> Option<Exit> {
+    let error = finished.err().filter(|error| error.kind() != std::io::ErrorKind::BrokenPipe)?;
+    globals.complain(&format!("stdout: {error}"));
+    Some(Exit::Temporary)
 }
 
 /// The state directory; none is needed for what leaves nothing behind.

@@ -4,8 +4,9 @@ use super::args::SchemaArgs;
 use super::{Exit, Globals};
 use crate::config::schema::{self, Kind};
 use serde_json::{Map, Value, json};
-use std::io;
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 /// The folder `init` writes them to.
 pub const FOLDER: &str = "schema";
@@ -47,9 +48,31 @@ fn told(globals: &Globals, folder: &Path) -> Exit {
 }
 
 /// Writes them all; those of an older flowgate are replaced.
-pub fn write(folder: &Path) -> io::Result<()> {
+fn write(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     Kind::ALL.into_iter().try_for_each(|kind| std::fs::write(folder.join(kind.file()), pretty(kind) + "\n"))
+}
+
+/// Writes those that are not there; what is written, and what is there and reads otherwise.
+pub fn write_new(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    std::fs::create_dir_all(folder)?;
+    let (mut written, mut kept) = (Vec::new(), Vec::new());
+    for kind in Kind::ALL {
+        let (path, text) = (folder.join(kind.file()), pretty(kind) + "\n");
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(mut file) => file.write_all(text.as_bytes()).map(|()| written.push(path))?,
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(_) if reads(&path, &text) => {}
+            Err(_) => kept.push(path),
+        }
+    }
+    Ok((written, kept))
+}
+
+/// Whether a file has this text, without reading one that never ends.
+fn reads(path: &Path, text: &str) -> bool {
+    let same_size = path.metadata().is_ok_and(|found| found.is_file() && found.len() == text.len() as u64);
+    same_size && std::fs::read(path).is_ok_and(|found| found == text.as_bytes())
 }
 
 fn pretty(kind: Kind) -> String {

@@ -2,6 +2,7 @@
 //! line.
 
 use super::Globals;
+use super::errors::pretty;
 use super::style::{Tone, paint};
 use crate::app::output::Stdout;
 use crate::app::run::{Options, Output};
@@ -11,8 +12,8 @@ use crate::value::json::{Json, JsonRef, Kind};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Writes stages to standard output as they come.
 pub struct Stages {
@@ -20,13 +21,21 @@ pub struct Stages {
     colour: bool,
     /// Flows run side by side: each stage says whose it is.
     several: bool,
+    /// Why it could not be written; told once, at the end.
+    broken: Mutex<Option<io::Error>>,
     left: AtomicBool,
 }
 
 impl Stages {
     /// Nothing is written yet.
     pub fn new(globals: &Globals, several: bool) -> Self {
-        Self { json: globals.json(), colour: globals.style.stdout, several, left: AtomicBool::new(false) }
+        Self {
+            json: globals.json(),
+            colour: globals.style.stdout,
+            several,
+            broken: Mutex::default(),
+            left: AtomicBool::new(false),
+        }
     }
 
     /// Says what follows, to programs.
@@ -42,18 +51,26 @@ impl Stages {
     }
 
     fn line(&self, text: &str) -> io::Result<()> {
-        let written = writeln!(io::stdout().lock(), "{text}");
-        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        let Err(error) = writeln!(io::stdout().lock(), "{text}") else { return Ok(()) };
+        let kind = error.kind();
+        if kind == io::ErrorKind::BrokenPipe {
             self.left.store(true, Ordering::Relaxed);
         }
-        written
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        Err(kind.into())
+    }
+
+    /// Whether everything was written.
+    pub fn finish(&self) -> io::Result<()> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 }
 
 impl Output for Stages {
     fn record(&self, _: &Json) -> io::Result<()> {
         // It was shown after the last thing that was done to it.
-        if self.reader_left() { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.as_ref().map_or(Ok(()), |error| Err(error.kind().into()))
     }
 
     fn shows_stages(&self) -> bool {
@@ -103,7 +120,7 @@ impl Written {
     pub fn finish(&self) -> std::io::Result<()> {
         match self {
             Self::Records(records) => records.finish(),
-            Self::Stages(_) => Ok(()),
+            Self::Stages(stages) => stages.finish(),
         }
     }
 
@@ -162,40 +179,7 @@ fn shown(value: JsonRef<'_>) -> String {
     if value.kind() == Kind::Text {
         return format!("{}\n", visible(&value.compare_text()));
     }
-    let mut out = String::new();
-    indent(value, 0, &mut out);
-    out.push('\n');
-    out
-}
-
-/// JSON nests no deeper than it was checked for.
-fn indent(value: JsonRef<'_>, depth: usize, out: &mut String) {
-    let line = |out: &mut String, depth: usize| {
-        out.push('\n');
-        out.push_str(&"  ".repeat(depth));
-    };
-    let is_object = value.kind() == Kind::Object;
-    let entries: Vec<(Option<String>, JsonRef<'_>)> = match value.kind() {
-        Kind::Object => value.members().map(|(name, member)| (Some(json!(name).to_string()), member)).collect(),
-        Kind::Array => value.items().map(|item| (None, item)).collect(),
-        _ => return out.push_str(value.text()),
-    };
-    out.push(if is_object { '{' } else { '[' });
-    for (n, (name, entry)) in entries.iter().enumerate() {
-        if n > 0 {
-            out.push(',');
-        }
-        line(out, depth + 1);
-        if let Some(name) = name {
-            out.push_str(name);
-            out.push_str(": ");
-        }
-        indent(*entry, depth + 1, out);
-    }
-    if !entries.is_empty() {
-        line(out, depth);
-    }
-    out.push(if is_object { '}' } else { ']' });
+    pretty(value.text()) + "\n"
 }
 
 #[cfg(test)]
@@ -221,5 +205,13 @@ mod tests {
             r#"{"stage":"answer","of":"orders","page":1,"status":200,"bytes":7,"records":1,"body":"\u001b[31m"}"#;
         let told = told(stage);
         assert!(told.starts_with("── answer 200: 7 bytes, 1 records\n") && !told.contains('\u{1b}'), "{told:?}");
+    }
+
+    #[test]
+    fn nothing_in_a_record_reaches_the_terminal_as_a_sign_that_steers_it() {
+        let record = "{\"a\u{9b}b\":[\"\u{202e}x\u{7f}\"]}";
+        let stage = format!("{{\"stage\":\"record\",\"page\":1,\"number\":1,\"record\":{record}}}");
+        let shown = "{\n  \"a\\u009bb\": [\n    \"\\u202ex\\u007f\"\n  ]\n}\n";
+        assert_eq!(told(&stage), format!("── record 1 of page 1\n{shown}"));
     }
 }

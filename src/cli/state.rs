@@ -216,12 +216,10 @@ async fn set(
     let state = match own(host, dir) {
         // A running `serve` writes it; anything else that has it is told as it was.
         Err(owned) if owned.0 == Exit::Unavailable && dir.exists() => {
+            let document = set_json(space, &key, value.as_ref());
             let value = ValueAsk { space: space.name().to_owned(), key, value };
             return match ask(dir, Ask::Set(value)) {
-                Ok(_) => {
-                    globals.note("done by the running flowgate");
-                    Ok(Exit::Done)
-                }
+                Ok(_) => Ok(done(globals, "done by the running flowgate", &document)),
                 Err(AskError::Refused(text)) => Err(Failed(Exit::Input, text)),
                 Err(_) => Err(owned),
             };
@@ -229,6 +227,7 @@ async fn set(
         owned => owned?,
     };
     let store: Arc<dyn Store> = store::open(&state, host.clock.clone())?;
+    let document = set_json(space, &key, value.as_ref());
     let write = match value {
         Some(value) => Write::Put { space, key, value },
         None => Write::Delete { space, key },
@@ -236,8 +235,21 @@ async fn set(
     let written = store.commit(vec![write]).await;
     store.close().await?;
     written?;
-    globals.note("done");
-    Ok(Exit::Done)
+    Ok(done(globals, "done", &document))
+}
+
+fn set_json(space: Space, key: &str, value: Option<&String>) -> Value {
+    let what = if value.is_some() { "set" } else { "removed" };
+    json!({ "format": FORMAT, "space": space.name(), "key": key, "done": what })
+}
+
+/// For people beside the data, for programs as data.
+fn done(globals: &Globals, text: &str, document: &Value) -> Exit {
+    globals.note(text);
+    if globals.json() {
+        globals.say(&document.to_string());
+    }
+    Exit::Done
 }
 
 fn export(globals: &Globals, dir: &Path, tokens: bool) -> Result<Exit, Failed> {
@@ -259,6 +271,5 @@ fn import(globals: &Globals, host: &Host, dir: &Path, file: Option<&Path>) -> Re
             store::import_state(&state, &mut BufReader::new(file))?
         }
     };
-    globals.note(&format!("{count} rows imported"));
-    Ok(Exit::Done)
+    Ok(done(globals, &format!("{count} rows imported"), &json!({ "format": FORMAT, "rows": count })))
 }

@@ -18,7 +18,13 @@ const MOST_ERRORS: usize = 10;
 pub fn print(globals: &Globals, reports: &[Report], options: &Options, beside: bool) {
     if globals.json() {
         let document = document(reports, options.dry_run).to_string();
-        if beside { globals.note(&document) } else { globals.say(&document) }
+        if beside {
+            globals.note(&document);
+            // What stands on standard output is no document of ours to add to.
+            globals.answered();
+        } else {
+            globals.say(&document);
+        }
     } else {
         globals.note(text(reports, options.dry_run, globals.style.stderr).trim_end());
     }
@@ -208,8 +214,8 @@ mod tests {
         assert_eq!(document["runs"][0]["errors"][0]["status"], 422);
         assert_eq!(document["runs"][0]["passed"], json!({ "ask": 3 }));
         let steps = json!([
-            { "step": "export", "in": 8, "out": 6, "filtered": 2, "failed": 0 },
-            { "step": "import", "in": 6, "out": 5, "filtered": 0, "failed": 1 },
+            { "step": "export", "in": 8, "out": 6, "delivered": 0, "filtered": 2, "failed": 0 },
+            { "step": "import", "in": 6, "out": 0, "delivered": 5, "filtered": 0, "failed": 1 },
         ]);
         assert_eq!(document["runs"][0]["steps"], steps);
         assert_eq!(document["runs"][0]["seconds"], 1.234);

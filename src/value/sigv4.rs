@@ -70,13 +70,21 @@ pub fn is_s3(service: &str) -> bool {
 pub fn place(host: &str) -> Option<(&str, &str)> {
     let names = host.strip_suffix(".cn").unwrap_or(host).strip_suffix(".amazonaws.com")?;
     let mut names = names.rsplit('.');
-    let (last, before) = (names.next()?, names.next());
-    let is_region = last.bytes().filter(|b| *b == b'-').count() >= 2 && last.ends_with(|c: char| c.is_ascii_digit());
+    let last = names.next()?;
+    // Addresses of both kinds are the service's all the same.
+    let before = names.find(|name| *name != "dualstack");
     match before {
-        Some(service) if is_region => Some((service, last)),
-        _ if is_region => None,
+        Some(service) if is_region(last) => Some((service, last)),
+        _ if is_region(last) => None,
+        // `search-x.eu-west-1.es`; before `s3` alone stands a bucket, whatever it is called.
+        Some(region) if is_region(region) && last != "s3" => Some((last, region)),
         _ => Some((last, USUAL_REGION)),
     }
+}
+
+/// `eu-west-1`, `us-gov-west-1`
+fn is_region(name: &str) -> bool {
+    name.bytes().filter(|b| *b == b'-').count() >= 2 && name.ends_with(|c: char| c.is_ascii_digit())
 }
 
 impl Key<'_> {
@@ -187,6 +195,11 @@ mod tests {
             ("sqs.us-east-2.amazonaws.com", Some(("sqs", "us-east-2"))),
             ("sqs.cn-north-1.amazonaws.com.cn", Some(("sqs", "cn-north-1"))),
             ("bucket.s3.amazonaws.com", Some(("s3", "us-east-1"))),
+            ("search-x.eu-west-1.es.amazonaws.com", Some(("es", "eu-west-1"))),
+            ("search-x.cn-north-1.es.amazonaws.com.cn", Some(("es", "cn-north-1"))),
+            ("bucket.s3.dualstack.eu-west-1.amazonaws.com", Some(("s3", "eu-west-1"))),
+            ("s3.dualstack.us-gov-west-1.amazonaws.com", Some(("s3", "us-gov-west-1"))),
+            ("my-bucket-2.s3.amazonaws.com", Some(("s3", "us-east-1"))),
             ("iam.amazonaws.com", Some(("iam", "us-east-1"))),
             ("us-east-1.amazonaws.com", None),
             ("api.example.com", None),

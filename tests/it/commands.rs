@@ -1,5 +1,5 @@
-//! Every command there is, by the pages of `flowgate man`: those that tell something tell it as JSON with a version too.
-//! And `top` on a terminal.
+//! Every command there is, by the pages of `flowgate man`: what it tells it tells as JSON with a version too, also that it
+//! failed. `top` on a terminal; words that bash completes.
 
 use crate::support::api::{Api, Reply};
 use crate::support::command::{finish, flowgate, run};
@@ -11,24 +11,8 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-/// Commands that act, or go on until they are ended; what they say with `--json` is shown elsewhere.
-const ACT: &[&str] = &[
-    "demo",
-    "serve",
-    "agent",
-    "backfill",
-    "drain",
-    "auth-login",
-    "errors-edit",
-    "errors-retry",
-    "errors-resolve",
-    "errors-purge",
-    "runs-cancel",
-    "state-repair",
-    "state-set",
-    "state-export",
-    "state-import",
-];
+/// Commands that go on until they are ended, or wait for a person.
+const GO_ON: &[&str] = &["demo", "serve", "agent", "auth-login"];
 
 /// Those that only lead to others.
 const LEAD: &[&str] = &["flowgate", "flowgate-auth", "flowgate-errors", "flowgate-runs", "flowgate-state"];
@@ -58,6 +42,60 @@ const ASK: &[(&str, &str)] = &[
     ("completions", "completions bash"),
     ("man", "man"),
     ("init", "init"),
+    ("backfill", "backfill dated --since 2026-01-01 --until 2026-01-02 --step 1d"),
+    ("errors-edit", "errors edit 1 --set id=3"),
+    ("errors-retry", "errors retry 1"),
+    ("errors-resolve", "errors resolve 2"),
+    ("errors-purge", "errors purge 2"),
+    ("runs-cancel", "runs cancel $RUN"),
+    ("drain", "drain"),
+    // From here on nothing serves.
+    ("state-repair", "state repair"),
+    ("state-set", "state set mark k \"v\""),
+    ("state-set", "state set mark k"),
+    ("state-export", "state export"),
+    ("state-import", "state import exported --state other"),
+];
+
+/// How each of them fails, in a project where nothing serves, and with which code. `completions` cannot.
+const FAIL: &[(&str, &str, i32)] = &[
+    ("demo", "demo -C broken", 78),
+    ("init", "init", 65),
+    ("check", "check -C nowhere", 78),
+    ("ping", "ping nobody", 64),
+    ("auth-login", "auth login api", 78),
+    ("auth-status", "auth status -C nowhere", 78),
+    ("run", "run bad -C broken", 78),
+    ("backfill", "backfill none --since 2026-01-01", 64),
+    ("preview", "preview none", 64),
+    ("serve", "serve -C nowhere", 78),
+    ("agent", "agent", 78),
+    ("status", "status", 69),
+    ("explain", "explain copy", 69),
+    ("top", "top", 69),
+    ("drain", "drain", 69),
+    ("reload", "reload", 69),
+    ("pause", "pause none", 64),
+    ("resume", "resume none", 64),
+    ("graph", "graph none", 64),
+    ("schema", "schema --write flowgate.toml/x", 65),
+    ("man", "man flowgate.toml/x", 65),
+    ("runs-list", "runs list --state flowgate.toml", 75),
+    ("runs-show", "runs show 20200101T000000Z-1-000000", 64),
+    ("runs-logs", "runs logs 20200101T000000Z-1-000000", 64),
+    ("runs-cancel", "runs cancel copy", 69),
+    ("errors-list", "errors list --state flowgate.toml", 75),
+    ("errors-show", "errors show 1 --state flowgate.toml", 75),
+    ("errors-edit", "errors edit 1 --state flowgate.toml", 78),
+    ("errors-retry", "errors retry", 64),
+    ("errors-resolve", "errors resolve", 64),
+    ("errors-purge", "errors purge", 64),
+    ("state-check", "state check --state absent", 69),
+    ("state-repair", "state repair --state absent", 69),
+    ("state-show", "state show nothing", 64),
+    ("state-set", "state set mark k v --state absent", 69),
+    ("state-export", "state export --state absent", 69),
+    ("state-import", "state import nowhere.json --state other", 65),
 ];
 
 fn parsed(text: &str) -> Value {
@@ -67,10 +105,32 @@ fn parsed(text: &str) -> Value {
         .unwrap_or_default()
 }
 
+/// The commands that do something, by the pages.
+fn leaves(project: &Project) -> Vec<String> {
+    let pages = run(project.dir(), &["man", project.path("man").to_str().unwrap(), "--json"]).expect_code(0);
+    let pages = parsed(&pages.stdout);
+    let pages = pages["written"].as_array().unwrap().iter().map(|page| page.as_str().unwrap().trim_end_matches(".1"));
+    let leaves: Vec<String> =
+        pages.filter(|page| !LEAD.contains(page)).map(|page| page["flowgate-".len()..].to_owned()).collect();
+    assert!(leaves.len() > 30, "{leaves:?}");
+    leaves
+}
+
+/// Each command is in the list or among the others, and the list has no others.
+fn expect_all<'l>(leaves: &[String], listed: impl Iterator<Item = &'l str> + Clone, others: &[&str]) {
+    for leaf in leaves {
+        let known = listed.clone().any(|name| name == leaf) || others.contains(&leaf.as_str());
+        assert!(known, "`{leaf}` is new: say in this test how it is asked and how it fails");
+    }
+    for name in listed {
+        assert!(leaves.iter().any(|leaf| leaf == name), "`{name}` is no command any more");
+    }
+}
+
 #[test]
 fn every_command_that_tells_something_tells_it_as_json_with_a_version() {
     let api = Api::start(|request| match request.method.as_str() {
-        "GET" => Reply::json(200, "{\"data\":[{\"id\":1},{\"id\":2}]}"),
+        "GET" => Reply::json(200, "{\"data\":[{\"id\":1},{\"id\":2},{\"id\":3}]}"),
         _ if request.json()["id"] == 1 => Reply::json(201, "{}"),
         _ => Reply::json(422, "{}"),
     });
@@ -79,31 +139,28 @@ fn every_command_that_tells_something_tells_it_as_json_with_a_version() {
         .settings("")
         .connection("api", &api.base(), "[ping]\nrelative_uri = \"/records\"\n")
         .copy_flow("copy", "", "");
+    let dated = "[export]\nconnection = \"api\"\nrelative_uri = \"/records?since={{last_export}}\"\n\
+                 records = \"$.data[*]\"\n[export.delta]\n\
+                 [import]\nconnection = \"api\"\nrelative_uri = \"/taken\"\n";
+    project.write("flows/dated.toml", dated);
     run(project.dir(), &["run", "copy"]).expect_code(1);
     let listed = parsed(&run(project.dir(), &["runs", "--json"]).expect_code(0).stdout);
     let id = listed["runs"][0]["run"].as_str().unwrap().to_owned();
+    expect_all(&leaves(&project), ASK.iter().map(|(name, _)| *name), GO_ON);
 
-    let pages = run(project.dir(), &["man", project.path("man").to_str().unwrap(), "--json"]).expect_code(0);
-    let pages = parsed(&pages.stdout);
-    let pages = pages["written"].as_array().unwrap();
-    let leaves: Vec<&str> = pages.iter().map(|page| page.as_str().unwrap().trim_end_matches(".1")).collect();
-    assert!(leaves.len() > 30, "{leaves:?}");
-    let leaves: Vec<&str> = leaves.into_iter().filter(|page| !LEAD.contains(page)).collect();
-
-    let serving = Serving::of(&project);
-    for page in &leaves {
-        let name = page.strip_prefix("flowgate-").unwrap();
-        if ACT.contains(&name) {
-            continue;
-        }
-        let (_, line) = ASK
-            .iter()
-            .find(|(known, _)| *known == name)
-            .unwrap_or_else(|| panic!("`{page}` is new: say in this test how it is asked for JSON, or that it acts"));
+    let mut serving = Some(Serving::of(&project));
+    for (name, line) in ASK {
         let line = line.replace("$RUN", &id).replace("$ERROR", "1");
         let mut words: Vec<&str> = line.split(' ').collect();
-        let fresh = project.path("fresh");
-        if name == "init" {
+        let (fresh, exported, other) = (project.path("fresh"), project.path("exported"), project.path("other"));
+        for word in &mut words {
+            match *word {
+                "exported" => *word = exported.to_str().unwrap(),
+                "other" => *word = other.to_str().unwrap(),
+                _ => {}
+            }
+        }
+        if *name == "init" {
             words.extend(["-C", fresh.to_str().unwrap()]);
         }
         words.push("--json");
@@ -111,11 +168,58 @@ fn every_command_that_tells_something_tells_it_as_json_with_a_version() {
         assert!(matches!(ended.code, Some(0 | 1 | 65 | 75)), "{line}: {ended:?}");
         let said = parsed(&ended.stdout);
         assert_eq!(said["format"], 1, "{line}: no version in:\n{}\n{}", ended.stdout, ended.stderr);
+        // It ran long ago.
+        let refused = if *name == "runs-cancel" { 1.into() } else { Value::Null };
+        assert_eq!(said["error"]["code"], refused, "{line}: {said:#}");
+        if *name == "drain" {
+            assert_eq!(serving.take().unwrap().wait_for_end().0, Some(0));
+        } else if *name == "state-export" {
+            project.write("exported", &ended.stdout);
+        }
     }
-    drop(serving);
-    for (name, _) in ASK {
-        assert!(leaves.contains(&format!("flowgate-{name}").as_str()), "`{name}` is no command any more");
+}
+
+#[test]
+fn every_command_that_fails_says_so_to_programs_too() {
+    let project = Project::new();
+    project.connection("api", "http://127.0.0.1:9", "").copy_flow("copy", "", "").copy_flow("orders", "", "");
+    project.write("flowgate.toml", "").write("broken/flows/bad.toml", "export = 7\n");
+    expect_all(&leaves(&project), FAIL.iter().map(|(name, ..)| *name), &["completions"]);
+    for (_, line, code) in FAIL {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowgate"));
+        command.current_dir(project.dir()).args(line.split(' ')).arg("--json");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ended = finish(command, PATIENCE);
+        assert_eq!(ended.code, Some(*code), "{line}: {ended:?}");
+        let said: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|why| panic!("{line}: {why}: {ended:?}"));
+        assert_eq!((&said["format"], &said["error"]["code"]), (&1.into(), &(*code).into()), "{line}: {said:#}");
+        let text = said["error"]["text"].as_str().unwrap();
+        let first = text.lines().next().unwrap_or_default();
+        assert!(!first.is_empty() && ended.stderr.contains(first), "{line}: {text:?} is not in {:?}", ended.stderr);
     }
+}
+
+#[test]
+fn bash_completes_commands_their_words_and_their_flags() {
+    let project = Project::new();
+    let script = project.path("flowgate.bash");
+    std::fs::write(&script, run(project.dir(), &["completions", "bash"]).expect_code(0).stdout).unwrap();
+    // As readline calls it: by the function that `complete` has for the name.
+    let ask = "source \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMP_LINE=\"$*\"; COMP_POINT=${#COMP_LINE}; \
+               entry=$(complete -p flowgate); function=${entry#*-F }; function=${function%% *}; \
+               \"$function\" flowgate \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let completed = |words: &[&str]| -> Vec<String> {
+        let mut command = Command::new("bash");
+        command.args(["--norc", "-c", ask, "bash"]).arg(&script).args(words);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ended = finish(command, PATIENCE).expect_code(0);
+        assert_eq!(ended.stderr, "", "{words:?}");
+        ended.stdout.lines().map(str::to_owned).collect()
+    };
+    assert_eq!(completed(&["flowgate", "prev"]), ["preview"]);
+    assert_eq!(completed(&["flowgate", "errors", "re"]), ["retry", "resolve"]);
+    assert_eq!(completed(&["flowgate", "check", "--format", "sa"]), ["sarif"]);
+    assert_eq!(completed(&["flowgate", "run", "--dry"]), ["--dry-run"]);
 }
 
 /// Reads until what was read fits.

@@ -2,6 +2,7 @@
 
 use crate::support::api::{Api, Reply};
 use crate::support::flow::{lines, project};
+use crate::support::project::Project;
 use crate::support::{PATIENCE, command::finish, command::flowgate};
 use serde_json::{Value, json};
 
@@ -103,4 +104,19 @@ fn a_curl_command_becomes_a_project_that_can_be_looked_at() {
     command.args(["init", "--from-curl", &line]);
     finish(command, PATIENCE).expect_code(0);
     assert!(project.path("flows/orders-2.toml").exists() && project.path("connections/api-2.toml").exists());
+}
+
+#[test]
+fn what_cannot_be_written_is_said() {
+    let api = Api::start(|_| Reply::json(200, "{\"data\":[{\"id\":1}]}"));
+    let project = Project::new();
+    project.connection("api", &api.base(), "").copy_flow("copy", "", "");
+    for words in ["preview copy", "preview copy --json", "run copy --dry-run"] {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &format!("exec \"$0\" -C \"$1\" {words} > /dev/full")]);
+        command.arg(env!("CARGO_BIN_EXE_flowgate")).arg(project.dir());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let ended = finish(command, PATIENCE).expect_code(75);
+        assert!(ended.stderr.contains("stdout: No space left on device"), "{words}: {}", ended.stderr);
+    }
 }

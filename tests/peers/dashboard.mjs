@@ -119,6 +119,26 @@ const scenes = {
     const row = page.locator('tr', { hasText: 'eu/copy' });
     await row.getByText('open errors').waitFor();
     expect((await row.innerText()).includes(facts.payload), 'the title is not shown as it is written');
+    // Lines and their number are the same, also of what no state of a flow tells.
+    await visit(page, '#/flows/slow', 'Run now');
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.locator('h1 .pill', { hasText: 'paused' }).waitFor();
+    await visit(page, '#/', 'Needs attention');
+    await page.locator('ul.attention li', { hasText: 'by hand' }).waitFor();
+    const [lines, tile] = [await page.locator('ul.attention li').count(), await page.locator('.tile', { hasText: 'Need attention' }).locator('.tile-value').innerText()];
+    expect(lines === 2 && tile === '2', `${lines} lines below, ${tile} need attention`);
+    const daily = page.locator('tr', { hasText: 'daily' });
+    const cell = (name) => daily.locator(`td[data-name="${name}"]`).innerText();
+    const [success, next] = [await cell('Last success'), await cell('Next run')];
+    expect(/(now|\d+ (s|min) ago)/.test(success) && /every 24 h/.test(success), `the last success is ${success}`);
+    expect(/^in \d+ (s|min|h)/.test(next.trim()), `the next run is ${next}`);
+    expect(await daily.locator('.fresh.good svg').count() === 1, 'how fresh it is is not drawn');
+    await visit(page, '#/flows/daily', 'Steps');
+    const part = (name) => page.locator(`svg.diagram [aria-label*=", ${name},"]`).getAttribute('aria-label');
+    for (const [name, told] of [['first', /, 4 delivered/], ['later', /, 4 in · 3 out, 1 had arrived/], ['ledger', /, 3 delivered/]]) {
+      const said = await part(name);
+      expect(told.test(`${said}, `), `${name} says ${said}`);
+    }
     await visit(page, '#/flows/eu/copy', 'Steps');
     const diagram = await page.locator('svg.diagram').innerText().catch(() => page.locator('svg.diagram').textContent());
     expect(/4 read/.test(diagram) && /2 delivered/.test(diagram) && /2 failed/.test(diagram), `the steps say ${diagram}`);
@@ -130,6 +150,8 @@ const scenes = {
     expect(record.includes('12345678901234567890'), `digits of a number are lost: ${record.slice(0, 300)}`);
     expect(record.includes('\\u202e'), 'a sign that turns text around is not shown as what it is');
     expect(record.length < 30_000, 'a record without end is shown whole');
+    const sent = await page.locator('section[data-key="request"]').innerText();
+    expect(/POST http:\/\/\S+\/taken/.test(sent), `the request is shown as ${sent.slice(0, 300)}`);
     await visit(page, '#/connections/api', 'In flight against the level');
     await page.getByRole('button', { name: 'Ping' }).click();
     await page.getByText('api: ok').waitFor();
@@ -232,6 +254,38 @@ const scenes = {
     await page.locator('h1 .pill', { hasText: 'paused' }).waitFor({ state: 'detached' });
   },
 
+  /** One place lent, one taken, a queue behind them; and an API that told to wait. */
+  async waiting() {
+    const page = await tab();
+    await unlock(page);
+    await visit(page, '#/connections/api', 'In flight against the level');
+    const level = page.locator('section[data-key="level"]');
+    await level.getByText('1 own').waitFor();
+    await level.getByText('1 by borrowers').waitFor();
+    const drawn = [await level.locator('svg.places rect.own').count(), await level.locator('svg.places rect.borrowed').count()];
+    expect(drawn.join() === '1,1', `own and borrowed places are drawn as ${drawn}`);
+    const row = async (flow) => {
+      const cells = await page.locator('section[data-key="queue"] tbody tr').filter({ has: page.getByRole('link', { name: flow, exact: true }) }).locator('td').allInnerTexts();
+      return cells.map((text) => text.trim());
+    };
+    const [slow, lent] = [await row('slow'), await row('lent')];
+    expect(slow[1] === 'api' && slow[2] === '1' && Number(slow[3]) > 0 && /^\d.* s$|min/.test(slow[4]), `the queue says ${slow}`);
+    expect(lent[1] === 'reports' && lent[2] === '1' && lent[3] === '0' && lent[4] === '–', `of who borrows it says ${lent}`);
+    await visit(page, '#/connections/reports', 'borrowed from');
+    await visit(page, '#/connections/shop', 'In flight against the level');
+    const fact = (name) => page.locator('section[data-key="facts"] dl > div').filter({ has: page.locator('dt', { hasText: new RegExp(`^${name}$`) }) }).locator('dd').innerText();
+    const [token, pause] = [await fact('Token'), await fact('Pause')];
+    expect(/expires\s+in 2 h/.test(token) && /renewed in 1 h/.test(token), `the token ${token}`);
+    expect(/^[1-4] min.* more$/.test(pause), `the pause is ${pause}`);
+    expect(await page.locator('h1 .pill', { hasText: 'paused' }).count() === 1, 'the head does not say that it is paused');
+    await visit(page, '#/', 'Needs attention');
+    await page.locator('ul.attention li', { hasText: 'the API asked to wait' }).waitFor();
+    await visit(page, `#/runs/${facts.limited}`, 'Told to pause');
+    expect(await page.locator('svg.lanes rect.pause').count() >= 1, 'no pause on the time axis');
+    const lane = await page.locator('svg.lanes g[aria-label^="Told to pause"]').getAttribute('aria-label');
+    expect(/Told to pause: \d.* in all/.test(lane), lane);
+  },
+
   /** A server that shows nothing without its token. */
   async locked() {
     const page = await tab({}, /status of 401/);
@@ -261,6 +315,9 @@ const scenes = {
     const rows = () => page.locator('tbody tr').count();
     const first = await rows();
     expect(first === 300, `${first} rows at once`);
+    await page.locator('ul.attention li', { hasText: 'flow650' }).waitFor();
+    const tile = await page.locator('.tile', { hasText: 'Need attention' }).locator('.tile-value').innerText();
+    expect(tile === '1', `${tile} need attention`);
     await page.getByRole('button', { name: /Show more/ }).click();
     await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 600);
     await page.getByRole('searchbox').fill('flow641');

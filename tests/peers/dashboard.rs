@@ -22,7 +22,11 @@ const PAYLOAD: &str = "<img src=x onerror=\"window.xss=1\">";
 const TURN: char = '\u{202e}';
 const SLOW: usize = 12;
 
-/// An API that refuses record 2 until it is mended, and record 3 for good; what is slow waits at gates.
+/// Ends of the names of screenshots.
+const LOOKS: [&str; 3] = ["-light.png", "-dark.png", "-phone.png"];
+
+/// An API that refuses record 2 until it is mended, and record 3 for good; what is slow waits at gates, and what is limited
+/// is to wait for minutes.
 struct Stage {
     api: Api,
     mended: Arc<AtomicBool>,
@@ -40,7 +44,11 @@ impl Stage {
                 let all: Vec<Value> = (1..=SLOW).map(|id| json!({ "id": id })).collect();
                 Reply::json(200, json!({ "data": all }).to_string())
             }
-            ("POST", "/slow") => Reply::json(201, "{}").behind(&waiting.next()),
+            ("GET", "/one") => Reply::json(200, "{\"data\":[{\"id\":1}]}"),
+            ("POST", "/slow" | "/lent") => Reply::json(201, "{}").behind(&waiting.next()),
+            ("POST", "/first" | "/ledger") => Reply::json(201, "{}"),
+            ("POST", "/token") => Reply::json(200, "{\"access_token\":\"fetched\",\"expires_in\":7200}"),
+            ("GET", "/limited") => Reply::json(429, "{}").header("retry-after", "240"),
             ("POST", _) if request.body.contains("\"id\":2,") && !is_mended.load(Ordering::SeqCst) => {
                 Reply::json(422, json!({ "error": format!("{PAYLOAD}{TURN}no such customer") }).to_string())
             }
@@ -53,6 +61,23 @@ impl Stage {
         let error = "response = { error_path = \"$.error\" }\n";
         project.connection("api", &api.base(), "title = \"The API\"\nconcurrency_level = 2\n");
         project.connection("reports", &api.base(), "borrow_concurrency_from = \"api\"\n");
+        let token = "[auth.oauth2]\ngrant = \"client_credentials\"\ntoken_uri = \"/token\"\nclient_id = \"app\"\n";
+        project.connection("shop", &api.base(), token);
+        project.write(
+            "flows/daily.toml",
+            "schedule = \"0 5 * * *\"\n[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\nrecords = \"$.data[*]\"\n\
+             [[step]]\nname = \"first\"\n[step.import]\nconnection = \"api\"\nrelative_uri = \"/first\"\n\
+             [[step]]\nname = \"later\"\nkeep = \"record.id != 4\"\n\
+             [import]\nname = \"ledger\"\nconnection = \"api\"\nrelative_uri = \"/ledger\"\n",
+        );
+        for (id, connection, from, to) in
+            [("lent", "reports", "/one", "/lent"), ("limited", "shop", "/limited", "/taken")]
+        {
+            let part =
+                |name: &str, at: &str| format!("[{name}]\nconnection = \"{connection}\"\nrelative_uri = \"{at}\"\n");
+            let read = part("export", from) + "records = \"$.data[*]\"\n";
+            project.write(&format!("flows/{id}.toml"), &(read + &part("import", to)));
+        }
         project.copy_flow("eu/copy", &format!("title = '{PAYLOAD}'\nschedule = \"0 4 * * *\"\n"), error);
         project.write(
             "flows/slow.toml",
@@ -112,10 +137,16 @@ impl Served {
         }
     }
 
+    fn run(&self, flow: &str) {
+        self.asked("POST", "/api/v1/actions/run", &json!({ "flows": [flow] }).to_string());
+    }
+
     /// A run with two failed records, and a file that is wrong; where all that can be looked at.
     fn with_history(&mut self, project: &Project) -> Value {
-        self.asked("POST", "/api/v1/actions/run", "{\"flows\":[\"eu/copy\"]}");
-        self.serving.wait_for_flow("run finished", "eu/copy");
+        for flow in ["daily", "eu/copy"] {
+            self.run(flow);
+            self.serving.wait_for_flow("run finished", flow);
+        }
         self.until("/api/v1/snapshot", |told| told["open_errors"] == 2);
         project.write("flows/bad.toml", &format!("export = '{PAYLOAD}'\n"));
         self.asked("POST", "/api/v1/actions/reload", "{\"wait\":true}");
@@ -191,9 +222,23 @@ fn play(name: &'static str) -> Option<(Stage, Served)> {
 
 #[test]
 fn every_page_shows_in_light_dark_and_on_a_phone_and_hostile_data_stays_data() {
+    // Those of an earlier time are none of this one.
+    for shot in shots() {
+        std::fs::remove_file(shot).unwrap();
+    }
     let Some(_) = play("pages") else { return };
-    let shots = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots")).unwrap();
-    assert!(shots.count() >= 33, "a screenshot of each page in each look");
+    for look in LOOKS {
+        let count = shots().iter().filter(|shot| shot.to_string_lossy().ends_with(look)).count();
+        assert_eq!(count, 11, "a screenshot of each page, {look}");
+    }
+}
+
+fn shots() -> Vec<PathBuf> {
+    let Ok(all) = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots")) else {
+        return Vec::new();
+    };
+    let all = all.map(|shot| shot.unwrap().path());
+    all.filter(|shot| LOOKS.iter().any(|look| shot.to_string_lossy().ends_with(look))).collect()
 }
 
 #[test]
@@ -230,6 +275,34 @@ fn what_happens_shows_by_itself() {
 }
 
 #[test]
+fn what_is_lent_what_waits_and_what_is_told_to_pause_shows() {
+    if browser().is_none() {
+        return;
+    }
+    let stage = Stage::set();
+    let served = Served::of(&stage.project);
+    served.run("lent");
+    // Each is past its reading when what it writes has come.
+    let written = |path: &str| stage.api.requests_to(path).iter().any(|one| one.method == "POST");
+    served.until("/api/v1/connections/api", |_| written("/lent"));
+    served.run("slow");
+    served.until("/api/v1/connections/api", |link| {
+        written("/slow") && link["oldest_seconds"].as_f64().is_some_and(|age| age >= 1.0)
+    });
+    served.run("limited");
+    let flow = served.until("/api/v1/flows/limited", |flow| flow["running"]["run"].is_string());
+    let run = flow["running"]["run"].as_str().unwrap();
+    let paused = |run: &Value| {
+        run["timeline"]["paused_ms"].as_array().is_some_and(|steps| steps.iter().any(|ms| ms.as_u64() > Some(0)))
+    };
+    served.until(&format!("/api/v1/runs/{run}"), paused);
+    if let Some(scene) = Scene::begin("waiting", &served, &json!({ "limited": run })) {
+        scene.ends_well();
+    }
+    stage.gates.open_all();
+}
+
+#[test]
 fn a_server_with_a_token_shows_nothing_to_a_browser_without_it() {
     if browser().is_none() {
         return;
@@ -256,6 +329,8 @@ fn very_many_flows_come_in_parts() {
         stage.project.copy_flow(&format!("flow{number}"), "", "");
     }
     let served = Served::of(&stage.project);
+    // Far behind those that are listed.
+    served.asked("POST", "/api/v1/actions/pause", "{\"flows\":[\"flow650\"]}");
     if let Some(scene) = Scene::begin("many", &served, &json!({})) {
         scene.ends_well();
     }

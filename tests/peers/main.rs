@@ -1,6 +1,6 @@
 //! What is promised to servers, judged by software that was not written here: Apache, nginx, OpenSSL, squid, microsocks,
 //! Django, oidc-provider, Handlebars, moment, Jinja2, oauthlib, PyJWT, botocore, zeep, wsse, graphql-yoga, libxml2, spyne,
-//! Prometheus, Chromium, OpenTelemetry, Python's csv, zipfile, email and jsonschema.
+//! Prometheus, Chromium, groff, OpenTelemetry, Python's csv, zipfile, email and jsonschema.
 //!
 //! `./test` installs them. A group whose peer is missing says that it skipped, and fails where `FLOWGATE_PEERS=required`
 //! (continuous integration).
@@ -17,6 +17,7 @@ mod oauth;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod packaging;
+mod pages;
 mod peer;
 mod pki;
 mod prometheus;

@@ -39,16 +39,16 @@ impl Verifier {
 
     #[track_caller]
     fn judge(&self, path: &str, keys: &str) {
-        judge(&self.server, path, keys);
+        judge(&format!("{}/{path}", self.server.base), keys);
     }
 }
 
 /// A flow that reads and then writes what it read, with queries and bodies that are hard to sign.
 #[track_caller]
-fn judge(server: &peer::Server, path: &str, keys: &str) {
+fn judge(base: &str, keys: &str) {
     let flow = "relative_uri = \"/records\"\nquery = { q = \"a b+c/ü&=\", list = [\"z\", \"a\"], empty = \"\" }\n\
                 [import]\nconnection = \"api\"\nrelative_uri = \"/taken/{{record.id}}/x%20y\"\nmethod = \"PUT\"\n";
-    let project = Project::new(&format!("{}/{path}", server.base), keys, flow);
+    let project = Project::new(base, keys, flow);
     for name in ["rsa.pem", "p256.pem", "p384.pem"] {
         project.write(name, &key(name));
     }
@@ -140,6 +140,23 @@ fn botocore_signs_as_the_helper_does() {
 }
 
 #[test]
+fn region_and_service_are_those_that_the_host_tells() {
+    let Some(verifier) = Verifier::start() else { return };
+    let keys = format!(
+        "proxy = \"{}\"\n[headers]\nAuthorization = '{{{{{{aws4 connection.secrets.id connection.secrets.key connection.secrets.session \"\" \"\"}}}}}}'\n\
+         X-Amz-Security-Token = \"{{{{connection.secrets.session}}}}\"\n",
+        verifier.server.base
+    );
+    let hashed = "X-Amz-Content-Sha256 = '{{hash \"sha256\" \"hex\" hmacOptions.body}}'\n";
+    // The judge stands before them.
+    for (host, more) in
+        [("search-x.eu-west-1.es.amazonaws.com", ""), ("bucket.s3.dualstack.eu-west-1.amazonaws.com", hashed)]
+    {
+        judge(&format!("http://{host}/sigv4"), &format!("{keys}{more}{SECRETS}"));
+    }
+}
+
+#[test]
 fn python_makes_the_same_of_a_request_that_signs_itself() {
     let Some(verifier) = Verifier::start() else { return };
     let headers = "X-Signature = '{{hmac \"sha256\" hmacOptions.http.encrypted.key \"hex\" (join \"|\" hmacOptions.method hmacOptions.baseURI hmacOptions.relativeURI hmacOptions.urlParameters hmacOptions.body)}}'\n\
@@ -164,6 +181,6 @@ fn the_wsse_package_makes_the_same_headers_in_hexadecimal() {
     let server = peer::Server::start(&mut command);
     for encoding in ["base64", "hex_base64"] {
         let keys = "[auth.wsse]\nusername = \"me\"\npassword = { env = \"SECRET\" }\nnonce_encoding = \"hex\"\n";
-        judge(&server, encoding, &format!("{keys}digest_encoding = \"{encoding}\"\n"));
+        judge(&format!("{}/{encoding}", server.base), &format!("{keys}digest_encoding = \"{encoding}\"\n"));
     }
 }

@@ -76,12 +76,18 @@ def bearer(handler, body, headers, url):
     return claims["list"] == [1, "two"] or f"other claims: {claims}"
 
 
+SERVICES = {"search-x.eu-west-1.es.amazonaws.com": "es", "bucket.s3.dualstack.eu-west-1.amazonaws.com": "s3"}
+
+
 def sigv4(handler, body, headers, url):
     found = re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=AKID/(\d+)/eu-west-1/(\S+)/aws4_request, SignedHeaders=(\S+), Signature=(\w+)",
         headers["authorization"],
     )
     day, service, names, signature = found.groups()
+    wanted = SERVICES.get(headers["host"], service)
+    if service != wanted:
+        return f"the service is {wanted}, not {service}"
     kept = {name: headers[name] for name in names.split(";") if not name.startswith("x-amz-") and name != "host"}
     at = datetime.datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ")
     skew = abs((datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) - at).total_seconds())
@@ -130,9 +136,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def judge(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name.lower(): value.encode("latin-1").decode() for name, value in self.headers.items()}
-        url = f"http://{self.headers['host']}{self.path}"
+        # To a proxy the whole address is written.
+        url = self.path if "://" in self.path else f"http://{self.headers['host']}{self.path}"
         try:
-            verdict = JUDGES[self.path.split("/")[1]](self, body, headers, url)
+            verdict = JUDGES[urllib.parse.urlsplit(url).path.split("/")[1]](self, body, headers, url)
         except Exception as error:  # whatever a library throws is a refusal
             verdict = f"{type(error).__name__}: {error}"
         good = verdict is True

@@ -48,11 +48,16 @@ impl Exporter {
     /// Sends what is left; what does not get away in a moment is counted as failed.
     pub async fn end(self) {
         self.stop.cancel();
-        let abort = self.task.abort_handle();
+        let mut task = self.task;
         tokio::select! {
-            _ = self.task => {}
-            () = self.clock.sleep_until(self.clock.mono().plus(LAST_WORDS)) => abort.abort(),
+            _ = &mut task => {}
+            () = self.clock.sleep_until(self.clock.mono().plus(LAST_WORDS)) => {
+                task.abort();
+                // Until it is gone, so that nothing is counted twice.
+                let _ = task.await;
+            }
         }
+        self.buffer.give_up();
     }
 }
 
@@ -195,6 +200,31 @@ fn refused(answer: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::recorder::{self, Live};
+    use crate::value::id::FlowId;
+    use crate::value::time::{SeededRng, SystemClock};
+
+    #[tokio::test]
+    async fn what_does_not_get_away_at_the_end_is_counted_as_failed() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = Settings {
+            endpoint: url::Url::parse(&format!("http://{}/v1/traces", silent.local_addr().unwrap())).unwrap(),
+            headers: Vec::new(),
+            timeout: Duration::from_mins(1),
+            resource: Vec::new(),
+        };
+        let clock = SystemClock::start();
+        let exporter = Exporter::start(settings, clock.clone());
+        let flow = FlowId::parse("copy").unwrap();
+        let trace = |run| exporter.traces().begin(&clock, &SeededRng::seeded(7), &flow, run, "manual");
+        // The first one is on its way to who never answers when the second one comes.
+        drop(trace("r1"));
+        let _never_answered = silent.accept().await.unwrap();
+        drop(trace("r2"));
+        exporter.end().await;
+        let text = recorder::render(&Live::default()).concat();
+        assert!(text.contains("flowgate_trace_spans_total{outcome=\"failed\"} 2\n"), "{text}");
+    }
 
     #[test]
     fn a_collector_may_refuse_some() {

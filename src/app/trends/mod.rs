@@ -51,6 +51,8 @@ struct Inner {
     /// The oldest first.
     ended: VecDeque<String>,
     pools: HashMap<String, Ring<PoolStep>>,
+    /// What runs that wait to go on had done when they were last looked at, and their pages.
+    before: HashMap<String, (Counts, u64)>,
     looked: Option<DateTime<Utc>>,
 }
 
@@ -81,6 +83,13 @@ struct InLine {
 }
 
 impl Trends {
+    /// Before anything goes on.
+    pub(super) fn of(supervisor: &Supervisor) -> Self {
+        let trends = Self::default();
+        trends.look_back(supervisor);
+        trends
+    }
+
     /// Records delivered in each minute of the last hour; none where nothing was.
     pub(super) fn flow(&self, id: &FlowId, now: DateTime<Utc>) -> Option<Value> {
         let (ends, delivered) = self.lock().flows.get(id).filter(|ring| !ring.is_over(now))?.until(now);
@@ -106,6 +115,12 @@ impl Trends {
         }))
     }
 
+    /// What runs did that did not end: it is not done again when they go on.
+    fn look_back(&self, supervisor: &Supervisor) {
+        let rows = supervisor.all_unfinished().into_values();
+        self.lock().before = rows.map(|row| (row.id, (Counts::from(row.tally), row.tally.pages))).collect();
+    }
+
     fn look(&self, supervisor: &Supervisor) {
         let queue = &supervisor.services().queue;
         let (pools, shares, active) = (queue.view(), queue.shares(), supervisor.active());
@@ -123,6 +138,8 @@ impl Trends {
         }
         inner.follow_pools(&pools, now);
         inner.forget(&active, now);
+        drop(inner);
+        self.look_back(supervisor);
     }
 
     /// The rest of a run, which nobody looked at any more.
@@ -155,7 +172,8 @@ impl Inner {
         self.count(flow, &run.run, (run.counts, run.pages), sample, (now, fresh));
     }
 
-    /// Adds what a run did since it was last seen. `fresh`: seen for the first time, all of it is new.
+    /// Adds what a run did since it was last seen. `fresh`: seen for the first time, all of it is new but for what it did
+    /// before it waited.
     fn count(
         &mut self,
         flow: &FlowId,
@@ -164,8 +182,10 @@ impl Inner {
         sample: Bucket,
         (now, fresh): (DateTime<Utc>, bool),
     ) {
+        let before = &self.before;
         let trend = self.runs.entry(run.to_owned()).or_insert_with(|| {
-            let (counts, pages) = if fresh { (Counts::default(), 0) } else { (counts, pages) };
+            let first = if fresh { (Counts::default(), 0) } else { (counts, pages) };
+            let (counts, pages) = before.get(run).copied().unwrap_or(first);
             RunTrend { flow: flow.clone(), counts, pages, curve: Curve::new(now) }
         });
         let before = trend.counts;

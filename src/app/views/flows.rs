@@ -5,8 +5,8 @@ use crate::app::status::{self, Sight};
 use crate::model::flow::Flow;
 use crate::model::step::{Action, Step};
 use crate::runtime::view::FlowView;
-use crate::store::FlowTally;
 use crate::store::socket::{Denied, FlowsAsk};
+use crate::store::{FlowTally, Phase};
 use crate::value::id::FlowId;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -14,6 +14,10 @@ use std::collections::HashMap;
 /// Flows on one page, and the most there can be.
 const PAGE: u32 = 500;
 const MOST: u32 = 10_000;
+
+/// Asked for as states are, though a flow has a state beside them.
+const OVERDUE: &str = "overdue";
+const ATTENTION: &str = "attention";
 
 /// In one word how a flow stands, the most pressing first.
 pub(in crate::app) fn word(view: &FlowView, flow: Option<&Flow>, open: u64) -> &'static str {
@@ -51,16 +55,22 @@ impl Views {
         let most = ask.limit.unwrap_or(PAGE).clamp(1, MOST) as usize;
         let wanted = ask.q.as_deref().map(str::to_lowercase);
         let mut states: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
-        let (mut open, mut matching) = (0, Vec::new());
+        let sight = Sight::of(&self.supervisor);
+        let (mut open, mut attention, mut matching) = (0, 0_u64, Vec::new());
         for view in &views {
             let flow = snapshot.as_ref().and_then(|snapshot| snapshot.flows.get(&view.id));
             let errors = tallies.get(&view.id).map_or(0, |tally| tally.open);
             let state = word(view, flow.map(AsRef::as_ref), errors);
             *states.entry(state).or_default() += 1;
             open += errors;
+            let (overdue, reasons) = self.pressing(&sight, view, (state, errors));
+            attention += reasons;
+            let is = |wanted: &str| {
+                wanted == state || (overdue && wanted == OVERDUE) || (reasons > 0 && wanted == ATTENTION)
+            };
             let title = || flow.and_then(|flow| flow.title.as_deref()).unwrap_or_default().to_lowercase();
             let named = wanted.as_deref().is_none_or(|q| view.id.as_str().contains(q) || title().contains(q));
-            if named && ask.state.as_deref().is_none_or(|wanted| wanted.split(',').any(|one| one == state)) {
+            if named && ask.state.as_deref().is_none_or(|wanted| wanted.split(',').any(is)) {
                 matching.push((view, state));
             }
         }
@@ -70,10 +80,23 @@ impl Views {
         let more = page.len() > most;
         page.truncate(most);
         let next = page.last().filter(|_| more).map(|(view, _)| view.id.to_string());
-        let sight = Sight::of(&self.supervisor);
         let flows: Vec<Value> =
             page.iter().map(|(view, state)| self.row_of(&sight, view, state, tallies.get(&view.id))).collect();
-        json!({ "total": total, "states": states, "open_errors": open, "flows": flows, "next": next })
+        json!({
+            "total": total, "states": states, "attention": attention, "open_errors": open, "flows": flows, "next": next,
+        })
+    }
+
+    /// Whether a flow is overdue, and how many reasons there are to look at it: each is a line of the overview.
+    fn pressing(&self, sight: &Sight, view: &FlowView, (state, open): (&str, u64)) -> (bool, u64) {
+        let flow = sight.snapshot.as_ref().and_then(|snapshot| snapshot.flows.get(&view.id));
+        let (runs, paused) = (view.running.is_some(), view.paused.is_some());
+        let overdue = |flow: &Flow| self.fresh.is_overdue(flow, view.last_success, sight.now);
+        let overdue = !runs && !paused && flow.is_some_and(|flow| overdue(flow));
+        let waits = runs && flow.is_some_and(|flow| status::waits(flow, &sight.offline).is_some());
+        let held = !runs && sight.unfinished.get(&view.id).is_some_and(|row| row.phase == Phase::Held);
+        let reasons = [overdue || state == "failed", open > 0, waits, held, paused];
+        (overdue, reasons.into_iter().map(u64::from).sum())
     }
 
     /// One flow with its parts.
@@ -130,7 +153,7 @@ fn parts(flow: &Flow) -> Value {
     let mut parts: Vec<Value> = flow.exports.iter().map(export).collect();
     parts.extend(flow.steps.iter().map(step));
     if let Some(import) = &flow.import {
-        parts.push(json!({ "kind": "import", "name": "import", "connection": import.connection.as_str() }));
+        parts.push(json!({ "kind": "import", "name": import.name, "connection": import.connection.as_str() }));
     }
     json!(parts)
 }

@@ -36,6 +36,12 @@ impl Freshness {
         }))
     }
 
+    /// Whether two of its times have passed since its last success.
+    pub(super) fn is_overdue(&self, flow: &Flow, success: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+        let success = success.filter(|_| flow.enabled && flow.schedule.is_some());
+        success.and_then(|success| self.due(flow, success)).is_some_and(|[_, stale]| stale < now)
+    }
+
     fn due(&self, flow: &Flow, success: DateTime<Utc>) -> Option<[DateTime<Utc>; 2]> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.get(&flow.id).filter(|known| known.success == success && known.hash == flow.hash) {

@@ -31,6 +31,9 @@ pub async fn edit(globals: &Globals, host: &Host, place: &Place, args: &EditArgs
     })?;
     let Some((payload, draft)) = changed else {
         globals.note("nothing was changed");
+        if globals.json() {
+            globals.say(&json!({ "format": 1, "edited": null }).to_string());
+        }
         return Ok(Exit::Done);
     };
     let ask = ErrorAsk::Edit { id: row.id, seen: row.changed, payload };

@@ -9,6 +9,7 @@ mod shown;
 
 pub use args::ErrorsCommand;
 pub use lines::age_of;
+pub use shown::pretty;
 
 use super::owner::Owner;
 use super::run::no_state;

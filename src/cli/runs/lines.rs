@@ -133,6 +133,7 @@ fn steps(run: &Value, colour: bool) -> String {
         ("step", Align::Left),
         ("in", Align::Right),
         ("out", Align::Right),
+        ("delivered", Align::Right),
         ("filtered", Align::Right),
         ("failed", Align::Right),
     ]);
@@ -142,6 +143,7 @@ fn steps(run: &Value, colour: bool) -> String {
             raw(&step["step"]).into(),
             count(step, "in").to_string().into(),
             count(step, "out").to_string().into(),
+            count(step, "delivered").to_string().into(),
             count(step, "filtered").to_string().into(),
             if failed > 0 { Cell::toned(failed.to_string(), Tone::Bad) } else { "0".into() },
         ]);
@@ -243,7 +245,7 @@ mod tests {
         one["steps"] = json!([
             { "step": "export", "in": 120, "out": 112, "filtered": 8, "failed": 0 },
             { "step": "customer", "in": 112, "out": 111, "filtered": 0, "failed": 1 },
-            { "step": "import", "in": 111, "out": 110, "filtered": 0, "failed": 1 },
+            { "step": "import", "in": 111, "out": 0, "delivered": 110, "filtered": 0, "failed": 1 },
         ]);
         golden("runs-show.txt", &format!("{}---\n{old}", run(&one, false)));
         assert!(run(&json!({}), true).starts_with("run - of -: "), "an answer of another shape does not break it");

@@ -247,8 +247,9 @@ fn rate(look: &Look<'_>, flow: &Value) -> String {
     let settled =
         |run: &Value| ["delivered", "filtered", "failed"].map(|name| number(&run["records"][name])).iter().sum::<u64>();
     let old = items(&before["flows"]).iter().find(|old| old["id"] == flow["id"]).map(|old| &old["running"]);
-    let old = old.filter(|old| old["run"] == running["run"]).map_or(0, settled);
-    let since = u32::try_from(settled(running).saturating_sub(old)).unwrap_or(u32::MAX);
+    // What one settled that was not there before was settled nobody knows when: it may go on since long ago.
+    let Some(old) = old.filter(|old| old["run"] == running["run"]) else { return String::new() };
+    let since = u32::try_from(settled(running).saturating_sub(settled(old))).unwrap_or(u32::MAX);
     format!("{:.0}", f64::from(since) / ago.as_secs_f64())
 }
 
@@ -348,11 +349,11 @@ mod tests {
     }
 
     #[test]
-    fn a_new_run_is_not_compared_with_the_old_one() {
+    fn a_run_that_was_not_there_before_has_no_rate() {
         let (mut old, new) = (document(500), document(30));
         old["flows"][1]["running"]["run"] = json!("r0");
         let before = Some((&old, Duration::from_secs(1)));
         let look = Look { document: &new, before, now: at("2026-01-01T02:59:00Z"), lost: None };
-        assert_eq!(rate(&look, &new["flows"][1]), "30");
+        assert_eq!(rate(&look, &new["flows"][1]), "");
     }
 }

@@ -66,6 +66,7 @@ async fn live(
 ) -> Exit {
     let clock = &host.clock;
     let (mut before, mut now) = (None::<Seen>, Seen { document: first, at: clock.mono() });
+    let mut looked_at = now.at;
     let mut lost: Option<String> = None;
     loop {
         let rate = before.as_ref().map(|seen| (&seen.document, now.at.since(seen.at)));
@@ -74,7 +75,7 @@ async fn live(
         if Screen::draw(&frame(&look, Screen::size(), globals.style.stdout)).is_err() {
             return Exit::Done;
         }
-        let next = now.at.plus(EVERY).max(clock.mono().plus(EVERY / 4));
+        let next = looked_at.plus(EVERY).max(clock.mono().plus(EVERY / 4));
         tokio::select! {
             key = screen.key() => match key {
                 Key::Quit => return Exit::Done,
@@ -86,18 +87,17 @@ async fn live(
             },
             () = clock.sleep_until(next) => {}
         }
-        match looked(globals).await {
-            Ok(document) => {
-                let seen = Seen { document, at: clock.mono() };
-                before = Some(std::mem::replace(&mut now, seen));
-                lost = None;
-            }
-            Err(error) => {
-                lost = Some(error.to_string());
-                now.at = clock.mono();
-            }
-        }
+        let answer = looked(globals).await;
+        looked_at = clock.mono();
+        lost = take(&mut before, &mut now, answer, looked_at).err();
     }
+}
+
+/// A look that failed changes nothing: what was seen stays as old as it is.
+fn take(before: &mut Option<Seen>, now: &mut Seen, answer: Result<Value, AskError>, at: Mono) -> Result<(), String> {
+    let document = answer.map_err(|error| error.to_string())?;
+    *before = Some(std::mem::replace(now, Seen { document, at }));
+    Ok(())
 }
 
 async fn looked(globals: &Globals) -> Result<Value, AskError> {
@@ -105,4 +105,21 @@ async fn looked(globals: &Globals) -> Result<Value, AskError> {
     // A key must not wait for an owner that is slow to answer.
     let answer = tokio::task::spawn_blocking(move || ask(&state, Ask::Status)).await;
     answer.map_err(|error| AskError::Unclear(error.to_string()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_look_that_failed_makes_nothing_newer() {
+        let at = |seconds| Mono(Duration::from_secs(seconds));
+        let (mut before, mut now) = (None, Seen { document: json!(1), at: at(10) });
+        let failed = take(&mut before, &mut now, Err(AskError::Unclear("gone".to_owned())), at(11));
+        assert!(failed.unwrap_err().contains("gone") && before.is_none() && now.at == at(10));
+        take(&mut before, &mut now, Ok(json!(2)), at(70)).unwrap();
+        let seen = before.unwrap();
+        assert_eq!((seen.document, now.at.since(seen.at)), (json!(1), Duration::from_mins(1)));
+    }
 }

@@ -4,6 +4,7 @@
 use super::span::Span;
 use crate::observe::meters::{SpanFate, SpanMeters};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -19,6 +20,8 @@ pub struct Buffer {
     spans: Mutex<VecDeque<Span>>,
     enough: Notify,
     meters: SpanMeters,
+    /// Taken, and nobody said yet what became of them.
+    under_way: AtomicUsize,
     room: usize,
 }
 
@@ -30,7 +33,13 @@ impl Default for Buffer {
 
 impl Buffer {
     pub(super) fn with_room(room: usize) -> Self {
-        Self { spans: Mutex::default(), enough: Notify::new(), meters: SpanMeters::take(), room }
+        Self {
+            spans: Mutex::default(),
+            enough: Notify::new(),
+            meters: SpanMeters::take(),
+            under_way: AtomicUsize::new(0),
+            room,
+        }
     }
 
     /// Takes one in, or drops it.
@@ -55,11 +64,22 @@ impl Buffer {
     pub fn take(&self, most: usize) -> Vec<Span> {
         let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         let count = spans.len().min(most);
+        self.under_way.fetch_add(count, Ordering::Relaxed);
         spans.drain(..count).collect()
     }
 
     /// So many left, or could not.
     pub fn sent(&self, count: usize, arrived: bool) {
+        let _ =
+            self.under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |all| Some(all.saturating_sub(count)));
         self.meters.count(if arrived { SpanFate::Sent } else { SpanFate::Failed }, count as u64);
+    }
+
+    /// Nobody sends any more: what waits and what is under way counts as failed.
+    pub fn give_up(&self) {
+        let waiting = self.take(usize::MAX).len();
+        let lost = self.under_way.swap(0, Ordering::Relaxed);
+        debug_assert!(lost >= waiting);
+        self.meters.count(SpanFate::Failed, lost as u64);
     }
 }

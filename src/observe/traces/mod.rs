@@ -36,7 +36,7 @@ use std::time::Duration;
 pub struct Purpose<'a> {
     /// The step it belongs to: an export's, a lookup's or an import's name.
     pub step: &'a str,
-    /// `read`, `ask`, `write`, `check` or `tell`.
+    /// `read` (exports and lookups), `order` (a report), `write`, `check` or `tell`.
     pub act: &'static str,
     /// Whom it asks.
     pub connection: &'a ConnectionId,

@@ -100,7 +100,11 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         query: &[
             p("q", "string", "Whose id or title has this in it"),
-            p("state", "string", "Whose `health` is this word, or one of these with commas between them"),
+            p(
+                "state",
+                "string",
+                "Whose `health` is this word, or one of these with commas between them; `overdue` and `attention` too",
+            ),
             p("after", "string", "Behind this id: `next` of the page before"),
             LIMIT,
         ],

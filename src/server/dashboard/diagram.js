@@ -98,10 +98,12 @@ export function figuresOf(records, failedByStep, steps, alone) {
       if (read !== undefined) out.push([`${count(read)} read`, ""]);
       else if (records) out.push(["part of what was read", "idle"]);
     } else if (part.kind === "import") {
-      const done = records?.delivered;
+      // Its own: what it took and what ended there. Runs that counted no steps tell how many arrived in all.
+      const done = steps?.length ? step && step.out + (step.delivered ?? 0) : records?.delivered;
       if (done !== undefined) out.push([`${count(done)} delivered`, "good"]);
     } else if (step) {
       out.push([`${count(step.in)} in · ${count(step.out)} out`, ""]);
+      if (step.delivered) out.push([`${count(step.delivered)} had arrived`, "good"]);
       if (step.filtered) out.push([`${count(step.filtered)} filtered`, "idle"]);
     } else if (part.kind === "keep" && records?.filtered) {
       out.push([`${count(records.filtered)} filtered`, "idle"]);

@@ -20,20 +20,23 @@ async function load(_, query, signal) {
   size = Object.values(flows.states).reduce((sum, n) => sum + n, 0);
   // The pressing ones of very many, whatever is looked for.
   const whole = !flows.next && !query.q && !query.state;
-  const pressing = whole || !(flows.states.failed || flows.states.errors) ? null : await get("flows", undefined, { state: "failed,errors", limit: 50 }, signal);
-  return { flows, links: links.connections, pressing, whole };
+  const some = (state) => get("flows", undefined, { state, limit: 50 }, signal);
+  const [worst, others] = whole ? [] : flows.attention ? await Promise.all([some("failed,overdue"), some("attention")]) : [{ flows: [] }, { flows: [] }];
+  const pressing = whole ? flows.flows : [...new Map([...worst.flows, ...others.flows].map((flow) => [flow.id, flow])).values()];
+  return { flows, links: links.connections, pressing };
 }
 
-/** [how bad, mark, what, why, where] */
-function attention({ flows, links, pressing, whole }) {
+/** [how bad, mark, what, where, why, whether it is a connection] */
+function attention({ links, pressing }) {
   const items = [];
   for (const link of links) {
-    if (link.offline) items.push([0, "bad", "offline", connectionLink(link.id), [cut(link.offline.reason, 300), " · since ", when(link.offline.since)]]);
-    else if (link.cannot_send) items.push([0, "bad", "cannot send", connectionLink(link.id), [cut(link.cannot_send, 300)]]);
-    else if (link.paused_seconds) items.push([3, "wait", "paused", connectionLink(link.id), [`the API asked to wait, ${span(link.paused_seconds)} more`]]);
-    if (!link.tls_verify) items.push([4, "warn", "TLS", connectionLink(link.id), ["certificates are not verified (tls.verify = false)"]]);
+    const add = (...item) => items.push([...item, true]);
+    if (link.offline) add(0, "bad", "offline", connectionLink(link.id), [cut(link.offline.reason, 300), " · since ", when(link.offline.since)]);
+    else if (link.cannot_send) add(0, "bad", "cannot send", connectionLink(link.id), [cut(link.cannot_send, 300)]);
+    else if (link.paused_seconds) add(3, "wait", "paused", connectionLink(link.id), [`the API asked to wait, ${span(link.paused_seconds)} more`]);
+    if (!link.tls_verify) add(4, "warn", "TLS", connectionLink(link.id), ["certificates are not verified (tls.verify = false)"]);
   }
-  for (const flow of whole ? flows.flows : (pressing?.flows ?? flows.flows)) {
+  for (const flow of pressing) {
     const open = flow.errors?.open ?? 0;
     if (flow.health === "failed") items.push([1, "bad", "failed", flowLink(flow.id), [cut(flow.last?.error ?? "its last run failed", 300), " · ", when(flow.last?.ended)]]);
     else if (isStale(flow) && !flow.running) items.push([1, "bad", "overdue", flowLink(flow.id), ["last success ", when(flow.last_success), `, due every ${span(flow.fresh.interval_seconds)}`]]);
@@ -51,7 +54,8 @@ const tile = (name, value, note, href, kind) =>
 function tiles(data, items) {
   const { states, open_errors: open, flows } = data.flows;
   const sum = (...names) => names.reduce((all, name) => all + (states[name] ?? 0), 0);
-  const bad = sum("failed", "errors") + data.links.filter((link) => link.offline || link.cannot_send).length;
+  // The lines below; of very many flows the list has the first ones only, and the figure all.
+  const bad = data.flows.attention + items.filter((item) => item[5]).length;
   const running = sum("running", "stopping", "waiting");
   const now = flows.filter((flow) => flow.recent).reduce((all, flow) => all + flow.recent.delivered.slice(-5).reduce((a, b) => a + b, 0), 0) / 270;
   const hour = flows.filter((flow) => flow.recent).reduce((all, flow) => all + flow.recent.delivered.reduce((a, b) => a + b, 0), 0);

@@ -1,8 +1,11 @@
 //! How figures moved: what a run did over its time, a flow within the hour, a pool within minutes, and how fresh a flow is.
 
 use super::{Door, gated_api};
+use crate::support::api::{Api, Reply};
 use crate::support::project::Project;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn sum(document: &Value, name: &str) -> u64 {
     document[name].as_array().unwrap().iter().map(|one| one.as_u64().unwrap()).sum()
@@ -48,4 +51,26 @@ fn figures_of_late_are_those_of_the_run_and_a_flow_is_fresh_until_it_misses_its_
     // Several states at once, one of them nobody's.
     let some = door.json("/api/v1/flows?state=paused,failed");
     assert_eq!((&some["total"], &some["flows"][0]["id"]), (&json!(1), &json!("copy")), "{some:#}");
+    let pressing = door.json("/api/v1/flows?state=attention");
+    let ids: Vec<_> = pressing["flows"].as_array().unwrap().iter().map(|flow| &flow["id"]).collect();
+    assert_eq!((&pressing["attention"], ids), (&json!(1), vec![&json!("copy")]), "paused by hand: {pressing:#}");
+}
+
+#[test]
+fn a_flow_whose_times_passed_without_success_is_found_as_overdue() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let is_broken = broken.clone();
+    let api = Api::start(move |_| {
+        let status = if is_broken.load(Ordering::SeqCst) { 404 } else { 200 };
+        Reply::json(status, "{\"data\":[]}")
+    });
+    let project = Project::new();
+    project.connection("api", &api.base(), "");
+    project.copy_flow("copy", "schedule = \"* * * * * *\"\n", "").copy_flow("by-hand", "", "");
+    let door = Door::of(project);
+    door.until("/api/v1/flows/copy", |flow| flow["last_success"].is_string());
+    assert_eq!(door.json("/api/v1/flows?state=overdue")["total"], 0);
+    broken.store(true, Ordering::SeqCst);
+    let found = door.until("/api/v1/flows?state=overdue", |found| found["total"] == 1);
+    assert_eq!((&found["flows"][0]["id"], &found["attention"]), (&json!("copy"), &json!(1)), "{found:#}");
 }
