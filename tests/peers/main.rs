@@ -10,6 +10,7 @@
 mod browser;
 mod dashboard;
 mod graphql;
+mod graphs;
 mod handlebars;
 mod jinja;
 mod media;
