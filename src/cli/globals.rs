@@ -33,6 +33,8 @@ pub struct Globals {
 pub struct Told {
     /// A document; it has the answer in it, also where that is no success.
     answered: AtomicBool,
+    /// Records or stages; documents are not for between them.
+    streams: AtomicBool,
     complaints: Mutex<Vec<String>>,
 }
 
@@ -77,6 +79,11 @@ impl Globals {
         self.told.answered.store(true, Ordering::Relaxed);
     }
 
+    /// From now on standard output has records or stages; what else there is to tell goes beside it.
+    pub fn streams(&self) {
+        self.told.streams.store(true, Ordering::Relaxed);
+    }
+
     /// A line of data.
     pub fn say(&self, line: &str) {
         self.data(&format!("{line}\n"));
@@ -104,7 +111,8 @@ impl Globals {
         if exit != Exit::Done && self.json() && !self.told.answered.load(Ordering::Relaxed) {
             let complaints = self.told.complaints.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
             let text = if complaints.is_empty() { exit.words().to_owned() } else { complaints };
-            self.say(&json!({ "format": 1, "error": { "code": exit.code(), "text": text } }).to_string());
+            let document = json!({ "format": 1, "error": { "code": exit.code(), "text": text } }).to_string();
+            if self.told.streams.load(Ordering::Relaxed) { self.note(&document) } else { self.say(&document) }
         }
         exit
     }

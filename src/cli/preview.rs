@@ -56,6 +56,7 @@ pub async fn preview(globals: &Globals, host: &Host, args: &PreviewArgs) -> Exit
             return Exit::Unavailable;
         }
     };
+    globals.streams();
     stages.begin(&json!({ "format": 1, "flow": args.flow, "limit": args.limit }));
     let mut left = Some(&ids);
     let start = |id: &FlowId| (id.clone(), supervisor.start(id, TriggerKind::Manual, options.clone()));

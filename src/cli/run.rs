@@ -135,6 +135,9 @@ async fn here(
     let timeout = snapshot.settings.shutdown_timeout;
     let exports_only = ids.iter().filter_map(|id| snapshot.flows.get(id)).any(|flow| !flow.has_import());
     let output = Written::new(globals, ids, &options);
+    if exports_only || options.dry_run {
+        globals.streams();
+    }
     let supervisor = host.supervise(snapshot, output.output(), &state, WhenRefused::GiveUp).map_err(|error| {
         globals.complain(&error.to_string());
         Exit::Config

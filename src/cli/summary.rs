@@ -20,7 +20,6 @@ pub fn print(globals: &Globals, reports: &[Report], options: &Options, beside: b
         let document = document(reports, options.dry_run).to_string();
         if beside {
             globals.note(&document);
-            // What stands on standard output is no document of ours to add to.
             globals.answered();
         } else {
             globals.say(&document);

@@ -111,12 +111,19 @@ fn what_cannot_be_written_is_said() {
     let api = Api::start(|_| Reply::json(200, "{\"data\":[{\"id\":1}]}"));
     let project = Project::new();
     project.connection("api", &api.base(), "").copy_flow("copy", "", "");
-    for words in ["preview copy", "preview copy --json", "run copy --dry-run"] {
+    let only = "[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\nrecords = \"$.data[*]\"\n";
+    project.write("flows/only.toml", only);
+    for words in ["preview copy", "preview copy --json", "run copy --dry-run", "run only --json"] {
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &format!("exec \"$0\" -C \"$1\" {words} > /dev/full")]);
         command.arg(env!("CARGO_BIN_EXE_flowgate")).arg(project.dir());
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         let ended = finish(command, PATIENCE).expect_code(75);
         assert!(ended.stderr.contains("stdout: No space left on device"), "{words}: {}", ended.stderr);
+        // Beside what was to be written, not behind it.
+        let told = ended.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let codes: Vec<Value> = told.map(|told| told["error"]["code"].clone()).filter(|code| !code.is_null()).collect();
+        let wanted = if words.ends_with("--json") { vec![Value::from(75)] } else { Vec::new() };
+        assert_eq!(codes, wanted, "{words}: {}", ended.stderr);
     }
 }
