@@ -475,6 +475,62 @@ fn a_renewed_certificate_is_used_without_a_restart_and_a_broken_one_leaves_the_o
     assert!(!status.contains("NOT in force"), "{status}");
 }
 
+#[test]
+fn a_renewed_authority_pfx_and_passphrase_are_used_without_a_restart() {
+    let Some(pki) = Pki::new() else { return };
+    let Some(nginx) = Nginx::start(&pki, &[MUTUAL]) else { return };
+    pki.key("client", "P-256");
+    let renewed = |passphrase: &str| {
+        pki.issue("client", "root", "extendedKeyUsage=clientAuth", VALID);
+        pki.openssl(&format!(
+            "pkcs12 -export -in client.pem -inkey client.key -passout pass:{passphrase} -out client.pfx"
+        ));
+        (serial(&pki, "client"), pki.read("client.pfx"))
+    };
+    let (first, pfx) = renewed("one-passphrase");
+    let keys = "ca = { file = \"ca.pem\" }\npfx = { file = \"client.pfx\" }\npassphrase = { file = \"passphrase\" }\n";
+    let project = project(
+        &nginx.base(0),
+        keys,
+        &[("client.pfx", pfx), ("ca.pem", pki.read("root.pem")), ("passphrase", b"one-passphrase".to_vec())],
+    );
+    project.write("flowgate.toml", "[server]\nlisten = \"127.0.0.1:0\"\n");
+    let mut serving = Serving::start({
+        let mut command = flowgate(project.path());
+        command.arg("serve");
+        command
+    });
+    serving.wait_until_listening();
+    // The running process answers for the connection.
+    let asked = |code: i32, told: &str| {
+        let ended = run(project.path(), &["ping", "api"]).expect_code(code);
+        assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
+    };
+    asked(0, "");
+    nginx.logged(|line| line.starts_with("200 ") && line.ends_with(&first));
+    // The passphrase alone does not open the file that is there: what was in use stays so.
+    replace(project.path(), "passphrase", b"another-passphrase");
+    let rejected = serving.wait_for("reload rejected").to_string();
+    assert!(rejected.contains("passphrase") && !rejected.contains("another-passphrase"), "{rejected}");
+    asked(0, "");
+    let (second, pfx) = renewed("another-passphrase");
+    replace(project.path(), "client.pfx", &pfx);
+    serving.wait_for("reload applied");
+    asked(0, "");
+    nginx.logged(|line| line.starts_with("200 ") && line.ends_with(&second));
+    // Another authority: the server is believed no more, until its own is back.
+    pki.key("stranger", "P-256");
+    pki.issue("stranger", "stranger", CA, VALID);
+    replace(project.path(), "ca.pem", &pki.read("stranger.pem"));
+    serving.wait_for("reload applied");
+    asked(69, "tls.ca");
+    replace(project.path(), "ca.pem", &pki.read("root.pem"));
+    serving.wait_for("reload applied");
+    asked(0, "");
+    let lines = serving.lines_of("reload applied").len();
+    assert_eq!(lines, 3, "each file was noticed once");
+}
+
 fn nginx_lines(nginx: &Nginx) -> impl Iterator<Item = String> {
     let log = std::fs::read_to_string(nginx.folder.path().join("access.log")).unwrap_or_default();
     log.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
