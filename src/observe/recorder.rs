@@ -226,9 +226,10 @@ mod tests {
             .stderr(std::process::Stdio::piped())
             .spawn();
         let Ok(mut child) = child else {
-            let required = ["CI", "FLOWGATE_REQUIRE_TOOLS"].iter().any(|name| std::env::var_os(name).is_some());
+            let set = |name: &str| std::env::var(name).ok();
+            let required = set("CI").is_some() || set("FLOWGATE_PEERS").is_some_and(|value| value == "required");
             assert!(!required, "promtool is not installed: install the Debian package prometheus");
-            eprintln!("promtool is not installed (Debian package prometheus): not checked");
+            eprintln!("SKIPPED: promtool is not installed (Debian package prometheus)");
             return;
         };
         child.stdin.take().unwrap().write_all(rendered(&everything()).as_bytes()).unwrap();

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
@@ -52,8 +52,10 @@ pub struct Redactor {
 
 struct Known {
     forms: Vec<Form>,
-    /// For each byte the forms that may begin with it, as places in `forms`.
+    /// For each byte the forms that begin with it as they are, as places in `forms`.
     by_start: Vec<Vec<u32>>,
+    /// For each character that a form begins with and that may be spelled otherwise, those forms.
+    by_spelled: Vec<(char, Vec<u32>)>,
 }
 
 struct Form {
@@ -84,12 +86,16 @@ impl Redactor {
             return Self::default();
         }
         let mut by_start = vec![Vec::new(); 256];
+        let mut by_spelled: BTreeMap<char, Vec<u32>> = BTreeMap::new();
         for (place, form) in (0_u32..).zip(&forms) {
-            for byte in form.starts() {
+            for byte in form.text.bytes().take(1) {
                 by_start[usize::from(byte)].push(place);
             }
+            for first in form.text.chars().take(1).filter(|_| form.spelled) {
+                by_spelled.entry(first).or_default().push(place);
+            }
         }
-        Self { known: Some(Arc::new(Known { forms, by_start })) }
+        Self { known: Some(Arc::new(Known { forms, by_start, by_spelled: by_spelled.into_iter().collect() })) }
     }
 
     /// The text with every known secret masked; where several fit, the longest.
@@ -97,9 +103,8 @@ impl Redactor {
         let Some(known) = &self.known else { return Cow::Borrowed(text) };
         let (mut out, mut done, mut at) = (String::new(), 0, 0);
         while let Some(byte) = text.as_bytes().get(at) {
-            let places = &known.by_start[usize::from(*byte)];
-            let forms = places.iter().filter_map(|place| known.forms.get(*place as usize));
-            match forms.filter_map(|form| form.end_in(text.as_bytes(), at)).max() {
+            let end = known.beginning(*byte, &text.as_bytes()[at..]);
+            match end.filter_map(|form| form.end_in(text.as_bytes(), at)).max() {
                 Some(end) => {
                     out.push_str(text.get(done..at).unwrap_or_default());
                     out.push_str(MASK);
@@ -116,19 +121,18 @@ impl Redactor {
     }
 }
 
-impl Form {
-    /// The bytes a spelling of this form may begin with.
-    fn starts(&self) -> BTreeSet<u8> {
-        let mut starts: BTreeSet<u8> = self.text.bytes().take(1).collect();
-        if self.spelled {
-            starts.extend([b'%', b'\\', b'&']);
-            if self.text.starts_with(' ') {
-                starts.insert(b'+');
-            }
-        }
-        starts
+impl Known {
+    /// The forms that may begin where the rest of a text does, with this byte. Escapes are read once for each character, not
+    /// for each form: an answer can consist of them.
+    fn beginning<'k>(&'k self, byte: u8, rest: &'k [u8]) -> impl Iterator<Item = &'k Form> {
+        let escapes = matches!(byte, b'%' | b'\\' | b'&' | b'+');
+        let spelled = self.by_spelled.iter().filter(move |(c, _)| escapes && begins_spelled(byte, rest, *c));
+        let places = self.by_start[usize::from(byte)].iter().chain(spelled.flat_map(|(_, places)| places));
+        places.filter_map(|place| self.forms.get(*place as usize))
     }
+}
 
+impl Form {
     /// Where the form that begins at `at` ends.
     fn end_in(&self, text: &[u8], at: usize) -> Option<usize> {
         let rest = text.get(at..)?;
@@ -157,6 +161,15 @@ impl Form {
 /// A secret as it is, and as what makes capitals, small letters or its mirror image of it shows it.
 fn as_written(secret: &str) -> [String; 4] {
     [secret.to_owned(), secret.to_uppercase(), secret.to_lowercase(), secret.chars().rev().collect()]
+}
+
+/// Whether a text begins with a spelling of a character that begins with this byte.
+fn begins_spelled(byte: u8, text: &[u8], c: char) -> bool {
+    match byte {
+        b'\\' => (1..=MOST_LEVELS).any(|level| json_spelling(text, c, level).is_some()),
+        b'&' => (0..MOST_NESTED).any(|again| entity(text, c, again).is_some()),
+        _ => (0..MOST_NESTED).any(|again| percent_spelling(text, c, again).is_some()),
+    }
 }
 
 /// The length of a character's percent-encoded spelling at the front of a text, encoded `again` so often.
@@ -203,7 +216,8 @@ fn entity(text: &[u8], c: char, again: usize) -> Option<usize> {
 /// The length of a character's escape at the front of a text that is a JSON string within JSON strings, `level` of
 /// them. Quotes and backslashes must be escaped at every level; other characters may be from any level on.
 fn json_spelling(text: &[u8], c: char, level: u32) -> Option<usize> {
-    let slashes = text.iter().take_while(|byte| **byte == b'\\').count();
+    // No more than can matter: a text may be nothing but them.
+    let slashes = text.iter().take(1 << MOST_LEVELS).take_while(|byte| **byte == b'\\').count();
     let whole = 1_usize << level;
     let by_number = || (0..level).map(|above| 1 << above).find_map(|slashes| numbered(text, c, slashes));
     match c {
@@ -398,6 +412,15 @@ mod tests {
     fn the_mask_has_one_width_whatever_the_secret() {
         let redactor = Redactor::new(["four", "a-much-longer-secret-than-four"]);
         assert_eq!(redactor.redact("four,a-much-longer-secret-than-four"), "[secret],[secret]");
+    }
+
+    #[test]
+    fn a_text_of_nothing_but_escapes_is_read_once() {
+        let redactor = Redactor::new([SECRET, "\\\\x", "&x;y", "% %%", "\"quoted\""]);
+        for text in ["\\", "%", "%25", "&", "&amp;", "&#0", "\\u00", "\\\\\\x", "+"] {
+            let text = text.repeat((32 << 10) / text.len());
+            assert_eq!(redactor.redact(&format!("{text}{SECRET}")).matches(MASK).count(), 1, "{}", &text[..9]);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::support::api::{Api, Gates, Reply, in_flight};
 use crate::support::command::{Ended, finish, flowgate, run};
+use crate::support::peer::works;
 use crate::support::project::{Project, copy_flow};
 use crate::support::serving::{Serving, status_until};
 use crate::support::tls::{Recorder, certificates, in_front_of};
@@ -122,6 +123,39 @@ fn connections(pid: u32, to: SocketAddr) -> usize {
     open.filter_map(|fd| std::fs::read_link(fd.path()).ok())
         .filter(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
         .count()
+}
+
+/// TCP ports that a process listens on.
+fn listening(pid: u32) -> usize {
+    let tables =
+        ["tcp", "tcp6"].map(|name| std::fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default());
+    let inodes: Vec<String> = tables
+        .iter()
+        .flat_map(|table| table.lines())
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words.get(3) == Some(&"0A"))
+        .map(|words| format!("socket:[{}]", words[9]))
+        .collect();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    open.filter_map(|fd| std::fs::read_link(fd.path()).ok())
+        .filter(|link| inodes.iter().any(|inode| link.as_os_str() == inode.as_str()))
+        .count()
+}
+
+#[test]
+fn an_agent_dials_out_and_listens_on_no_port() {
+    let (api, gates) = gated();
+    let project = project("127.0.0.1:0", "");
+    project.connection("api", &api.base(), THROUGH).copy_flow("copy", "", KEYED);
+    let mut serving = Serving::of(&project);
+    let carrier = agent(&project, &mut serving, &[api.addr()]);
+    assert_eq!(listening(carrier.pid()), 0);
+    let run = running(&project, "copy");
+    api.wait_until(|seen| seen.iter().any(|request| request.method == "POST"));
+    assert_eq!(listening(carrier.pid()), 0, "nor while it carries");
+    assert!(listening(serving.pid()) >= 1, "the server does, and is seen to");
+    gates.open_all();
+    assert_eq!(run.wait_for_end().0, Some(0));
 }
 
 #[test]
@@ -473,16 +507,21 @@ impl Namespace {
         let name = format!("fg{}", std::process::id());
         let third = std::process::id() % 250 + 1;
         let (here, there) = (format!("10.231.{third}.1"), format!("10.231.{third}.2"));
-        let sh = |script: &str| Command::new("sh").args(["-ec", script]).output().is_ok_and(|out| out.status.success());
-        if !sh(&format!("ip netns add {name}")) {
+        if !works("ip", &["netns", "add", &name]) {
             return None;
         }
         let namespace = Self(name.clone());
-        let joined = sh(&format!(
-            "ip link add {name}a type veth peer name {name}b; ip link set {name}b netns {name}; \
+        let joined = works(
+            "sh",
+            &[
+                "-ec",
+                &format!(
+                    "ip link add {name}a type veth peer name {name}b; ip link set {name}b netns {name}; \
              ip addr add {here}/24 dev {name}a; ip link set {name}a up; \
              ip netns exec {name} sh -ec 'ip link set lo up; ip addr add {there}/24 dev {name}b; ip link set {name}b up'"
-        ));
+                ),
+            ],
+        );
         joined.then_some((namespace, here, there))
     }
 
@@ -505,10 +544,7 @@ impl Drop for Namespace {
 
 #[test]
 fn an_api_in_another_network_is_reached_through_its_agent_only() {
-    let Some((namespace, here, there)) = Namespace::new() else {
-        eprintln!("SKIPPED: network namespaces are not permitted here");
-        return;
-    };
+    let Some((namespace, here, there)) = Namespace::new() else { return };
     let settings = Settings { records: 500, limit: Some(4), ..Settings::default() };
     let playground = Playground::start(settings).unwrap();
     let tls = "token = { file = \"secrets/warehouse\" }\n[server.tls]\ncertificate = { file = \"certs/server.pem\" }\nkey = { file = \"secrets/server.key\" }\n";

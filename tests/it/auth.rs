@@ -180,6 +180,60 @@ fn a_401_may_be_a_refusal_of_one_record_and_other_answers_a_failed_login() {
     run(project(&api, rule, FLOW).dir(), &["run", "copy"]).expect_code(77);
 }
 
+/// Methods whose credential is made anew for each request or fetched first.
+const MADE: &[&str] = &[
+    "[auth.cookie.login]\nrelative_uri = \"/login\"\nbody = { p = \"{{connection.secrets.key}}\" }\n[secrets]\nkey = { env = \"CANARY\" }",
+    "[auth.oauth2]\ngrant = \"client_credentials\"\ntoken_uri = \"/token\"\nclient_id = \"app\"\nclient_secret = { env = \"CANARY\" }",
+    "[auth.wsse]\nusername = \"me\"\npassword = { env = \"CANARY\" }",
+    "[auth.digest]\nusername = \"me\"\npassword = { env = \"CANARY\" }",
+    "[auth.jwt]\nalgorithm = \"HS256\"\nkey = { env = \"CANARY\" }",
+    "[auth.aws_sigv4]\naccess_key = { command = [\"echo\", \"AKID4711\"] }\nsecret_key = { env = \"CANARY\" }\nregion = \"eu\"\nservice = \"s3\"",
+    "[auth.oauth1]\nconsumer_key = \"app\"\nconsumer_secret = { env = \"CANARY\" }\ntoken = { env = \"CANARY\" }\n\
+     token_secret = { env = \"CANARY\" }\nsignature_method = \"HMAC-SHA1\"",
+    "[auth.custom]\nheaders = { X-One = \"{{connection.secrets.key}}\" }\nquery = { q = \"{{connection.secrets.key}}\" }\n\
+     [secrets]\nkey = { env = \"CANARY\" }",
+];
+
+#[test]
+fn credentials_that_are_made_or_fetched_stay_on_their_origin() {
+    let gives = |request: &Request| match request.path() {
+        "/token" => Some(Reply::json(200, "{\"access_token\":\"fetched-t0ken-4711\",\"expires_in\":3600}")),
+        "/login" => Some(Reply::json(200, "{}").header("set-cookie", "sid=fetched-t0ken-4711; Path=/")),
+        _ if request.header("authorization").is_none() && request.header("x-asks").is_some() => {
+            Some(Reply::json(401, "{}").header("www-authenticate", "Digest realm=\"r\", nonce=\"n\", qop=\"auth\""))
+        }
+        _ => None,
+    };
+    for method in MADE {
+        let asks = if method.starts_with("[auth.digest]") { "headers = { X-Asks = \"1\" }\n" } else { "" };
+        for status in [301, 302, 303, 307, 308] {
+            let elsewhere = Api::start(|_| Reply::json(200, "[]"));
+            let target = format!("{}/steal", elsewhere.base());
+            let api = Api::start(move |request| {
+                gives(request).unwrap_or_else(|| Reply::json(status, "{}").header("location", &target))
+            });
+            let project = project(&api, &format!("{asks}{method}"), FLOW);
+            run_with_canary(&project, &[]).expect_code(69);
+            assert!(!api.requests_to("/records").is_empty() && elsewhere.requests().is_empty(), "{method} {status}");
+        }
+        // Where data leads to an origin that is allowed, nothing of the credential goes along.
+        let other = Api::start(|_| Reply::json(200, "{\"data\":[{\"id\":3}]}"));
+        let next = format!("{}/page2?sig=abc", other.base());
+        let page = format!("{{\"data\":[{{\"id\":1}}],\"next\":\"{next}\"}}");
+        let api = Api::start(move |request| gives(request).unwrap_or_else(|| Reply::json(200, page.clone())));
+        let flow = "[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\nrecords = \"data\"\n\
+                    [export.paging.next_url]\npath = \"next\"\n";
+        let keys = format!("allowed_origins = [\"{}\"]\n{asks}{method}", other.base());
+        run_with_canary(&project(&api, &keys, flow), &[]).expect_code(0);
+        let there = other.requests();
+        assert_eq!((there.len(), there[0].target.as_str()), (1, "/page2?sig=abc"), "{method}");
+        let said = format!("{:?}", there[0].headers);
+        let names = ["authorization", "cookie", "x-wsse", "x-one", "x-amz-date", "x-amz-content-sha256", "referer"];
+        assert!(names.iter().all(|name| there[0].header(name).is_none()), "{method}: {said}");
+        assert!(!said.contains("cAn4ry") && !said.contains("4711"), "{method}: {said}");
+    }
+}
+
 #[test]
 fn a_redirect_to_another_origin_is_not_followed_and_gets_no_credential() {
     for (method, _) in methods() {

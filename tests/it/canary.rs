@@ -13,9 +13,12 @@ use crate::support::serving::Serving;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use regex::Regex;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::LazyLock;
 
 /// Password, token, key: long, unique, and different in every encoding.
 const CANARY: &str = "cAn4ry/Q7+zz&9\"Kx=é~7Jd";
@@ -24,6 +27,9 @@ const ACCESS: &str = "ACCESSkeyCanary77Zq";
 /// Made by the servers.
 const ISSUED: &str = "iSsU3d.t0ken-Wq81xY5";
 const ROTATED: &str = "r0tAted.refr3sh-Pk62vB9";
+
+const RSA: &str = include_str!("../../src/http/auth/testing/rsa.pem");
+const CURVE: &str = include_str!("../../src/http/auth/testing/p256.pem");
 
 const PASSWORD: &str = "password = { env = \"CANARY\" }";
 
@@ -58,6 +64,16 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
         ("oauth2", "oauth2-header", oauth2("header")),
         ("oauth2", "oauth2-body", oauth2("body")),
         (
+            "oauth2",
+            "oauth2-password",
+            oauth2("body").replace("client_credentials", "password") + &format!("username = \"me\"\n{PASSWORD}\n"),
+        ),
+        (
+            "oauth2",
+            "oauth2-grant",
+            oauth2("header").replace("client_credentials", "refresh_token") + "refresh_token = { env = \"CANARY\" }\n",
+        ),
+        (
             "cookie",
             "cookie",
             "[auth.cookie.login]\nrelative_uri = \"/login\"\nbody = { user = \"me\", password = \"{{connection.secrets.key}}\" }\n\
@@ -80,7 +96,9 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
              [auth.jwt.refresh]\nrelative_uri = \"/token\"\n"
                 .to_owned(),
         ),
-        ("jwt", "jwt-key", "[auth.jwt]\nalgorithm = \"RS256\"\nkey = { file = \"key.pem\" }\n".to_owned()),
+        ("jwt", "jwt-rs", "[auth.jwt]\nalgorithm = \"RS256\"\nkey = { file = \"key.pem\" }\n".to_owned()),
+        ("jwt", "jwt-ps", "[auth.jwt]\nalgorithm = \"PS256\"\nkey = { file = \"key.pem\" }\n".to_owned()),
+        ("jwt", "jwt-es", "[auth.jwt]\nalgorithm = \"ES256\"\nkey = { file = \"curve.pem\" }\n".to_owned()),
         (
             "aws_sigv4",
             "aws-sigv4",
@@ -91,10 +109,30 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
         ("oauth1", "oauth1-hmac", oauth1("HMAC-SHA1")),
         ("oauth1", "oauth1-plain", oauth1("PLAINTEXT")),
         (
+            "oauth1",
+            "oauth1-rsa",
+            "[auth.oauth1]\nconsumer_key = \"app\"\ntoken = { env = \"CANARY\" }\nprivate_key = { file = \"key.pem\" }\n\
+             signature_method = \"RSA-SHA256\"\n"
+                .to_owned(),
+        ),
+        (
             "custom",
             "custom",
             "[auth.custom]\nheaders = { X-One = \"k {{connection.secrets.key}}\" }\nquery = { q = \"{{connection.secrets.key}}\" }\n\
              [secrets]\nkey = { env = \"CANARY\" }\n"
+                .to_owned(),
+        ),
+        (
+            "custom",
+            "custom-body",
+            "[auth.custom]\nbody = { auth = { key = \"{{connection.secrets.key}}\" } }\n[secrets]\nkey = { env = \"CANARY\" }\n"
+                .to_owned(),
+        ),
+        (
+            "custom",
+            "custom-refresh",
+            "[auth.custom]\nheaders = { X-One = \"{{auth.token}}\" }\n[auth.custom.refresh]\nrelative_uri = \"/token\"\n\
+             body = { k = \"{{connection.secrets.key}}\" }\n[secrets]\nkey = { env = \"CANARY\" }\n"
                 .to_owned(),
         ),
     ]
@@ -102,12 +140,13 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
 
 /// Everything that must not show, by name.
 fn planted() -> Vec<(&'static str, String)> {
-    let pem = include_str!("../../src/http/auth/testing/rsa.pem");
     let mut secrets: Vec<(&str, String)> =
         [("canary", CANARY), ("access", ACCESS), ("issued", ISSUED), ("rotated", ROTATED)]
             .map(|(name, text)| (name, text.to_owned()))
             .into();
-    secrets.extend(pem.lines().filter(|line| line.len() == 64).take(3).map(|line| ("key", line.to_owned())));
+    for (name, pem) in [("key", RSA), ("curve", CURVE)] {
+        secrets.extend(pem.lines().filter(|line| line.len() == 64).take(2).map(|line| (name, line.to_owned())));
+    }
     secrets
 }
 
@@ -151,16 +190,34 @@ fn escaped_for_xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// All that is looked for, in one pass: the texts are long, and the forms are many.
+static SOUGHT: LazyLock<Regex> = LazyLock::new(|| {
+    let mut sought = BTreeSet::new();
+    for (_, secret) in planted() {
+        let half = secret.chars().count() / 2;
+        sought.extend(forms(&secret));
+        sought.insert(secret.chars().take(half).collect());
+        sought.insert(secret.chars().skip(half).collect());
+    }
+    let sought: Vec<String> = sought.iter().map(|form| regex::escape(form)).collect();
+    Regex::new(&sought.join("|")).unwrap()
+});
+
 #[track_caller]
 fn expect_nothing_in(text: &str, place: &str) {
+    if let Some(found) = SOUGHT.find(text) {
+        panic!("{place}: a secret shows as `{}` in:\n{text}", found.as_str());
+    }
+}
+
+#[test]
+fn every_form_of_every_secret_would_be_found() {
     for (name, secret) in planted() {
-        let half = secret.chars().count() / 2;
-        let (first, second): (String, String) =
-            (secret.chars().take(half).collect(), secret.chars().skip(half).collect());
-        for form in forms(&secret).into_iter().chain([first, second]) {
-            assert!(!text.contains(&form), "{place}: the {name} shows as `{form}` in:\n{text}");
+        for form in forms(&secret) {
+            assert!(SOUGHT.is_match(&format!("x{form}y")), "{name}: {form}");
         }
     }
+    expect_nothing_in("nothing of the kind", "here");
 }
 
 /// All a request carried, as it came and encoded.
@@ -215,6 +272,8 @@ fn answer(request: &Request, manner: Manner) -> Reply {
         _ if asks_for_digest => {
             Reply::json(401, echo(request)).header("www-authenticate", "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"")
         }
+        ("hooks", _) => Reply::json(200, "{}"),
+        ("broken", _) => Reply::json(400, echo(request)),
         ("records", _) => Reply::json(200, format!("[{{\"id\":1,\"echo\":{}}},{{\"id\":2}}]", echo(request))),
         (_, Manner::Refuses(status)) => Reply::json(status, echo(request)),
         _ => Reply::json(201, echo(request)),
@@ -227,17 +286,42 @@ struct Planted {
     api: Api,
 }
 
-fn plant(manner: Manner, head: &str) -> Planted {
+fn closed(project: &Project, name: &str, text: &str) {
+    project.write(name, text);
+    std::fs::set_permissions(project.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Every text is searched for the secrets of every connection: two projects cost half of what one would.
+#[derive(Clone, Copy)]
+enum Half {
+    First,
+    Second,
+}
+
+impl Half {
+    fn cases(self) -> Vec<(&'static str, &'static str, String)> {
+        let mut first = cases();
+        let second = first.split_off(first.len() / 2);
+        match self {
+            Self::First => first,
+            Self::Second => second,
+        }
+    }
+}
+
+fn plant(half: Half, manner: Manner) -> Planted {
     let api = Api::start(move |request| answer(request, manner));
     let project = Project::new();
-    project.settings("").write("key.pem", include_str!("../../src/http/auth/testing/rsa.pem"));
-    std::fs::set_permissions(project.path("key.pem"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    project.settings("");
+    for (name, pem) in [("key.pem", RSA), ("curve.pem", CURVE)] {
+        closed(&project, name, pem);
+    }
     let mut ids = Vec::new();
-    for (_, id, tables) in cases() {
+    for (_, id, tables) in half.cases() {
         let base = format!("{}/{id}", api.base());
         project.connection(id, &base, &format!("response = {{ error_path = \"why\" }}\n{tables}\n{QUICK}"));
         let flow = format!(
-            "{head}[export]\nconnection = \"{id}\"\nrelative_uri = \"/records\"\n\n[import]\nconnection = \"{id}\"\nrelative_uri = \"/taken\"\n"
+            "[export]\nconnection = \"{id}\"\nrelative_uri = \"/records\"\n\n[import]\nconnection = \"{id}\"\nrelative_uri = \"/taken\"\n"
         );
         project.write(&format!("flows/{id}.toml"), &flow);
         ids.push(id.to_owned());
@@ -274,6 +358,15 @@ fn every_method_there_is_has_a_secret_planted() {
 
 #[test]
 fn no_output_of_a_run_shows_a_secret() {
+    runs_show_none(Half::First);
+}
+
+#[test]
+fn no_output_of_a_run_shows_a_secret_of_the_other_methods() {
+    runs_show_none(Half::Second);
+}
+
+fn runs_show_none(half: Half) {
     for (manner, code) in [
         (Manner::Good, 0),
         (Manner::Refuses(422), 1),
@@ -281,7 +374,7 @@ fn no_output_of_a_run_shows_a_secret() {
         (Manner::Refuses(401), 77),
         (Manner::Withholds, 77),
     ] {
-        let planted = plant(manner, "");
+        let planted = plant(half, manner);
         let flows: Vec<&str> = planted.ids.iter().map(String::as_str).collect();
         let first = searched(&planted, &[&["run"], &flows[..]].concat()).expect_code(code);
         // What the first left unfinished is taken up by the second, which knows no session of the first.
@@ -314,7 +407,16 @@ fn no_output_of_a_run_shows_a_secret() {
 
 #[test]
 fn dry_runs_checks_and_pings_show_no_secret() {
-    let planted = plant(Manner::Refuses(422), "");
+    looks_show_none(Half::First);
+}
+
+#[test]
+fn dry_runs_checks_and_pings_show_no_secret_of_the_other_methods() {
+    looks_show_none(Half::Second);
+}
+
+fn looks_show_none(half: Half) {
+    let planted = plant(half, Manner::Refuses(422));
     for id in &planted.ids {
         searched(&planted, &["run", id, "--dry-run"]).expect_code(0);
     }
@@ -327,33 +429,101 @@ fn dry_runs_checks_and_pings_show_no_secret() {
 }
 
 #[test]
-fn a_serving_process_shows_no_secret_in_logs_metrics_and_status() {
-    let planted = plant(Manner::Refuses(422), "schedule = \"* * * * * *\"\n");
+fn a_serving_process_shows_no_secret_in_logs_metrics_events_notices_and_answers() {
+    serving_shows_none(Half::First);
+}
+
+#[test]
+fn a_serving_process_shows_no_secret_of_the_other_methods() {
+    serving_shows_none(Half::Second);
+}
+
+fn serving_shows_none(half: Half) {
+    let planted = plant(half, Manner::Refuses(422));
+    planted.project.settings("[notify]\nconnection = \"chat\"\nrelative_uri = \"/hooks\"\n");
+    planted.project.connection("chat", &planted.api.base(), "");
+    let first = &planted.ids[0];
+    let broken = std::fs::read_to_string(planted.project.path(&format!("flows/{first}.toml"))).unwrap();
+    planted.project.write("flows/broken.toml", &broken.replace("/records", "/broken"));
     let mut serving = Serving::start(command(&planted, &["serve"]));
-    serving.wait_until_listening();
-    for id in &planted.ids {
-        serving.wait_for_flow("run finished", id);
+    let addr = serving.wait_until_listening();
+    let events = std::thread::spawn(move || events(addr));
+    let flows: Vec<&str> = planted.ids.iter().map(String::as_str).chain(["broken"]).collect();
+    let headers = format!("{}content-type: application/json\r\n", authorized(&planted));
+    let asked = client::send(
+        addr,
+        "POST",
+        "/api/v1/actions/run",
+        &headers,
+        &serde_json::json!({ "flows": flows }).to_string(),
+    );
+    assert_eq!(asked.status / 100, 2, "{}", asked.body);
+    let mut under_way: BTreeSet<&str> = flows.into_iter().collect();
+    while !under_way.is_empty() {
+        let line = serving.wait_for("run finished");
+        under_way.remove(line["flow"].as_str().unwrap());
     }
     expect_nothing_in(&serving.metrics(), "metrics");
-    for args in [&["status"][..], &["status", "--json"]] {
-        searched(&planted, args).expect_code(0);
+    for args in [
+        &["status"][..],
+        &["status", "--json"],
+        &["top", "--once"],
+        &["auth", "status"],
+        &["auth", "status", "--json"],
+        &["graph"],
+        &["graph", "--json"],
+        &["runs", "list"],
+        &["state", "show"],
+        &["state", "show", "--json"],
+    ] {
+        let shown = searched(&planted, args).expect_code(0);
+        assert!(!shown.stdout.is_empty(), "{args:?}");
     }
-    searched_api(&planted, serving.wait_until_listening());
+    searched_api(&planted, addr);
+    let told = |kind: &str| planted.api.requests_to("/hooks").iter().any(|request| request.body.contains(kind));
+    planted.api.wait_until(|seen| {
+        seen.iter().any(|request| request.path() == "/hooks" && request.body.contains("broken: "))
+            && seen.iter().any(|request| request.path() == "/hooks" && request.body.contains("errors list"))
+    });
+    assert!(told("[secret]"), "what failed is told, masked");
+    for request in planted.api.requests_to("/hooks") {
+        expect_nothing_in(&format!("{:?} {}", request.headers, request.body), "notice");
+    }
     serving.signal(Signal::TERM);
     let (_, lines) = serving.wait_for_end();
     assert!(lines.len() > planted.ids.len());
     expect_nothing_in(&lines.join("\n"), "log");
+    let events = events.join().unwrap();
+    assert!(events.matches("\ndata:").count() > planted.ids.len(), "{events}");
+    expect_nothing_in(&events, "events");
+}
+
+/// What is told as it happens, until the process ends.
+fn events(addr: std::net::SocketAddr) -> String {
+    let mut stream = std::net::TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET /api/v1/events HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut all = Vec::new();
+    // A process that ends may cut it.
+    let _ = stream.read_to_end(&mut all);
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// The header, as a whole line, of a client that may do everything.
+fn authorized(planted: &Planted) -> String {
+    let token = std::fs::read_to_string(planted.project.path("state/api-token")).unwrap();
+    format!("authorization: Bearer {}\r\n", token.trim())
 }
 
 /// Every read of the API, with the key that shows records too.
 fn searched_api(planted: &Planted, addr: std::net::SocketAddr) {
-    let token = std::fs::read_to_string(planted.project.path("state/api-token")).unwrap();
-    let headers = format!("authorization: Bearer {}\r\n", token.trim());
+    let headers = authorized(planted);
+    let token = headers.trim().rsplit(' ').next().unwrap();
     let read = |target: &str| {
         let got = client::send(addr, "GET", target, &headers, "");
         assert_eq!(got.status, 200, "{target}: {}", got.body);
         expect_nothing_in(&got.body, target);
-        assert!(!got.body.contains(token.trim()), "{target} shows the key");
+        assert!(!got.body.contains(token), "{target} shows the key");
         serde_json::from_str::<serde_json::Value>(&got.body).unwrap()
     };
     for target in
@@ -365,15 +535,25 @@ fn searched_api(planted: &Planted, addr: std::net::SocketAddr) {
         for target in ["flows", "connections", "explain/flow", "explain/connection"] {
             read(&format!("/api/v1/{target}/{id}"));
         }
+        let run = read(&format!("/api/v1/runs?flow={id}"))["runs"][0]["run"].as_str().unwrap().to_owned();
+        read(&format!("/api/v1/logs/{run}"));
+    }
+    // In words too, for one that failed and for one that was refused.
+    for id in ["broken", &planted.ids[0]] {
+        for args in [&["runs", "show", id][..], &["runs", "logs", id], &["explain", id]] {
+            searched(planted, args).expect_code(0);
+        }
     }
     let errors = read("/api/v1/errors?limit=500");
-    let (mut shown, mut masked) = (0, 0);
-    for row in errors["errors"].as_array().unwrap().iter().take(60) {
+    let (mut shown, mut masked, mut runs) = (0, 0, BTreeSet::new());
+    for row in errors["errors"].as_array().unwrap() {
         let error = read(&format!("/api/v1/errors/{}", row["id"]));
         shown += 1;
         masked += usize::from(error["payload"].as_str().unwrap().contains("[secret]"));
-        read(&format!("/api/v1/runs/{}", row["run"].as_str().unwrap()));
-        searched(planted, &["explain", row["run"].as_str().unwrap(), "--json"]).expect_code(0);
+        runs.insert(row["run"].as_str().unwrap());
+    }
+    for run in runs {
+        read(&format!("/api/v1/runs/{run}"));
     }
     assert!(shown > 5 && masked > 0, "{shown} records were shown, {masked} masked");
 }
@@ -426,4 +606,79 @@ fn a_secret_in_a_body_is_masked_whatever_the_body_is_and_is_made_of() {
 /// As TOML's text on one line.
 fn toml_text(text: &str) -> String {
     serde_json::to_string(text).unwrap()
+}
+
+#[test]
+fn the_passphrase_of_a_client_key_shows_nowhere() {
+    let api = Api::start(|_| Reply::json(200, "[]"));
+    let project = Project::new();
+    let base = format!("https://{}", api.addr());
+    let tls = "[tls]\nclient_certificate = { file = \"client.pem\" }\nclient_key = { file = \"client.key\" }\npassphrase = { env = \"CANARY\" }\n";
+    // The server waits for more of what it does not understand.
+    let keys = format!("connect_timeout = \"1s\"\n{tls}{QUICK}");
+    project.settings("").connection("api", &base, &keys).copy_flow("copy", "", "");
+    let script = "set -e; umask 077; openssl ecparam -name prime256v1 -genkey -noout -out plain.key; \
+        openssl pkcs8 -topk8 -in plain.key -out client.key -v2 aes-256-cbc -passout env:CANARY; \
+        openssl req -x509 -key plain.key -subj /CN=client -days 2 -out client.pem";
+    let made = std::process::Command::new("sh")
+        .args(["-c", script])
+        .current_dir(project.dir())
+        .env("CANARY", CANARY)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let planted = Planted { project, ids: Vec::new(), api };
+    let key = std::fs::read_to_string(planted.project.path("plain.key")).unwrap();
+    let inner: Vec<&str> = key.lines().filter(|line| !line.starts_with('-')).collect();
+    // It is understood; the server speaks no TLS, and says so in its way.
+    searched(&planted, &["check", "--deny-warnings"]).expect_code(0);
+    for args in [&["run", "copy"][..], &["ping", "api", "--json"], &["status", "--json"], &["errors", "list", "--json"]]
+    {
+        let ended = searched(&planted, args);
+        assert!(inner.iter().all(|line| !ended.stderr.contains(line) && !ended.stdout.contains(line)), "{args:?}");
+    }
+    searched(&planted, &["ping", "api"]).expect_code(69);
+    // A passphrase that is none is refused, and is not shown either.
+    let text = std::fs::read_to_string(planted.project.path("connections/api.toml")).unwrap();
+    planted.project.write("connections/api.toml", &text.replace("\"CANARY\"", "\"WRONG\""));
+    let mut check = command(&planted, &["check"]);
+    check.env("WRONG", ISSUED);
+    let ended = finish(check, PATIENCE).expect_code(78);
+    assert!(ended.stdout.contains("wrong-passphrase"), "{}", ended.stdout);
+    expect_nothing_in(&format!("{}{}", ended.stdout, ended.stderr), "check");
+}
+
+#[test]
+fn the_token_of_an_agent_shows_on_neither_side() {
+    let api = Api::start(|request| match request.method.as_str() {
+        "GET" => Reply::json(200, "{\"data\":[{\"id\":1}]}"),
+        _ => Reply::json(422, echo(request)),
+    });
+    let project = Project::new();
+    closed(&project, "token", ISSUED);
+    project.settings("[agents.warehouse]\ntoken = { file = \"token\" }\n");
+    project.connection("api", &api.base(), "[agent]\nname = \"warehouse\"\n").copy_flow("copy", "", "");
+    let planted = Planted { project, ids: Vec::new(), api };
+    let mut serving = Serving::start(command(&planted, &["serve"]));
+    let addr = serving.wait_until_listening();
+    let server = format!("http://{addr}");
+    let allowed = planted.api.addr().to_string();
+    let [token, other] = ["token", "other"].map(|name| planted.project.path(name).to_str().unwrap().to_owned());
+    let carry = ["agent", "--server", &server, "--allow", &allowed, "--token-file"];
+    let mut agent = Serving::start(command(&planted, &[&carry[..], &[&token]].concat()));
+    agent.wait_for("connected");
+    searched(&planted, &["run", "copy"]).expect_code(1);
+    // One that is refused says so, and does not show what it came with.
+    closed(&planted.project, "other", ROTATED);
+    searched(&planted, &[&carry[..], &[&other]].concat()).expect_code(77);
+    serving.wait_for("agent refused");
+    for args in [&["status", "--json"][..], &["state", "show"], &["explain", "api"], &["errors", "show", "1"]] {
+        searched(&planted, args).expect_code(0);
+    }
+    expect_nothing_in(&serving.metrics(), "metrics");
+    for one in [agent, serving] {
+        one.signal(Signal::TERM);
+        let (_, lines) = one.wait_for_end();
+        expect_nothing_in(&lines.join("\n"), "log");
+    }
 }

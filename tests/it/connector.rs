@@ -55,3 +55,19 @@ fn each_field_of_the_form_has_a_key_and_a_test_that_exists() {
         assert!(!names.is_empty(), "row {number} has no test");
     }
 }
+
+#[test]
+fn the_one_algorithm_of_jwt_that_is_not_there_is_refused_and_documented() {
+    let project = crate::support::project::Project::new();
+    let keys = |algorithm: &str| format!("[auth.jwt]\nalgorithm = \"{algorithm}\"\nkey = {{ env = \"KEY\" }}\n");
+    let check = |algorithm: &str, code: i32| {
+        project.connection("api", "https://a.example", &keys(algorithm));
+        crate::support::command::run(project.dir(), &["check"]).expect_code(code).stdout
+    };
+    check("ES384", 0);
+    assert!(check("ES512", 78).contains("`auth.jwt.algorithm` does not know \"ES512\""));
+    for name in ["CONNECTOR.md", "scope.md"] {
+        let text = std::fs::read_to_string(root().join("docs").join(name)).unwrap();
+        assert!(text.contains("`ES512`"), "{name}");
+    }
+}

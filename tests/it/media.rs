@@ -2,7 +2,7 @@
 
 use crate::support::api::{Api, Reply, Request};
 use crate::support::command::run;
-use crate::support::flow::{copy, lines};
+use crate::support::flow::{TAKE, copy, lines};
 use crate::support::project::Project;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -231,15 +231,43 @@ fn a_body_of_sixty_mebibytes_is_one_record() {
     let long = "x".repeat(60 << 20);
     let api = Api::start(move |request| match request.path() {
         "/json" => Reply::json(200, format!("[{{\"id\":1,\"long\":\"{long}\"}}]")),
+        "/xml" => Reply::raw(200, format!("<r><i><id>1</id><long>{long}</long></i></r>"))
+            .header("content-type", "application/xml"),
         _ => Reply::raw(200, format!("id,long\n1,\"{long}\"\n")).header("content-type", "text/csv"),
     });
-    for path in ["json", "csv"] {
+    for (path, records) in [("json", "$"), ("csv", "$"), ("xml", "/r/i")] {
         let flow = format!(
-            "[export]\nconnection = \"api\"\nrelative_uri = \"/{path}\"\n[export.transform.create]\nid = \"$.id\"\n"
+            "[export]\nconnection = \"api\"\nrelative_uri = \"/{path}\"\nrecords = \"{records}\"\n[export.transform.create]\nid = \"$.id\"\n"
         );
         let ended = copy(&api, "timeout = \"60s\"\n", &flow, &[]).expect_code(0);
         assert_eq!(ended.stdout.lines().count(), 1, "{path}");
+        assert!(ended.stdout.contains('1'), "{path}: {}", ended.stdout);
     }
+}
+
+#[test]
+fn of_a_name_that_stands_twice_in_a_record_the_last_counts_and_what_passes_through_keeps_both() {
+    let twice = r#"[{"id":1,"a":"first","a":"last","in":{"b":1,"b":2}}]"#;
+    let sent = |export: &str, body: &str| {
+        let api = Api::start(move |request| match request.method.as_str() {
+            "GET" => Reply::json(200, twice),
+            _ => Reply::json(201, "{}"),
+        });
+        let flow = format!("[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\n{export}{TAKE}{body}");
+        copy(&api, "", &flow, &[]).expect_code(0);
+        api.requests_to("/taken")[0].body.clone()
+    };
+    // What only passes through is not looked into.
+    assert_eq!(sent("", ""), &twice[1..twice.len() - 1]);
+    let body = "[import.body]\npath = \"$.a\"\nvalue = \"= record.a\"\ntext = \"{{record.a}}\"\nb = \"$.in.b\"\n";
+    assert_eq!(sent("", body), r#"{"path":"last","value":"last","text":"last","b":2}"#);
+    let created = "[export.transform.create]\na = \"$.a\"\nin = \"$.in\"\n";
+    assert_eq!(sent(created, ""), r#"{"a":"last","in":{"b":1,"b":2}}"#);
+    // Where a record is changed it is gone through, and what is dropped leaves no other behind.
+    let modified = |keys: &str| sent(&format!("[export.transform.modify]\n{keys}\n"), "");
+    assert_eq!(modified("set = { x = 1 }"), r#"{"id":1,"a":"last","in":{"b":1,"b":2},"x":1}"#);
+    assert_eq!(modified("drop = [\"a\", \"in.b\"]"), r#"{"id":1,"in":{}}"#);
+    assert_eq!(modified("rename = { a = \"c\" }"), r#"{"id":1,"c":"last","in":{"b":1,"b":2}}"#);
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {

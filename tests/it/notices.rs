@@ -5,6 +5,10 @@ use crate::support::command::flowgate;
 use crate::support::project::Project;
 use crate::support::serving::{Serving, status_until};
 use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const SECRET: &str = "s3cret-of-the-shop-9f27";
 
@@ -154,4 +158,76 @@ fn what_was_told_does_not_make_flowgate_toml_look_changed() {
     serving.wait_for("reload applied");
     let told = status_until(&project, |told| told["flows"].as_array().is_some_and(|flows| flows.len() == 4));
     assert_eq!(told["config"]["restart_needed"], false, "{told:#}");
+}
+
+/// Waits until so many errors of `errs` have been counted.
+#[track_caller]
+fn open_errors(serving: &Serving, count: f64) {
+    let until = crate::support::now() + crate::support::PATIENCE;
+    while serving.sample("flowgate_errors_open{flow=\"errs\"}") != count {
+        assert!(crate::support::now() < until, "{}", serving.metrics());
+    }
+}
+
+#[test]
+fn a_first_error_is_told_once_however_often_there_is_a_first_one() {
+    let api = api();
+    let project = project(&api, "on = [\"first_error\"]");
+    let mut serving = serve(&project);
+    for round in 0..3 {
+        start(&project, &mut serving, "errs");
+        serving.wait_for_flow("run finished", "errs");
+        open_errors(&serving, 2.0);
+        // None is open any more, so that the next one is a first again.
+        let listed = crate::support::command::run(project.dir(), &["errors", "list", "--json"]).expect_code(0).stdout;
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let ids: Vec<String> = listed["errors"].as_array().unwrap().iter().map(|row| row["id"].to_string()).collect();
+        let resolve: Vec<&str> = ["errors", "resolve"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+        crate::support::command::run(project.dir(), &resolve).expect_code(0);
+        open_errors(&serving, 0.0);
+        counted(&serving, 1.0, f64::from(round));
+    }
+    assert_eq!(told(&api).len(), 1, "{:?}", told(&api));
+}
+
+/// Waits until so many notices were sent and held back.
+#[track_caller]
+fn counted(serving: &Serving, sent: f64, suppressed: f64) {
+    let until = crate::support::now() + crate::support::PATIENCE;
+    let of = |outcome: &str| serving.sample(&format!("flowgate_notices_total{{outcome=\"{outcome}\"}}"));
+    while (of("sent"), of("suppressed")) != (sent, suppressed) {
+        assert!(crate::support::now() < until, "{} sent, {} suppressed", of("sent"), of("suppressed"));
+    }
+}
+
+#[test]
+fn a_connection_that_goes_offline_again_and_again_is_told_once() {
+    let locked = Arc::new(AtomicBool::new(true));
+    let inside = locked.clone();
+    let api = Api::start(move |request| match request.path() {
+        "/hooks/ops" => Reply::json(200, "{}"),
+        "/locked" if inside.load(Ordering::SeqCst) => Reply::json(401, "{}"),
+        _ => Reply::json(200, "{\"data\":[]}"),
+    });
+    let project = project(&api, "on = [\"offline\"]");
+    let waits = std::fs::read_to_string(project.path("flows/waits.toml")).unwrap();
+    project.write("flows/waits.toml", &waits.replace("[import]", "records = \"$.data[*]\"\n[import]"));
+    let mut serving = serve(&project);
+    let mut events = TcpStream::connect(serving.wait_until_listening()).unwrap();
+    events.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    let host = events.peer_addr().unwrap();
+    write!(events, "GET /api/v1/events HTTP/1.1\r\nhost: {host}\r\n\r\n").unwrap();
+    let mut events = BufReader::new(events).lines();
+    for round in 0..3 {
+        locked.store(true, Ordering::SeqCst);
+        start(&project, &mut serving, "waits");
+        counted(&serving, 1.0, f64::from(round));
+        locked.store(false, Ordering::SeqCst);
+        serving.wait_for_flow("run finished", "waits");
+        // It is known to be back, so that it can go again.
+        assert!(events.any(|line| line.unwrap().contains("connection_online")));
+    }
+    let told = told(&api);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0]["text"].as_str().unwrap().starts_with("shop: connection `shop` is offline"), "{told:?}");
 }

@@ -1,10 +1,11 @@
 //! `packaging/`: units and manifests say what the program understands, and it runs in the confinement they put it in. What
-//! needs systemd, mounts or strace says that it skips where those cannot be had.
+//! needs systemd, mounts or strace says that it skips where those cannot be had (`support/peer.rs`).
 
 use crate::support::PATIENCE;
 use crate::support::client;
 use crate::support::command::{finish, flowgate, run};
 use crate::support::monitoring::yaml;
+use crate::support::peer::works;
 use crate::support::project::Project;
 use crate::support::serving::Serving;
 use regex::Regex;
@@ -175,18 +176,11 @@ fn answers_its_probes(serving: &mut Serving) {
     assert_eq!((client::get_as(place, known, "/metrics"), client::get_as(place, "other", "/metrics")), (200, 421));
 }
 
-/// A program, or none after saying that the test skips.
-fn program(name: &str, probe: &[&str]) -> bool {
-    let works = Command::new(name).args(probe).output().is_ok_and(|output| output.status.success());
-    if !works {
-        eprintln!("SKIPPED: `{name} {}` does not work here", probe.join(" "));
-    }
-    works
-}
-
 #[test]
 fn it_runs_as_another_user_on_a_read_only_root_with_one_writable_directory() {
-    if !program("unshare", &["--mount", "true"]) || !program("setpriv", &["--version"]) {
+    if !works("unshare", &["--mount", "true"])
+        || !works("setpriv", &["--reuid=65532", "--regid=65532", "--groups=65532", "true"])
+    {
         return;
     }
     let project = mounted();
@@ -283,14 +277,14 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn systemd_takes_the_unit_and_finds_it_confined() {
-    if !program("systemd-analyze", &["--version"]) {
+    if !works("systemd-analyze", &["--version"]) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let unit = unit_here(folder.path());
     let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
     let about: Vec<String> =
-        said(&verified).lines().filter(|line| line.contains("flowgate")).map(str::to_owned).collect();
+        said(&verified).lines().filter(|line| line.contains("flowgate.service")).map(str::to_owned).collect();
     assert!(verified.status.success() && about.is_empty(), "{about:#?}");
     // 0 is closed, 10 open; a unit without any of this has 9.6.
     let rated = Command::new("systemd-analyze")
@@ -310,7 +304,7 @@ fn calls(set: &str, sets: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
 
 #[test]
 fn serve_asks_nothing_of_the_kernel_that_the_unit_forbids() {
-    if !program("systemd-analyze", &["--version"]) || !program("strace", &["-V"]) {
+    if !works("systemd-analyze", &["--version"]) || !works("strace", &["-qq", "-o", "/dev/null", "true"]) {
         return;
     }
     let listed = Command::new("systemd-analyze").args(["syscall-filter", "--no-pager"]).output().unwrap();

@@ -27,7 +27,7 @@ fn project(api: &Api, keys: &str) -> Project {
 }
 
 /// Has a running `serve` start a flow, and does not wait for its end.
-fn start(project: &Project, flow: &str) -> String {
+pub(super) fn start(project: &Project, flow: &str) -> String {
     let token = std::fs::read_to_string(project.path("state/api-token")).unwrap();
     let address = address_of(project);
     let headers = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", token.trim());
@@ -36,30 +36,30 @@ fn start(project: &Project, flow: &str) -> String {
     answer["runs"][0]["run"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
-fn address_of(project: &Project) -> std::net::SocketAddr {
+pub(super) fn address_of(project: &Project) -> std::net::SocketAddr {
     let text = std::fs::read_to_string(project.path("flowgate.toml")).unwrap();
     text.split('"').nth(1).unwrap().parse().unwrap()
 }
 
 /// `serve` at an address that can be named beforehand.
-fn serve(project: &Project) -> Serving {
+pub(super) fn serve(project: &Project) -> Serving {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     project.write("flowgate.toml", &format!("[server]\nlisten = \"127.0.0.1:{port}\"\n"));
     Serving::of(project)
 }
 
-fn explained(project: &Project, what: &str) -> Value {
+pub(super) fn explained(project: &Project, what: &str) -> Value {
     let ended = run(project.dir(), &["explain", what, "--json"]).expect_code(0);
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
-fn rules(reasons: &Value) -> Vec<&str> {
+pub(super) fn rules(reasons: &Value) -> Vec<&str> {
     reasons.as_array().unwrap().iter().filter_map(|reason| reason["rule"].as_str()).collect()
 }
 
 /// Asks until it is so.
 #[track_caller]
-fn until_explained(project: &Project, what: &str, found: impl Fn(&Value) -> bool) -> Value {
+pub(super) fn until_explained(project: &Project, what: &str, found: impl Fn(&Value) -> bool) -> Value {
     let until = now() + PATIENCE;
     loop {
         let told = explained(project, what);

@@ -3,6 +3,7 @@
 use crate::support::api::{Api, Gates, Reply, Request, in_flight};
 use crate::support::client::{Got, exchange, send};
 use crate::support::command::run;
+use crate::support::peer::works;
 use crate::support::project::{ORDER_BODY, Project};
 use crate::support::serving::{Serving, status_until};
 use crate::support::{PATIENCE, now};
@@ -13,6 +14,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const OPEN: &str = "verify = \"none\"\n";
@@ -312,6 +314,46 @@ fn a_kill_between_the_answer_and_the_delivery_loses_nothing_and_keeps_the_order(
     serving.signal(Signal::TERM);
     assert_eq!(serving.wait_for_end().0, Some(0));
     run(project.dir(), &["state", "check"]).expect_code(0);
+}
+
+#[test]
+fn a_kill_between_the_durable_write_and_the_answer_loses_nothing_and_a_repeat_is_known() {
+    // Sending on a socket is the first thing that a call's answer does, and it comes after the write.
+    let sends = "sendto,sendmsg,writev";
+    if !works("strace", &["-qq", "-o", "/dev/null", "-e", "trace=writev", "true"]) {
+        return;
+    }
+    let api = taking();
+    let project = project(&api, &format!("{OPEN}id = {{ header = \"X-Id\" }}\n"), KEYED);
+    let call = |addr: SocketAddr, id: u64| {
+        exchange(addr, "POST", "/hooks/in", &format!("{JSON}x-id: call-{id}\r\n"), &format!("{{\"id\":{id}}}"))
+    };
+    for id in 1..=3 {
+        let mut command = Command::new("strace");
+        command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={sends}"));
+        command.arg("-e").arg(format!("inject={sends}:signal=KILL:when=1"));
+        command.arg(env!("CARGO_BIN_EXE_flowgate")).arg("-C").arg(project.dir()).arg("serve");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut serving = Serving::start(command);
+        let addr = serving.wait_until_listening();
+        let answer = call(addr, id).unwrap_or_default();
+        assert_eq!(answer, "", "it was killed before it could answer");
+        assert_eq!(serving.wait_for_end().0, None);
+    }
+    assert!(api.requests().is_empty(), "nothing was sent before");
+    let mut serving = Serving::of(&project);
+    let addr = serving.wait_until_listening();
+    wait_for(&api, 3);
+    for id in 1..=3 {
+        let answer = call(addr, id).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    }
+    assert_eq!(serving.sample("flowgate_webhook_calls_total{flow=\"in\",outcome=\"duplicate\"}"), 3.0);
+    assert!(call(addr, 4).unwrap().starts_with("HTTP/1.1 202 "));
+    wait_for(&api, 4);
+    assert_eq!((delivered(&api), api.requests().len()), (vec![1, 2, 3, 4], 4), "each once, in order");
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.wait_for_end().0, Some(0));
 }
 
 #[test]

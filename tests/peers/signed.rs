@@ -1,4 +1,4 @@
-//! OAuth 1, JWT, SigV4, WSSE and fields made of the request, judged by `verifier.py`; WSSE in hexadecimal by `wsse.mjs`.
+//! Digest, OAuth 1, JWT, SigV4, WSSE and fields made of the request, judged by `verifier.py`; WSSE in hexadecimal by `wsse.mjs`.
 
 use crate::{Project, SECRET, key, peer};
 use std::process::{Command, Stdio};
@@ -55,6 +55,19 @@ fn judge(base: &str, keys: &str) {
     project.expect(SECRET, 0);
     if keys.contains("SECRET") {
         project.expect("another secret", 69);
+    }
+}
+
+#[test]
+fn aiohttp_makes_the_same_digests_of_every_hash_session_and_quality() {
+    let Some(verifier) = Verifier::start() else { return };
+    for algorithm in ["MD5", "SHA-256", "SHA-512-256"] {
+        for session in ["", "-sess"] {
+            for quality in ["auth", "auth-int"] {
+                let keys = "[auth.digest]\nusername = \"me\"\npassword = { env = \"SECRET\" }\n";
+                verifier.judge(&format!("digest/{algorithm}{session}/{quality}"), keys);
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! certificate that is renewed while the program runs.
 
 use crate::pki::{CA, EXPIRED, LOOPBACK, Pki, VALID};
+use crate::support::client;
 use crate::support::command::{finish, flowgate, run};
 use crate::support::serving::Serving;
 use crate::support::{PATIENCE, now};
@@ -473,6 +474,64 @@ fn a_renewed_certificate_is_used_without_a_restart_and_a_broken_one_leaves_the_o
     assert!(nginx_lines(&nginx).skip(after + 2).all(|line| line.ends_with(third.as_str())));
     let status = run(project.path(), &["status"]).expect_code(0).stdout;
     assert!(!status.contains("NOT in force"), "{status}");
+}
+
+#[test]
+fn a_renewed_authority_pfx_and_passphrase_are_used_without_a_restart() {
+    let Some(pki) = Pki::new() else { return };
+    let Some(nginx) = Nginx::start(&pki, &[MUTUAL]) else { return };
+    pki.key("client", "P-256");
+    let renewed = |passphrase: &str| {
+        pki.issue("client", "root", "extendedKeyUsage=clientAuth", VALID);
+        pki.openssl(&format!(
+            "pkcs12 -export -in client.pem -inkey client.key -passout pass:{passphrase} -out client.pfx"
+        ));
+        (serial(&pki, "client"), pki.read("client.pfx"))
+    };
+    let (first, pfx) = renewed("one-passphrase");
+    let keys = "ca = { file = \"ca.pem\" }\npfx = { file = \"client.pfx\" }\npassphrase = { file = \"passphrase\" }\n";
+    let project = project(
+        &nginx.base(0),
+        keys,
+        &[("client.pfx", pfx), ("ca.pem", pki.read("root.pem")), ("passphrase", b"one-passphrase".to_vec())],
+    );
+    project.write("flowgate.toml", "[server]\nlisten = \"127.0.0.1:0\"\n");
+    let mut serving = Serving::start({
+        let mut command = flowgate(project.path());
+        command.arg("serve");
+        command
+    });
+    let addr = serving.wait_until_listening();
+    let token = std::fs::read_to_string(project.path().join("state/api-token")).unwrap();
+    let headers = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", token.trim());
+    // The running process itself is asked: the command line reads the files first.
+    let asked = |verdict: &str, told: &str| {
+        let got = client::send(addr, "POST", "/api/v1/actions/ping", &headers, "{\"connection\":\"api\"}");
+        assert!(got.body.contains(&format!("\"verdict\":\"{verdict}\"")) && got.body.contains(told), "{told}: {}", got.body);
+    };
+    asked("ok", "");
+    nginx.logged(|line| line.starts_with("200 ") && line.ends_with(&first));
+    // The passphrase alone does not open the file that is there: what was in use stays so.
+    replace(project.path(), "passphrase", b"another-passphrase");
+    let rejected = serving.wait_for("reload rejected").to_string();
+    assert!(rejected.contains("passphrase") && !rejected.contains("another-passphrase"), "{rejected}");
+    asked("ok", "");
+    let (second, pfx) = renewed("another-passphrase");
+    replace(project.path(), "client.pfx", &pfx);
+    serving.wait_for("reload applied");
+    asked("ok", "");
+    nginx.logged(|line| line.starts_with("200 ") && line.ends_with(&second));
+    // Another authority: the server is believed no more, until its own is back.
+    pki.key("stranger", "P-256");
+    pki.issue("stranger", "stranger", CA, VALID);
+    replace(project.path(), "ca.pem", &pki.read("stranger.pem"));
+    serving.wait_for("reload applied");
+    asked("unreachable", "tls.ca");
+    replace(project.path(), "ca.pem", &pki.read("root.pem"));
+    serving.wait_for("reload applied");
+    asked("ok", "");
+    let lines = serving.lines_of("reload applied").len();
+    assert_eq!(lines, 3, "each file was noticed once");
 }
 
 fn nginx_lines(nginx: &Nginx) -> impl Iterator<Item = String> {

@@ -1,6 +1,7 @@
-"""Judges signed requests with well-known libraries: oauthlib, PyJWT, botocore, zeep, hashlib and hmac. Prints its port, then answers until
+"""Judges signed requests with well-known libraries: aiohttp, oauthlib, PyJWT, botocore, zeep, hashlib and hmac. Prints its port, then answers until
 it is ended."""
 
+import asyncio
 import base64
 import datetime
 import hashlib
@@ -14,12 +15,14 @@ import threading
 import types
 import urllib.parse
 
+import aiohttp.client_middleware_digest_auth as aiohttp_digest
 import botocore.auth
 import jwt
 import zeep.wsse.username
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from oauthlib.oauth1 import RequestValidator, SignatureOnlyEndpoint
+from yarl import URL
 from zeep.wsse.username import UsernameToken
 
 SECRET = os.environ["PEER_SECRET"]
@@ -127,7 +130,41 @@ def made(handler, body, headers, url):
     return theirs == ours or f"Python makes {theirs}, not {ours}"
 
 
-JUDGES = {"made": made, "oauth1": oauth1, "jwt": bearer, "sigv4": sigv4, "wsse": wsse}
+class Whole(str):
+    """Not cut: the client draws a shorter nonce of its own."""
+
+    def __getitem__(self, _):
+        return str(self)
+
+
+def sha_512_256(data=b""):
+    return hashlib.new("sha512_256", data)
+
+
+# The one hash of RFC 7616 the package does not name.
+aiohttp_digest.DigestFunctions.update({"SHA-512-256": sha_512_256, "SHA-512-256-SESS": sha_512_256})
+
+
+def digest(handler, body, headers, url):
+    """Asks for a digest of the algorithm and the quality that the path names, then has aiohttp make the same."""
+    algorithm, qop = handler.path.split("/")[2:4]
+    challenge = {"realm": 'a "realm"', "nonce": "7ypf/xlj9XXw", "opaque": "FQhe==", "algorithm": algorithm, "qop": qop}
+    if "authorization" not in headers:
+        quoted = {name: value.replace('"', '\\"') for name, value in challenge.items()}
+        return "Digest " + ", ".join(f'{name}="{value}"' for name, value in quoted.items())
+    fields = lambda text: {name: whole or bare for name, whole, bare in re.findall(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|([^,\s]+))', text)}
+    ours = fields(headers["authorization"])
+    client = aiohttp_digest.DigestAuthMiddleware("me", SECRET)
+    client._challenge = challenge
+    client._last_nonce_bytes, client._nonce_count = challenge["nonce"].encode(), int(ours["nc"], 16) - 1
+    with ONE_NONCE:  # the package draws the nonce itself: it draws the one that was sent
+        drawn = types.SimpleNamespace(hexdigest=lambda: Whole(ours["cnonce"]))
+        aiohttp_digest.hashlib = types.SimpleNamespace(sha1=lambda _: drawn)
+        theirs = fields(asyncio.run(client._encode(handler.command, URL(url, encoded=True), body)))
+    return theirs == ours or f"aiohttp makes {theirs}, not {ours}"
+
+
+JUDGES = {"digest": digest, "made": made, "oauth1": oauth1, "jwt": bearer, "sigv4": sigv4, "wsse": wsse}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -143,8 +180,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except Exception as error:  # whatever a library throws is a refusal
             verdict = f"{type(error).__name__}: {error}"
         good = verdict is True
+        asks = not good and str(verdict).startswith("Digest ")
         answer = json.dumps([{"id": 1, "a b": "x&y"}] if good else {"error": str(verdict)}).encode()
-        self.send_response(200 if good else 403)
+        self.send_response(200 if good else 401 if asks else 403)
+        if asks:
+            self.send_header("www-authenticate", verdict)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(answer)))
         self.end_headers()

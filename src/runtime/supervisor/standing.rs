@@ -25,8 +25,6 @@ pub struct Standing {
     pub damaged: Option<String>,
     /// Whether the process ends.
     pub draining: bool,
-    /// Runs under way over all flows.
-    pub running: usize,
     /// How many may work at once.
     pub most_runs: u32,
 }
@@ -60,7 +58,6 @@ impl Supervisor {
             unfinished: inner.unfinished.get(flow).cloned(),
             damaged: inner.damaged.get(flow).cloned(),
             draining: inner.draining,
-            running: inner.active.len(),
             most_runs: self.most_runs,
         })
     }

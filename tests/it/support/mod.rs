@@ -10,6 +10,7 @@ pub mod client;
 pub mod command;
 pub mod flow;
 pub mod monitoring;
+pub mod peer;
 pub mod project;
 pub mod serving;
 pub mod tls;

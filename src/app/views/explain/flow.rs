@@ -59,8 +59,9 @@ impl Views {
         flow: Option<&Flow>,
     ) -> (&'static str, Vec<Reason>, Vec<PoolDetail>) {
         if !run.begun {
-            let Standing { running, most_runs, .. } = standing;
-            let text = format!("{running} runs are under way, and `[limits] max_runs` lets {most_runs} work at once");
+            let active = self.supervisor.active();
+            let at_work = active.iter().filter(|view| view.running.as_ref().is_some_and(|run| run.begun)).count();
+            let text = format!("{at_work} of at most {} runs (`[limits] max_runs`) are under way", standing.most_runs);
             return ("waiting", vec![Reason::plain("max_runs", text)], Vec::new());
         }
         let mut reasons = Vec::new();
