@@ -93,7 +93,9 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
         (
             "custom",
             "custom",
-            "[auth.custom]\nheaders = { X-One = \"k {{connection.secrets.key}}\" }\nquery = { q = \"{{connection.secrets.key}}\" }\n\
+            "headers = { X-Key = \"k {{substring connection.secrets.key 0 11}}\" }\n\
+             query = { cut = \"{{substring connection.secrets.key 11 23}}\" }\n\
+             [auth.custom]\nheaders = { X-One = \"k {{connection.secrets.key}}\" }\nquery = { q = \"{{connection.secrets.key}}\" }\n\
              [secrets]\nkey = { env = \"CANARY\" }\n"
                 .to_owned(),
         ),
