@@ -245,7 +245,7 @@ impl Round<'_> {
     fn unmade(&self, unmade: Unmade) -> Attempt {
         match unmade {
             Unmade::Credential(why) => self.ended(Outcome::AuthFailed, None, &why),
-            Unmade::Signature(why) => self.ended(Outcome::Rejected, None, &why),
+            Unmade::Signature(why) => self.ended(Outcome::Barred, None, &why),
         }
     }
 
