@@ -1,15 +1,17 @@
 //! `flowgate explain RUN|FLOW|CONNECTION`: why something waits, as the running `serve` knows it.
 
+use super::names::with_near;
 use super::steer::unanswered;
 use super::style::{Tone, paint};
 use super::{Exit, Globals};
+use crate::app::Host;
 use crate::observe::logs::visible;
-use crate::store::socket::{Ask, Subject, View, ask};
+use crate::store::socket::{Ask, AskError, Subject, View, ask};
 use serde_json::Value;
 use std::fmt::Write as _;
 
 /// Shows the answer; 69 when nothing runs, 64 when nothing has that name.
-pub fn explain(globals: &Globals, id: &str) -> Exit {
+pub fn explain(globals: &Globals, host: &Host, id: &str) -> Exit {
     let subject = Subject { kind: None, id: id.to_owned() };
     match ask(&globals.state_dir(), Ask::View(View::Explain(subject))) {
         Ok(document) if globals.json() => {
@@ -19,6 +21,10 @@ pub fn explain(globals: &Globals, id: &str) -> Exit {
         Ok(document) => {
             globals.data(&text(&document, globals.style.stdout));
             Exit::Done
+        }
+        Err(AskError::Unknown(text)) => {
+            globals.complain(&with_near(host, &text, id, true));
+            Exit::Usage
         }
         Err(error) => unanswered(globals, &error),
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Flags of every command, made ready.
 #[derive(Debug, Clone)]
@@ -36,6 +36,19 @@ pub struct Told {
     /// Records or stages; documents are not for between them.
     streams: AtomicBool,
     complaints: Mutex<Vec<String>>,
+    /// Why data could not be written, once some could not.
+    unwritten: OnceLock<String>,
+}
+
+impl Told {
+    /// Takes note of what became of data. A reader that went away (`| head`) is nobody's error.
+    fn note(&self, written: io::Result<()>) {
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            let _ = self.unwritten.set(format!("stdout: {error}"));
+        }
+    }
 }
 
 impl Globals {
@@ -63,15 +76,15 @@ impl Globals {
         self.format == Format::Json
     }
 
-    /// Data: a text that ends its own lines. A reader that went away (`| head`) is nobody's error.
+    /// Data: a text that ends its own lines.
     pub fn data(&self, text: &str) {
         self.answered();
-        write_all(&mut io::stdout().lock(), text);
+        self.told.note(write_all(&mut io::stdout().lock(), text));
     }
 
     /// Data that is not the answer yet: an error may follow it.
     pub fn announce(&self, line: &str) {
-        write_all(&mut io::stdout().lock(), &format!("{line}\n"));
+        self.told.note(write_all(&mut io::stdout().lock(), &format!("{line}\n")));
     }
 
     /// The answer was given, here or where it was written otherwise.
@@ -106,7 +119,7 @@ impl Globals {
         self.told.complaints.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
     }
 
-    /// At the end: a command that failed without an answer says so to programs too.
+    /// At the end: a command that failed without an answer says so to programs too, and one whose answer was lost has failed.
     pub fn close(&self, exit: Exit) -> Exit {
         if exit != Exit::Done && self.json() && !self.told.answered.load(Ordering::Relaxed) {
             let complaints = self.told.complaints.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
@@ -114,7 +127,12 @@ impl Globals {
             let document = json!({ "format": 1, "error": { "code": exit.code(), "text": text } }).to_string();
             if self.told.streams.load(Ordering::Relaxed) { self.note(&document) } else { self.say(&document) }
         }
-        exit
+        let Some(lost) = self.told.unwritten.get() else { return exit };
+        let is_told = self.told.complaints.lock().unwrap_or_else(PoisonError::into_inner).contains(lost);
+        if !is_told {
+            self.complain(lost);
+        }
+        Exit::Temporary
     }
 
     /// What deserves a look.
@@ -129,8 +147,8 @@ impl Globals {
     }
 }
 
-fn write_all(out: &mut impl Write, text: &str) {
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+fn write_all(out: &mut impl Write, text: &str) -> io::Result<()> {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
 /// `[state] path` where it can be read, else the default.
@@ -187,16 +205,20 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_no_error() {
-        struct Gone;
-        impl Write for Gone {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
+    fn a_reader_that_went_away_is_no_error_and_a_full_disk_is() {
+        struct Fails(io::ErrorKind);
+        impl Write for Fails {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                Ok(bytes.len())
             }
             fn flush(&mut self) -> io::Result<()> {
-                Err(io::ErrorKind::BrokenPipe.into())
+                Err(self.0.into())
             }
         }
-        write_all(&mut Gone, "x");
+        let globals = at(Path::new("."));
+        globals.told.note(write_all(&mut Fails(io::ErrorKind::BrokenPipe), "x"));
+        assert_eq!(globals.close(Exit::No), Exit::No);
+        globals.told.note(write_all(&mut Fails(io::ErrorKind::StorageFull), "x"));
+        assert_eq!(globals.close(Exit::Done), Exit::Temporary);
     }
 }

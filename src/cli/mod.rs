@@ -16,6 +16,7 @@ mod globals;
 mod golden;
 mod graph;
 mod init;
+mod names;
 mod owner;
 mod ping;
 mod preview;
@@ -74,7 +75,7 @@ fn act(globals: &Globals, command: Command) -> Exit {
         Command::Init { from_curl: None } => init::init(globals),
         Command::Init { from_curl: Some(line) } => init::from_curl(globals, &line),
         Command::Status => status::status(globals),
-        Command::Explain { id } => explain::explain(globals, &id),
+        Command::Explain { id } => with_runtime(globals, 1, async |host| explain::explain(globals, &host, &id)),
         Command::Drain => steer::drain(globals),
         Command::Reload { wait } => steer::reload(globals, wait),
         Command::Pause(args) => {
@@ -122,8 +123,14 @@ fn act(globals: &Globals, command: Command) -> Exit {
 /// clap colours for a terminal only and knows `NO_COLOR` by itself.
 fn refuse(refusal: &Refusal) -> Exit {
     match refusal {
-        // Fails only when nobody reads.
-        Refusal::Clap(error) => drop(error.print()),
+        Refusal::Clap(error) => match error.print() {
+            // Help was asked for, and is lost.
+            Err(cause) if !error.use_stderr() && cause.kind() != std::io::ErrorKind::BrokenPipe => {
+                let _ = writeln!(std::io::stderr(), "error: stdout: {cause}");
+                return Exit::Temporary;
+            }
+            _ => {}
+        },
         Refusal::Text(text) => drop(writeln!(std::io::stderr(), "error: {text}")),
     }
     refusal.exit()
@@ -160,8 +167,8 @@ fn load(globals: &Globals, host: &Host) -> Result<Arc<Snapshot>, Exit> {
     }
 }
 
-/// Faults only: how runs end is told by the summary.
-const QUIET: &str = "error,flowgate::observe::event::run=off";
+/// Faults, and traces that were asked for in vain: how runs end is told by the summary.
+const QUIET: &str = "error,flowgate::observe::event::run=off,flowgate::traces=warn";
 
 /// Installs the log: `serve` says everything, one-off commands only what is wrong.
 fn install_logs(globals: &Globals, snapshot: &Snapshot, host: &Host, quiet: bool) -> Result<(), Exit> {

@@ -1,5 +1,6 @@
 //! `flowgate run FLOW…`: flows now, side by side in one process; ends when they end.
 
+use super::names::near;
 use super::owner::Owner;
 use super::progress::Bars;
 use super::stages::Written;
@@ -318,8 +319,7 @@ pub fn named(snapshot: &Snapshot, typed: &[String]) -> Result<Vec<FlowId>, Strin
 /// What is said of a flow that is not there.
 pub(super) fn no_flow(snapshot: &Snapshot, text: &str) -> String {
     let known: Vec<&str> = snapshot.flows.keys().map(FlowId::as_str).collect();
-    let near = known.iter().max_by(|a, b| strsim::jaro(a, text).total_cmp(&strsim::jaro(b, text)));
-    match near.filter(|near| strsim::jaro(near, text) > 0.7) {
+    match near(text, known.iter().copied()) {
         Some(near) => format!("there is no flow `{text}`; did you mean `{near}`?"),
         None if known.is_empty() => format!("there is no flow `{text}`: flows/ holds none"),
         None => format!("there is no flow `{text}`; there are: {}", known.join(", ")),

@@ -1,6 +1,8 @@
 //! `flowgate pause|resume|drain|reload`: what is asked of the running `serve`. A pause is kept in the state, so it can be set
 //! while nothing runs too.
 
+use super::names::with_near;
+use super::run::no_flow;
 use super::{Exit, Globals};
 use crate::app::state::{NoState, State};
 use crate::app::{Host, owner};
@@ -38,6 +40,12 @@ pub async fn pause(globals: &Globals, host: &Host, flows: &[String], pause: bool
     let act = if pause { Act::Pause(ids.clone()) } else { Act::Resume(ids.clone()) };
     let answer = match ask(&globals.state_dir(), Ask::Act(act)) {
         Err(AskError::NotRunning(_)) => here(globals, host, &ids, pause).await,
+        Err(AskError::Unknown(text)) => {
+            let unknown = ids.iter().find(|id| text.contains(&format!("`{id}`")));
+            let text = unknown.map_or_else(|| text.clone(), |id| with_near(host, &text, id.as_str(), false));
+            globals.complain(&text);
+            Err(Exit::Usage)
+        }
         Err(error) => Err(unanswered(globals, &error)),
         Ok(answer) => Ok(answer),
     };
@@ -51,7 +59,7 @@ pub async fn pause(globals: &Globals, host: &Host, flows: &[String], pause: bool
 async fn here(globals: &Globals, host: &Host, ids: &[FlowId], pause: bool) -> Result<Value, Exit> {
     let snapshot = super::load(globals, host)?;
     if let Some(unknown) = ids.iter().find(|id| !snapshot.flows.contains_key(id)) {
-        globals.complain(&format!("there is no flow `{unknown}`"));
+        globals.complain(&no_flow(&snapshot, unknown.as_str()));
         return Err(Exit::Usage);
     }
     let path = globals.state.clone().unwrap_or_else(|| snapshot.settings.state.clone());

@@ -3,13 +3,23 @@
 
 use toml::de::DeValue;
 
-/// How a key that is missing is written.
-pub(super) fn example(name: &str) -> String {
+/// A source of a credential, as it may be written where only sources are taken.
+pub(super) fn source(name: &str) -> &'static str {
+    match name {
+        "key" => "{ file = \"secrets/server.key\" }",
+        _ => "{ env = \"NAME\" }` (or `{ file = \"secrets/name\" }",
+    }
+}
+
+/// How a key that is missing is written. Only the files of connections have secrets to name.
+pub(super) fn example(name: &str, in_connection: bool) -> String {
     let value = match name {
+        "token" | "password" | "secret" | "key" if !in_connection => source(name),
         "connection" => return "name one of the files below `connections/`: `connection = \"shop\"`".to_owned(),
         "base_uri" => "\"https://api.example.com/v1\"",
         "relative_uri" => "\"/orders\"",
         "token_uri" | "authorize_uri" => "\"https://login.example.com/oauth/token\"",
+        "certificate" => "{ file = \"certs/server.pem\" }",
         "token" | "password" | "client_secret" | "secret_key" | "consumer_secret" | "key" => {
             "\"{{connection.secrets.NAME}}\""
         }

@@ -16,7 +16,7 @@ use super::transport::{Phase, WireAnswer, WireError, WireRequest};
 use super::verdict::{self, Law, Received, ResponseRules, Verdict};
 use super::{headers, query, retry_after};
 use crate::value::context::{Context, Root, Slot};
-use crate::value::secret::{Redactor, Secret};
+use crate::value::secret::Secret;
 use crate::value::time::{Mono, show_duration};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::future::Future;
@@ -57,7 +57,7 @@ pub(super) enum Outcome {
     Unreadable,
     /// An `[[on]]` rule says what becomes of it.
     Ruled(Ruled),
-    /// Nothing left, and nothing will until somebody changes a file.
+    /// Nothing left: the request cannot be made, or nothing will leave until somebody changes a file.
     Barred,
     /// Nothing that could be judged came back, or the server says "not now".
     Unreachable {
@@ -240,11 +240,12 @@ impl Round<'_> {
         Ok(wire)
     }
 
-    /// A credential that cannot be made fails as one that is refused; a signature fails its own request.
+    /// A credential that cannot be made fails as one that is refused; a signature fails its own request, and as nothing
+    /// was sent it says nothing about the connection.
     fn unmade(&self, unmade: Unmade) -> Attempt {
         match unmade {
             Unmade::Credential(why) => self.ended(Outcome::AuthFailed, None, &why),
-            Unmade::Signature(why) => self.ended(Outcome::Rejected, None, &why),
+            Unmade::Signature(why) => self.ended(Outcome::Barred, None, &why),
         }
     }
 
@@ -376,12 +377,9 @@ impl Round<'_> {
         Attempt { outcome, status, message: self.clean(message), excerpt: None, told: None }
     }
 
-    /// What was made for this attempt alone is hidden before everything else.
+    /// What was made for this attempt alone is hidden too.
     fn clean(&self, text: &str) -> String {
-        if self.made.is_empty() {
-            return self.client.clean(text);
-        }
-        self.client.clean(&Redactor::new(self.made.iter().map(Secret::reveal)).redact(text))
+        self.client.clean_of(&self.made, text)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::value::context::{Context, Root, Slot};
 use crate::value::id::ConnectionId;
 use crate::value::issue::EvalError;
 use crate::value::json::{Json, write_string};
-use crate::value::secret::Secret;
+use crate::value::secret::{Redactor, Secret};
 use crate::value::time::{SharedClock, SharedRng};
 use crate::value::uri::{OriginPattern, credentials_may_go, same_origin};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
@@ -176,7 +176,7 @@ impl Client {
             // One bad value stops its own connection and no other.
             let rendered = Begun::render(&settings, &ctx, &mut secrets).and_then(|rendered| {
                 begun = rendered;
-                Fixed::render(&settings, &ctx)
+                Fixed::render(&settings, &ctx, &mut secrets)
             });
             match rendered {
                 Ok(rendered) => fixed = rendered,
@@ -271,6 +271,17 @@ impl Client {
     /// A text of any origin made fit to be shown: secrets masked, then cut, control characters escaped.
     pub fn clean(&self, text: &str) -> String {
         excerpt::fit(&self.session.redactor().redact(text))
+    }
+
+    /// As `clean`, with further secrets: they are looked for together, so that one that is a part of another leaves
+    /// nothing of it.
+    pub(super) fn clean_of(&self, made: &[Secret], text: &str) -> String {
+        excerpt::fit(&self.redactor_with(made).redact(text))
+    }
+
+    /// What masks this connection's secrets, and these.
+    pub(super) fn redactor_with(&self, made: &[Secret]) -> Redactor {
+        self.session.redactor().with(&Redactor::new(made.iter().map(Secret::reveal)))
     }
 
     /// A text with its secrets masked and nothing else changed.
@@ -373,8 +384,11 @@ struct Fixed {
 }
 
 impl Fixed {
-    fn render(settings: &ClientSettings, ctx: &Context<'_>) -> Result<Self, EvalError> {
+    fn render(settings: &ClientSettings, ctx: &Context<'_>, secrets: &mut Vec<Secret>) -> Result<Self, EvalError> {
         let mut fixed = Self::default();
+        for field in settings.headers.iter().chain(&settings.query).filter(|field| field.is_fixed()) {
+            secrets.extend(field.derived(ctx));
+        }
         fixed.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         for field in settings.headers.iter().filter(|field| field.is_fixed()) {
             field.write_header(ctx, &mut fixed.headers)?;

@@ -215,6 +215,10 @@ impl Course<'_> {
             held = self.fresh(held).await?;
         }
         if let Some(attempt) = attempt {
+            // A ping that cannot be sent would be asked for again at once.
+            if matches!(attempt.outcome, Outcome::Barred) {
+                self.still_offline(&attempt);
+            }
             self.judged(bearing, &attempt).await;
         }
         // Whatever it was, the request itself comes next, or waits on.
@@ -244,13 +248,17 @@ impl Course<'_> {
                 self.proof.turn = turn;
                 self.proof.renewed &= self.proof.renewals >= MOST_RENEWALS;
             }
-            Outcome::AuthFailed | Outcome::Unreachable { .. } | Outcome::Barred if turn.is_some() => {
-                let (now, retry) = (client.clock.mono(), &client.settings.retry);
-                let reason = told(attempt);
-                client.session.still_offline(&reason, false, now, retry, client.rng.as_ref());
-            }
+            Outcome::AuthFailed | Outcome::Unreachable { .. } if turn.is_some() => self.still_offline(attempt),
+            // Nothing was sent: the turn goes to another request, and whether the connection is back is still to be seen.
             Outcome::AuthFailed | Outcome::Unreachable { .. } | Outcome::Barred => {}
         }
+    }
+
+    /// The try failed.
+    fn still_offline(&self, attempt: &Attempt) {
+        let client = self.client;
+        let (now, retry) = (client.clock.mono(), &client.settings.retry);
+        client.session.still_offline(&told(attempt), false, now, retry, client.rng.as_ref());
     }
 
     /// What follows from a refused credential: the same request again, or the end of it.

@@ -17,7 +17,7 @@ mod headers;
 pub mod login;
 pub mod media;
 pub mod on;
-mod outward;
+pub mod outward;
 mod pauses;
 pub mod ping;
 mod query;

@@ -1,6 +1,7 @@
 //! The accept loop: bounded, patient with a system out of file descriptors, stopped gracefully.
 
 use super::gate::{LocalAddress, PeerAddress};
+use super::hall::{BREATH, Hall, Seat, UnderWay};
 use super::tls::Shown;
 use super::{Doors, StatusSource, agents_only, router};
 use crate::agent::Hub;
@@ -8,7 +9,9 @@ use crate::observe::{event, task};
 use crate::value::time::SharedClock;
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -18,19 +21,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once; further ones wait to be accepted.
-const MOST_CONNECTIONS: usize = 128;
+/// Connections at once; a further one takes the place of one that waits, or waits itself.
+const MOST_CONNECTIONS: u32 = 128;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4096;
 /// Time for the head of a request, and between two requests of one connection.
 const HEAD_PATIENCE: Duration = Duration::from_secs(15);
-/// After a failed accept.
-const BREATH: Duration = Duration::from_millis(200);
 /// A connection's buffer, and so the largest head.
 const BUFFER: usize = 64 * 1024;
 
@@ -154,10 +154,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 async fn accept(listener: TcpListener, visitors: Visitors, clock: SharedClock) {
-    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let hall = Hall::new(MOST_CONNECTIONS, clock.clone());
     let mut failing = false;
     loop {
-        let Ok(slot) = slots.clone().acquire_owned().await else { break };
         let accepted = tokio::select! {
             biased;
             () = visitors.stop.cancelled() => break,
@@ -166,11 +165,14 @@ async fn accept(listener: TcpListener, visitors: Visitors, clock: SharedClock) {
         match accepted {
             Ok((stream, from)) => {
                 failing = false;
+                let seat = tokio::select! {
+                    biased;
+                    () = visitors.stop.cancelled() => break,
+                    seat = hall.seat() => seat,
+                };
+                let Some(seat) = seat else { break };
                 let (visitors, clock) = (visitors.clone(), clock.clone());
-                task::spawn("server-connection", async move {
-                    visitors.meet(stream, from, &clock).await;
-                    drop(slot);
-                });
+                task::spawn("server-connection", async move { visitors.meet(stream, from, &seat, &clock).await });
             }
             // The other side gave up meanwhile: nothing is wrong here.
             Err(cause) if cause.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -183,35 +185,45 @@ async fn accept(listener: TcpListener, visitors: Visitors, clock: SharedClock) {
         }
     }
     drop(listener);
-    // All slots back: every conversation is over.
-    let most = u32::try_from(MOST_CONNECTIONS).unwrap_or(u32::MAX);
-    let _ = slots.acquire_many(most).await;
+    // Every conversation is over.
+    hall.empty().await;
 }
 
 impl Visitors {
     /// Shakes hands where there is TLS, and answers.
-    async fn meet(self, stream: TcpStream, from: SocketAddr, clock: &SharedClock) {
+    async fn meet(self, stream: TcpStream, from: SocketAddr, seat: &Seat, clock: &SharedClock) {
         let Ok(local) = stream.local_addr() else { return };
         // Nothing but speed depends on it.
         let _ = stream.set_nodelay(true);
-        let router = self.router.layer(axum::middleware::map_request(move |mut request: Request<Body>| async move {
+        let begin = seat.doorkeeper();
+        let router = self.router.layer(from_fn(move |mut request: Request, next: Next| {
+            let under_way = begin();
             request.extensions_mut().insert(LocalAddress(local));
             request.extensions_mut().insert(PeerAddress(from));
-            request
+            async move { next.run(request).await.map(|body| held(body, under_way)) }
         }));
-        let Some(tls) = self.tls else { return converse(stream, router, self.stop).await };
+        let Some(tls) = self.tls else { return converse(stream, router, seat, self.stop, clock).await };
         let shaken = tokio::select! {
             shaken = tls.accept(stream) => shaken,
             () = clock.sleep_until(clock.mono().plus(HEAD_PATIENCE)) => return,
             () = self.stop.cancelled() => return,
+            () = seat.asked_to_leave() => return,
         };
         if let Ok(stream) = shaken {
-            converse(stream, router, self.stop).await;
+            converse(stream, router, seat, self.stop, clock).await;
         }
     }
 }
 
-async fn converse<T>(stream: T, router: Router, stop: CancellationToken)
+/// An answer that keeps its request under way until it is complete.
+fn held(body: Body, under_way: UnderWay) -> Body {
+    Body::new(body.map_err(move |error| {
+        let _held_as_long_as_this_body = &under_way;
+        error
+    }))
+}
+
+async fn converse<T>(stream: T, router: Router, seat: &Seat, stop: CancellationToken, clock: &SharedClock)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -223,6 +235,20 @@ where
     tokio::select! {
         _ = connection.as_mut() => return,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        () = seat.asked_to_leave() => {
+            if seat.is_unheard() {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            // The end of its last answer may still be on its way.
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                () = clock.sleep_until(clock.mono().plus(BREATH)) => {}
+            }
+            if !seat.is_busy() {
+                return;
+            }
+        }
     }
     let _ = connection.await;
 }

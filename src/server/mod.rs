@@ -8,6 +8,7 @@ mod agents;
 mod api;
 mod dashboard;
 mod gate;
+mod hall;
 mod hooks;
 mod refusals;
 mod tls;

@@ -3,8 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
@@ -20,6 +21,9 @@ const MOST_LEVELS: u32 = 4;
 
 /// How often a percent-encoded text may be encoded again (a link within a link), and an XML text be escaped again.
 const MOST_NESTED: usize = 3;
+
+/// How far behind a secret's end another one is looked for that begins inside it.
+const LONGEST_OVERLAP: usize = 1024;
 
 /// A value that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,17 +49,19 @@ impl fmt::Debug for Secret {
 /// Masks secrets in texts: as they are, in capitals, in small letters and backwards; percent-encoded in any style and several
 /// times over, escaped inside XML or HTML and inside JSON strings; in hexadecimal, and in base64 (also as a part of a longer
 /// base64 text). Cheap to clone. Each text is read once, without a limit on how many secrets are known.
+///
+/// A piece that somebody else cut out of a secret is not looked for: eight bytes of one are as likely a word
+/// (`password`, `producti`on) as a secret, and masking words would take away what a message says. What the
+/// configuration itself makes of secrets is known, pieces too.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    known: Option<Arc<Known>>,
+    known: SmallVec<[Arc<Known>; 2]>,
 }
 
 struct Known {
     forms: Vec<Form>,
-    /// For each byte the forms that begin with it as they are, as places in `forms`.
+    /// For each byte the forms that begin with it, as places in `forms`.
     by_start: Vec<Vec<u32>>,
-    /// For each character that a form begins with and that may be spelled otherwise, those forms.
-    by_spelled: Vec<(char, Vec<u32>)>,
 }
 
 struct Form {
@@ -86,32 +92,40 @@ impl Redactor {
             return Self::default();
         }
         let mut by_start = vec![Vec::new(); 256];
-        let mut by_spelled: BTreeMap<char, Vec<u32>> = BTreeMap::new();
         for (place, form) in (0_u32..).zip(&forms) {
             for byte in form.text.bytes().take(1) {
                 by_start[usize::from(byte)].push(place);
             }
-            for first in form.text.chars().take(1).filter(|_| form.spelled) {
-                by_spelled.entry(first).or_default().push(place);
-            }
         }
-        Self { known: Some(Arc::new(Known { forms, by_start, by_spelled: by_spelled.into_iter().collect() })) }
+        Self { known: SmallVec::from_iter([Arc::new(Known { forms, by_start })]) }
     }
 
-    /// The text with every known secret masked; where several fit, the longest.
+    /// Knows the secrets of both.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        Self { known: self.known.iter().chain(&other.known).cloned().collect() }
+    }
+
+    /// The text with every known secret masked; where several fit, the longest. Those that overlap leave nothing of each
+    /// other.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let Some(known) = &self.known else { return Cow::Borrowed(text) };
+        if self.known.is_empty() {
+            return Cow::Borrowed(text);
+        }
         let (mut out, mut done, mut at) = (String::new(), 0, 0);
-        while let Some(byte) = text.as_bytes().get(at) {
-            let end = known.beginning(*byte, &text.as_bytes()[at..]);
-            match end.filter_map(|form| form.end_in(text.as_bytes(), at)).max() {
-                Some(end) => {
-                    out.push_str(text.get(done..at).unwrap_or_default());
-                    out.push_str(MASK);
-                    (done, at) = (end, end);
-                }
-                None => at += 1,
+        while at < text.len() {
+            let Some(mut end) = self.end_at(text.as_bytes(), at) else {
+                at += 1;
+                continue;
+            };
+            let mut inside = (at + 1).max(end.saturating_sub(LONGEST_OVERLAP));
+            while inside < end {
+                end = self.end_at(text.as_bytes(), inside).map_or(end, |further| further.max(end));
+                inside += 1;
             }
+            out.push_str(text.get(done..at).unwrap_or_default());
+            out.push_str(MASK);
+            (done, at) = (end, end);
         }
         if done == 0 {
             return Cow::Borrowed(text);
@@ -119,23 +133,75 @@ impl Redactor {
         out.push_str(text.get(done..).unwrap_or_default());
         Cow::Owned(out)
     }
+
+    /// Where the longest secret ends that begins here.
+    fn end_at(&self, text: &[u8], at: usize) -> Option<usize> {
+        let first = *text.get(at)?;
+        let begun_by = |start: u8| self.known.iter().filter_map(move |known| known.end_by(start, text, at)).max();
+        match first {
+            b'+' | b'%' | b'&' | b'\\' => starts(&text[at..]).into_iter().filter_map(begun_by).max(),
+            _ => begun_by(first),
+        }
+    }
 }
 
 impl Known {
-    /// The forms that may begin where the rest of a text does, with this byte. Escapes are read once for each character, not
-    /// for each form: an answer can consist of them.
-    fn beginning<'k>(&'k self, byte: u8, rest: &'k [u8]) -> impl Iterator<Item = &'k Form> {
-        let escapes = matches!(byte, b'%' | b'\\' | b'&' | b'+');
-        let spelled = self.by_spelled.iter().filter(move |(c, _)| escapes && begins_spelled(byte, rest, *c));
-        let places = self.by_start[usize::from(byte)].iter().chain(spelled.flat_map(|(_, places)| places));
-        places.filter_map(|place| self.forms.get(*place as usize))
+    /// Where the longest form ends that begins here with this byte, spelled in whatever way.
+    fn end_by(&self, start: u8, text: &[u8], at: usize) -> Option<usize> {
+        let places = &self.by_start[usize::from(start)];
+        places.iter().filter_map(|place| self.forms.get(*place as usize)?.end_in(text, at)).max()
     }
+}
+
+/// The bytes with which a character may begin that stands, or is spelled in some way, at the front of a text.
+fn starts(text: &[u8]) -> SmallVec<[u8; 16]> {
+    let first = |c: char| c.encode_utf8(&mut [0; 4]).as_bytes().first().copied();
+    let mut starts: SmallVec<[u8; 16]> = text.first().copied().into_iter().collect();
+    match text.first() {
+        Some(b'+') => starts.push(b' '),
+        Some(b'%') => starts.extend((0..MOST_NESTED).filter_map(|again| escaped(text, again)).map(|(byte, _)| byte)),
+        Some(b'&') => {
+            let characters = (0..MOST_NESTED).filter_map(|again| reference(text, again));
+            starts.extend(characters.filter_map(|(c, _)| first(c)));
+        }
+        Some(b'\\') => {
+            // No more than can matter: a text may be nothing but them.
+            let slashes = text.iter().take(1 << MOST_LEVELS).take_while(|byte| **byte == b'\\').count();
+            let fewer = (0..MOST_LEVELS).map(|level| 1 << level).filter(|few| *few <= slashes);
+            for slashes in fewer.chain([slashes]) {
+                starts.extend(short(text.get(slashes).copied()).and_then(first));
+                match unit(text, slashes).map(char::from_u32) {
+                    Some(Some(c)) => starts.extend(first(c)),
+                    // One half of a character that takes four bytes.
+                    Some(None) => starts.extend(0xf0..=0xf4),
+                    None => {}
+                }
+            }
+        }
+        _ => {}
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    starts
+}
+
+/// What a letter behind a backslash stands for, where it stands for something.
+fn short(letter: Option<u8>) -> Option<char> {
+    letter.map(|letter| match letter {
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        other => char::from(other),
+    })
 }
 
 impl Form {
     /// Where the form that begins at `at` ends.
     fn end_in(&self, text: &[u8], at: usize) -> Option<usize> {
-        let rest = text.get(at..)?;
+        // No spelling of a character is shorter than the character.
+        let rest = text.get(at..).filter(|rest| rest.len() >= self.text.len())?;
         let plain = rest.starts_with(self.text.as_bytes()).then(|| at + self.text.len());
         if !self.spelled {
             return plain;
@@ -163,15 +229,6 @@ fn as_written(secret: &str) -> [String; 4] {
     [secret.to_owned(), secret.to_uppercase(), secret.to_lowercase(), secret.chars().rev().collect()]
 }
 
-/// Whether a text begins with a spelling of a character that begins with this byte.
-fn begins_spelled(byte: u8, text: &[u8], c: char) -> bool {
-    match byte {
-        b'\\' => (1..=MOST_LEVELS).any(|level| json_spelling(text, c, level).is_some()),
-        b'&' => (0..MOST_NESTED).any(|again| entity(text, c, again).is_some()),
-        _ => (0..MOST_NESTED).any(|again| percent_spelling(text, c, again).is_some()),
-    }
-}
-
 /// The length of a character's percent-encoded spelling at the front of a text, encoded `again` so often.
 fn percent_spelling(text: &[u8], c: char, again: usize) -> Option<usize> {
     if c == ' ' && text.first() == Some(&b'+') {
@@ -179,27 +236,32 @@ fn percent_spelling(text: &[u8], c: char, again: usize) -> Option<usize> {
     }
     let mut buffer = [0; 4];
     c.encode_utf8(&mut buffer).bytes().try_fold(0, |at, byte| {
-        let escape = text.get(at..at + 3 + 2 * again)?;
-        let digits = (0..again).try_fold(escape.strip_prefix(b"%")?, |rest, _| rest.strip_prefix(b"25"))?;
-        (hex(digits)? == u32::from(byte)).then_some(at + escape.len())
+        let (found, length) = escaped(text.get(at..)?, again)?;
+        (found == byte).then_some(at + length)
     })
+}
+
+/// The byte whose percent-encoded spelling, encoded `again` so often, is at the front of a text, and its length.
+fn escaped(text: &[u8], again: usize) -> Option<(u8, usize)> {
+    let escape = text.get(..3 + 2 * again)?;
+    let digits = (0..again).try_fold(escape.strip_prefix(b"%")?, |rest, _| rest.strip_prefix(b"25"))?;
+    Some((u8::try_from(hex(digits)?).ok()?, escape.len()))
 }
 
 /// The length of a character's reference at the front of an XML or HTML text that was escaped `again` so often: by name or
 /// by number.
 fn entity(text: &[u8], c: char, again: usize) -> Option<usize> {
+    reference(text, again).and_then(|(found, length)| (found == c).then_some(length))
+}
+
+/// The character whose reference is there, and its length.
+fn reference(text: &[u8], again: usize) -> Option<(char, usize)> {
     let rest = (0..again).try_fold(text.strip_prefix(b"&")?, |rest, _| rest.strip_prefix(b"amp;"))?;
-    let name: &[u8] = match c {
-        '&' => b"amp;",
-        '<' => b"lt;",
-        '>' => b"gt;",
-        '"' => b"quot;",
-        '\'' => b"apos;",
-        _ => b"#",
-    };
     let begun = text.len() - rest.len();
-    if name != b"#" && rest.starts_with(name) {
-        return Some(begun + name.len());
+    for (name, c) in [(&b"amp;"[..], '&'), (b"lt;", '<'), (b"gt;", '>'), (b"quot;", '"'), (b"apos;", '\'')] {
+        if rest.starts_with(name) {
+            return Some((c, begun + name.len()));
+        }
     }
     let number = rest.strip_prefix(b"#")?;
     let (digits, radix) = match number.first()? {
@@ -210,7 +272,7 @@ fn entity(text: &[u8], c: char, again: usize) -> Option<usize> {
     let end = digits.iter().take(12).position(|byte| *byte == b';')?;
     let digits = std::str::from_utf8(&digits[..end]).ok()?;
     let code = u32::from_str_radix(digits, radix).ok()?;
-    (code == u32::from(c)).then(|| begun + "#".len() + usize::from(radix == 16) + end + ";".len())
+    Some((char::from_u32(code)?, begun + "#".len() + usize::from(radix == 16) + end + ";".len()))
 }
 
 /// The length of a character's escape at the front of a text that is a JSON string within JSON strings, `level` of
@@ -250,18 +312,19 @@ fn escape(text: &[u8], c: char, slashes: usize) -> Option<usize> {
 
 /// The length of an escape by number, with so many backslashes in place of one.
 fn numbered(text: &[u8], c: char, slashes: usize) -> Option<usize> {
-    let begun = text.get(..slashes).filter(|begun| begun.iter().all(|byte| *byte == b'\\'))?;
     let mut units = [0; 2];
-    let mut at = 0;
-    for unit in c.encode_utf16(&mut units) {
-        let escape = text.get(at..at + slashes + 5)?;
-        let digits = escape.strip_prefix(begun)?.strip_prefix(b"u")?;
-        if hex(digits)? != u32::from(*unit) {
-            return None;
-        }
-        at += slashes + 5;
-    }
-    Some(at)
+    c.encode_utf16(&mut units).iter().try_fold(0, |at, expected| {
+        let found = unit(text.get(at..)?, slashes)?;
+        (found == u32::from(*expected)).then_some(at + slashes + 5)
+    })
+}
+
+/// The unit of UTF-16 that is escaped by number there.
+fn unit(text: &[u8], slashes: usize) -> Option<u32> {
+    let escape = text.get(..slashes + 5)?;
+    let (begun, rest) = escape.split_at(slashes);
+    let digits = rest.strip_prefix(b"u").filter(|_| begun.iter().all(|byte| *byte == b'\\'))?;
+    hex(digits)
 }
 
 fn hex(digits: &[u8]) -> Option<u32> {
@@ -399,6 +462,19 @@ mod tests {
     fn the_longest_secret_wins_so_that_no_rest_is_left() {
         let redactor = Redactor::new(["token", "token-and-more"]);
         assert_eq!(redactor.redact("x token-and-more y token z"), "x [secret] y [secret] z");
+    }
+
+    #[test]
+    fn secrets_that_overlap_leave_nothing_of_each_other() {
+        let whole = Redactor::new(["Sekret-Canary-1234567890"]);
+        let parts = Redactor::new(["Canary-12345", "7890.more"]);
+        let both = whole.with(&parts);
+        let text = "a Sekret-Canary-1234567890.more b Canary-12345 c Sekret%2DCanary-1234567890 d";
+        assert_eq!(both.redact(text), "a [secret] b [secret] c [secret] d");
+        assert_eq!(parts.with(&whole).redact(text), both.redact(text));
+        assert_eq!(Redactor::default().with(&parts).redact("Canary-12345"), MASK);
+        let again = Redactor::new(["aaaa"]);
+        assert_eq!(again.redact("xaaaaaaaax"), "x[secret]x");
     }
 
     #[test]

@@ -34,6 +34,7 @@ const CURVE: &str = include_str!("../../src/http/auth/testing/p256.pem");
 const PASSWORD: &str = "password = { env = \"CANARY\" }";
 
 /// Method, case, and the tables of the connection.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<(&'static str, &'static str, String)> {
     let basic = |method: &str| format!("[auth.{method}]\nusername = \"me\"\n{PASSWORD}\n");
     let token = |keys: &str| format!("[auth.token]\ntoken = {{ env = \"CANARY\" }}\n{keys}\n");
@@ -118,7 +119,9 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
         (
             "custom",
             "custom",
-            "[auth.custom]\nheaders = { X-One = \"k {{connection.secrets.key}}\" }\nquery = { q = \"{{connection.secrets.key}}\" }\n\
+            "headers = { X-Key = \"k {{substring connection.secrets.key 0 11}}\" }\n\
+             query = { cut = \"{{substring connection.secrets.key 11 23}}\" }\n\
+             [auth.custom]\nheaders = { X-One = \"k {{connection.secrets.key}}\" }\nquery = { q = \"{{connection.secrets.key}}\" }\n\
              [secrets]\nkey = { env = \"CANARY\" }\n"
                 .to_owned(),
         ),
@@ -450,13 +453,8 @@ fn serving_shows_none(half: Half) {
     let events = std::thread::spawn(move || events(addr));
     let flows: Vec<&str> = planted.ids.iter().map(String::as_str).chain(["broken"]).collect();
     let headers = format!("{}content-type: application/json\r\n", authorized(&planted));
-    let asked = client::send(
-        addr,
-        "POST",
-        "/api/v1/actions/run",
-        &headers,
-        &serde_json::json!({ "flows": flows }).to_string(),
-    );
+    let asked =
+        client::send(addr, "POST", "/api/v1/actions/run", &headers, &serde_json::json!({ "flows": flows }).to_string());
     assert_eq!(asked.status / 100, 2, "{}", asked.body);
     let mut under_way: BTreeSet<&str> = flows.into_iter().collect();
     while !under_way.is_empty() {

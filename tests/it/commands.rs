@@ -98,6 +98,20 @@ const FAIL: &[(&str, &str, i32)] = &[
     ("state-import", "state import nowhere.json --state other", 65),
 ];
 
+/// Those that do it once, or do another thing the second time.
+const ACT_ONCE: &[&str] = &["init", "drain", "state-import"];
+
+/// What cannot be written, for want of room on the disk, is told and no success.
+#[track_caller]
+fn expect_lost_output_told(project: &Project, words: &[&str]) {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = flowgate(project.dir());
+    let ended = command.args(words).stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(75), "{words:?}: {said}");
+    assert_eq!(said.matches("stdout: No space left on device").count(), 1, "{words:?}: {said}");
+}
+
 fn parsed(text: &str) -> Value {
     // A preview is a document a line; the first one has the version.
     serde_json::from_str(text.trim())
@@ -171,12 +185,26 @@ fn every_command_that_tells_something_tells_it_as_json_with_a_version() {
         // It ran long ago.
         let refused = if *name == "runs-cancel" { 1.into() } else { Value::Null };
         assert_eq!(said["error"]["code"], refused, "{line}: {said:#}");
+        if !ACT_ONCE.contains(name) {
+            expect_lost_output_told(&project, &words);
+            words.pop();
+            if !run(project.dir(), &words).stdout.is_empty() {
+                expect_lost_output_told(&project, &words);
+            }
+        }
         if *name == "drain" {
             assert_eq!(serving.take().unwrap().wait_for_end().0, Some(0));
         } else if *name == "state-export" {
             project.write("exported", &ended.stdout);
         }
     }
+}
+
+#[test]
+fn help_that_cannot_be_written_is_told() {
+    let project = Project::new();
+    expect_lost_output_told(&project, &["--help"]);
+    expect_lost_output_told(&project, &["--version"]);
 }
 
 #[test]

@@ -246,3 +246,101 @@ fn flows_side_by_side_say_whose_each_stage_is() {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
 }
+
+/// Every method that adds to a request or signs it, by name, with the tables of its connection and the body's type.
+fn proofs() -> Vec<(&'static str, String, &'static str)> {
+    let basic = |method: &str| format!("[auth.{method}]\nusername = \"me\"\npassword = {{ env = \"KEY\" }}\n");
+    let token = |keys: &str| format!("[auth.token]\ntoken = {{ env = \"KEY\" }}\n{keys}\n");
+    let secrets = "[secrets]\nkey = { env = \"KEY\" }\n";
+    let aws = |service: &str, more: &str| {
+        format!(
+            "[auth.aws_sigv4]\naccess_key = {{ env = \"KEY\" }}\nsecret_key = {{ env = \"KEY\" }}\nregion = \"eu\"\n\
+             service = \"{service}\"\n{more}"
+        )
+    };
+    let custom = format!(
+        "[auth.custom]\nheaders = {{ X-One = \"{{{{connection.secrets.key}}}}\" }}\nquery = {{ q = \"{{{{connection.secrets.key}}}}\" }}\n\
+         body = {{ own = \"{{{{connection.secrets.key}}}}\" }}\n{secrets}"
+    );
+    let aws4 = "{{{aws4 connection.secrets.key connection.secrets.key null 'eu' 'x'}}}";
+    vec![
+        ("basic", basic("basic"), "json"),
+        ("token", token(""), "json"),
+        ("token in the query", token("location = \"query\"\nname = \"k\""), "json"),
+        ("token in a body", token("location = \"body\"\nname = \"k\""), "json"),
+        ("token in a form", token("location = \"body\"\nname = \"k\""), "form"),
+        ("digest", basic("digest"), "json"),
+        ("wsse", basic("wsse"), "json"),
+        ("jwt", "[auth.jwt]\nalgorithm = \"HS256\"\nkey = { env = \"KEY\" }\n".to_owned(), "json"),
+        ("aws_sigv4", aws("x", ""), "json"),
+        ("aws_sigv4 of S3 with a session", aws("s3", "session_token = { env = \"KEY\" }\n"), "json"),
+        ("oauth1", "[auth.oauth1]\nconsumer_key = \"app\"\nconsumer_secret = { env = \"KEY\" }\n".to_owned(), "form"),
+        (
+            "oauth2",
+            "[auth.oauth2]\ngrant = \"client_credentials\"\ntoken_uri = \"/token\"\nclient_id = \"app\"\n\
+             client_secret = { env = \"KEY\" }\n"
+                .to_owned(),
+            "json",
+        ),
+        (
+            "cookie",
+            format!(
+                "[auth.cookie.login]\nrelative_uri = \"/login\"\nbody = {{ p = \"{{{{connection.secrets.key}}}}\" }}\n{secrets}"
+            ),
+            "json",
+        ),
+        ("custom", custom.clone(), "json"),
+        ("custom with a form", custom, "form"),
+        ("aws4", format!("headers = {{ Authorization = \"{aws4}\" }}\n{secrets}"), "json"),
+        ("custom aws4", format!("[auth.custom]\nheaders = {{ Authorization = \"{aws4}\" }}\n{secrets}"), "json"),
+    ]
+}
+
+/// Names of the fields of a body, as it was shown or sent.
+fn fields(body: &str, media: &str) -> BTreeSet<String> {
+    match media {
+        "form" => url::form_urlencoded::parse(body.as_bytes()).map(|(name, _)| name.into_owned()).collect(),
+        _ => serde_json::from_str::<Value>(body).unwrap().as_object().unwrap().keys().cloned().collect(),
+    }
+}
+
+#[test]
+fn all_that_a_method_of_authentication_adds_is_shown_masked() {
+    let source = Api::start(|_| Reply::json(200, "[{\"id\":1},{\"id\":2}]"));
+    for (what, tables, media) in proofs() {
+        let digest = what == "digest";
+        let sink = Api::start(move |request| match request.path() {
+            "/token" => Reply::json(200, "{\"access_token\":\"issued-token\",\"expires_in\":3600}"),
+            "/login" => Reply::json(200, "{}").header("set-cookie", "sid=issued-session; Path=/"),
+            _ if digest && request.header("authorization").is_none() => Reply::json(401, "{}")
+                .header("www-authenticate", "Digest realm=\"r\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256"),
+            _ => Reply::json(201, "{}"),
+        });
+        let flow = format!(
+            "[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\n\
+             [import]\nconnection = \"erp\"\nrelative_uri = \"/items?full=1\"\nmedia_type = \"{media}\"\n\
+             success_media_type = \"json\"\nbody = {{ id = \"$.id\" }}\n"
+        );
+        let project = project(&source, "", &flow);
+        project.connection("erp", &sink.base(), &format!("concurrency_level = 1\n{tables}"));
+        let run = |more: &[&str]| {
+            let mut command = flowgate(project.dir());
+            command.args([&["run", "copy"], more].concat()).env("KEY", "s3cr3t-key-of-it");
+            finish(command, PATIENCE).expect_code(0)
+        };
+        let ended = run(&["--dry-run", "--json", "--limit", "1"]);
+        assert!(!ended.stdout.contains("s3cr3t") && sink.requests_to("/items").is_empty(), "{what}: {}", ended.stdout);
+        let shown = &imports(&ended)[0];
+        run(&[]);
+        let sent = sink.requests_to("/items").pop().unwrap();
+        let own = ["host", "user-agent", "content-length", "accept-encoding", "connection"];
+        let left: BTreeSet<&str> =
+            sent.headers.iter().map(|(name, _)| name.as_str()).filter(|name| !own.contains(name)).collect();
+        let told: BTreeSet<&str> = shown["headers"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(told, left, "{what}");
+        let query = |target: &str| fields(target.split_once('?').unwrap().1, "form");
+        assert_eq!(query(shown["url"].as_str().unwrap()), query(&sent.target), "{what}");
+        let body = shown["body"].as_str().map_or_else(|| shown["body"].to_string(), str::to_owned);
+        assert_eq!(fields(&body, media), fields(&sent.body, media), "{what}: {body}");
+    }
+}

@@ -297,3 +297,31 @@ fn a_run_that_read_nothing_for_want_of_a_secret_is_begun_when_the_secret_is_ther
     serving.wait_for_one("run finished", |line| line["delivered"] == 1);
     assert_eq!(taken(&api), [1], "as it was asked for");
 }
+
+#[test]
+fn a_request_that_cannot_be_signed_fails_alone_and_says_nothing_about_its_connection() {
+    let mut read = false;
+    let api = Api::start(move |request| match request.path() {
+        "/records" if !std::mem::replace(&mut read, true) => {
+            let records =
+                (1..=6).map(|id| if id == 4 { format!("{{\"id\":{id}}}") } else { format!("{{\"id\":{id},\"n\":1}}") });
+            Reply::json(200, format!("[{}]", records.collect::<Vec<_>>().join(",")))
+        }
+        "/records" => Reply::json(200, "[]"),
+        _ => Reply::json(401, "{\"error\":\"locked out\"}"),
+    });
+    let signed = "headers = { X-Sign = \"{{hmac 'sha256' connection.secrets.key 'hex' (join '|' record.n hmacOptions.body)}}\" }\n";
+    let project = with_key(&api, &format!("concurrency_level = 2\n{QUICK}{TOKEN}"), &format!("{FLOW}{TAKE}{signed}"));
+    let mut serving = Serving::of(&project);
+    serving.wait_for("connection offline");
+    let failed = serving.wait_for("record failed");
+    assert!(failed.to_string().contains("record.n"), "{failed}");
+    let tried = api.requests_to("/taken").len();
+    api.wait_until(|seen| seen.iter().filter(|request| request.path() == "/taken").count() > tried + 8);
+    assert_eq!(serving.lines_of("record failed").len(), 1, "{:?}", serving.lines_of("record failed"));
+    assert_eq!(serving.sample("flowgate_connection_offline{connection=\"api\"}"), 1.0);
+    let listed = run(project.dir(), &["errors", "list", "--json"]).expect_code(0).stdout;
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["errors"].as_array().unwrap().len(), 1, "{listed}");
+    assert!(serving.lines_of("connection online").is_empty());
+}

@@ -254,3 +254,27 @@ fn a_demo_that_stays_up_says_where_people_look_and_what_lets_them_act() {
     let page = client::get(std::net::SocketAddr::from(([127, 0, 0, 1], port)), "/");
     assert!(page.status == 200 && page.body.contains("<title>flowgate</title>"), "{}", page.body);
 }
+
+#[test]
+fn connections_that_never_send_a_request_keep_nobody_out() {
+    let project = idle();
+    let mut serving = Serving::of(&project);
+    let addr = serving.wait_until_listening();
+    let mut half_open = Vec::new();
+    for round in 0..3 {
+        while half_open.len() < 400 * (round + 1) {
+            let mut stream = std::net::TcpStream::connect(addr).unwrap();
+            // Some say nothing at all.
+            if half_open.len() % 2 == 0 {
+                let _ = std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\n");
+            }
+            half_open.push(stream);
+        }
+        for target in ["/healthz", "/readyz", "/metrics"] {
+            assert_eq!(client::get(addr, target).status, 200, "{target}");
+        }
+    }
+    let told = serving.wait_for("server is full");
+    assert_eq!((told["level"].as_str(), &told["most"]), (Some("warn"), &128.into()), "{told}");
+    assert!(serving.lines_of("server is full").len() < 10, "once a minute, not once a connection");
+}

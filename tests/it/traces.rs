@@ -38,7 +38,7 @@ fn what_is_asked_for_wrongly_is_told_and_runs_go_on() {
     let project = Project::new();
     project.connection("api", &api.base(), "").copy_flow("copy", "", "");
     let mut command = flowgate(project.dir());
-    command.args(["--log-level", "warn", "run", "copy"]);
+    command.args(["run", "copy"]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://me:{SECRET}@collector:4318"));
     let ended = finish(command, PATIENCE).expect_code(0);
     assert!(
@@ -47,6 +47,7 @@ fn what_is_asked_for_wrongly_is_told_and_runs_go_on() {
         ended.stderr
     );
     assert!(!ended.stderr.contains(SECRET), "{}", ended.stderr);
+    assert_eq!(ended.stderr.lines().filter(|line| line.contains("WARN")).count(), 1, "{}", ended.stderr);
 }
 
 #[test]

@@ -507,7 +507,11 @@ fn a_renewed_authority_pfx_and_passphrase_are_used_without_a_restart() {
     // The running process itself is asked: the command line reads the files first.
     let asked = |verdict: &str, told: &str| {
         let got = client::send(addr, "POST", "/api/v1/actions/ping", &headers, "{\"connection\":\"api\"}");
-        assert!(got.body.contains(&format!("\"verdict\":\"{verdict}\"")) && got.body.contains(told), "{told}: {}", got.body);
+        assert!(
+            got.body.contains(&format!("\"verdict\":\"{verdict}\"")) && got.body.contains(told),
+            "{told}: {}",
+            got.body
+        );
     };
     asked("ok", "");
     nginx.logged(|line| line.starts_with("200 ") && line.ends_with(&first));

@@ -100,6 +100,18 @@ pub struct EditArgs {
     pub file: Option<PathBuf>,
 }
 
+impl ErrorsCommand {
+    /// By what records are chosen, where that is more than numbers.
+    pub fn selection(&self) -> Option<&Selection> {
+        match self {
+            Self::List(list) => Some(&list.which),
+            Self::Retry(which) | Self::Resolve(which) => Some(which),
+            Self::Purge(purge) => Some(&purge.which),
+            Self::Show { .. } | Self::Edit(_) => None,
+        }
+    }
+}
+
 fn flow(text: &str) -> Result<FlowId, String> {
     FlowId::parse(text).map_err(|error| error.to_string())
 }

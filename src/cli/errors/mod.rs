@@ -11,6 +11,7 @@ pub use args::ErrorsCommand;
 pub use lines::age_of;
 pub use shown::pretty;
 
+use super::names::known;
 use super::owner::Owner;
 use super::run::no_state;
 use super::{Exit, Globals};
@@ -32,6 +33,11 @@ const LINES: u32 = 1_000;
 /// Carries out what was asked.
 pub async fn errors(globals: &Globals, host: &Host, command: Option<ErrorsCommand>) -> Exit {
     let command = command.unwrap_or_else(|| ErrorsCommand::List(ListArgs::default()));
+    if let Some(which) = command.selection()
+        && let Err(exit) = known(globals, host, which.flow.as_ref()).await
+    {
+        return exit;
+    }
     let looks = matches!(command, ErrorsCommand::List(_) | ErrorsCommand::Show { .. });
     let place = match if looks { Place::look(globals, host) } else { Place::own(globals, host).await } {
         Ok(place) => place,

@@ -6,6 +6,7 @@ mod lines;
 
 pub use args::RunsCommand;
 
+use super::names::{known, with_near};
 use super::run::no_state;
 use super::steer::unanswered;
 use super::{Exit, Globals};
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 pub async fn runs(globals: &Globals, host: &Host, command: Option<RunsCommand>) -> Exit {
     let command = command.unwrap_or_else(|| RunsCommand::List(ListArgs { limit: 50, ..ListArgs::default() }));
     let done = match command {
-        RunsCommand::List(list) => look(globals, host, View::Runs(list.ask())).await.map(|found| {
+        RunsCommand::List(list) => listed(globals, host, &list).await.map(|found| {
             let text = || lines::list(&found, host.clock.utc(), globals.style.stdout);
             tell(globals, &found, text);
             if !globals.json() && found["next"].is_string() {
@@ -44,6 +45,11 @@ pub async fn runs(globals: &Globals, host: &Host, command: Option<RunsCommand>) 
         RunsCommand::Cancel(which) => return cancel(globals, &which.id),
     };
     done.err().unwrap_or(Exit::Done)
+}
+
+async fn listed(globals: &Globals, host: &Host, list: &ListArgs) -> Result<Value, Exit> {
+    known(globals, host, list.flow.as_ref()).await?;
+    look(globals, host, View::Runs(list.ask())).await
 }
 
 fn tell(globals: &Globals, document: &Value, text: impl FnOnce() -> String) {
@@ -75,7 +81,15 @@ async fn run_of(globals: &Globals, host: &Host, which: &Which) -> Result<String,
     let Ok(flow) = FlowId::parse(&which.id) else { return Ok(which.id.clone()) };
     let found =
         look(globals, host, View::Runs(RunsAsk { flow: Some(flow), limit: Some(1), ..RunsAsk::default() })).await?;
-    Ok(found["runs"][0]["run"].as_str().unwrap_or(&which.id).to_owned())
+    let Some(run) = found["runs"][0]["run"].as_str() else {
+        // It may be the id of a run, and no flow at all.
+        let near = with_near(host, &which.id, &which.id, false);
+        if near != which.id {
+            known(globals, host, FlowId::parse(&which.id).ok().as_ref()).await?;
+        }
+        return Ok(which.id.clone());
+    };
+    Ok(run.to_owned())
 }
 
 /// Asks whoever owns the state; else looks from here.

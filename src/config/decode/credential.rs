@@ -4,6 +4,7 @@ use super::file::{File, Finding};
 use super::scope::Scope;
 use super::source::Sources;
 use super::value::Value;
+use crate::config::remedy;
 use crate::value::secret::Secret;
 use crate::value::template::{Place, Template};
 use toml::de::{DeTable, DeValue};
@@ -137,9 +138,23 @@ impl Value<'_> {
     pub(in crate::config) fn literal_secret(&self) {
         self.file.mask(self.at());
         let finding = Finding::error("literal-secret", format!("`{}` is a credential written into the file", self.key));
-        let help = "keep it outside: `[secrets] name = { env = \"NAME\" }` (or `{ file = \"…\" }`), then use \
-                    `{{connection.secrets.name}}`";
+        let help = if self.file.is_connection() {
+            "keep it outside: `[secrets] name = { env = \"NAME\" }` (or `{ file = \"…\" }`), then use \
+             `{{connection.secrets.name}}`"
+        } else {
+            "keep it outside: `[secrets] name = { env = \"NAME\" }` (or `{ file = \"…\" }`) in the file of the \
+             connection, then use `{{connection.secrets.name}}`"
+        };
         self.report(finding.help(help));
+    }
+
+    /// The same where nothing but a source is taken.
+    pub(super) fn literal_source(&self) {
+        self.file.mask(self.at());
+        let finding = Finding::error("literal-secret", format!("`{}` is a credential written into the file", self.key));
+        let name = self.key.rsplit('.').next().unwrap_or(&self.key);
+        let source = remedy::source(name);
+        self.report(finding.help(format!("keep it outside: `{name} = {source}`")));
     }
 
     /// A credential: a source, or a text over `connection.secrets`. An inline source becomes a secret of its own.

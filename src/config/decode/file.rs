@@ -90,6 +90,11 @@ impl<'t> File<'t> {
     pub(in crate::config) fn text(&self) -> &'t str {
         self.text
     }
+    /// Whether it describes a connection, and so may hold secrets under names.
+    pub(in crate::config) fn is_connection(&self) -> bool {
+        self.path().starts_with("connections")
+    }
+
     pub(in crate::config) fn path(&self) -> &Path {
         &self.path
     }

@@ -43,17 +43,35 @@ impl Value<'_> {
     }
 
     pub(in crate::config) fn path(&self) -> Option<Path> {
-        let text = self.string()?;
+        let text = self.path_text()?;
         Path::compile(text).map_err(|issues| self.report_issues("bad-path", 0, issues)).ok()
     }
 
     /// A path into an answer.
     pub(in crate::config) fn body_path(&self, scope: &Scope<'_>) -> Option<BodyPath> {
-        let text = self.string()?;
+        let text = self.path_text()?;
         let namespaces = scope.xml().namespaces;
         BodyPath::compile_for(text, &namespaces, scope.meets())
             .map_err(|issues| self.report_issues("bad-path", 0, issues))
             .ok()
+    }
+
+    /// The text of a path. An expression would be read as a name that nothing has, and found out by the first run.
+    fn path_text(&self) -> Option<&str> {
+        let text = self.string()?;
+        let (what, inside) = match text.trim_start().strip_prefix('=') {
+            Some(inside) => ("an expression", inside),
+            None if text.contains("{{") && !looks_like_path(text) => {
+                ("a text with `{{`", text.trim_start().trim_start_matches('{'))
+            }
+            None => return Some(text),
+        };
+        let help = match same_path(inside.trim_end().trim_end_matches('}').trim()) {
+            Some(path) => format!("write `\"{path}\"`"),
+            None => "write a path such as `\"$.id\"` or `\"data.items\"`".to_owned(),
+        };
+        self.report(Finding::error("bad-path", format!("`{}` takes a path, not {what}", self.key)).help(help));
+        None
     }
 
     /// The expression that begins `shift` bytes into the string.
@@ -165,6 +183,15 @@ impl Value<'_> {
 fn whole(number: f64) -> Option<i128> {
     #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small just before")]
     (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i128)
+}
+
+/// The path to what an expression names and does nothing else with.
+fn same_path(expression: &str) -> Option<String> {
+    let names = ["record.", "item."].iter().find_map(|root| expression.strip_prefix(root)).unwrap_or(expression);
+    let plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let path = if names.starts_with('$') { names.to_owned() } else { format!("$.{names}") };
+    let fits = names.starts_with('$') || names.split('.').all(plain);
+    (fits && Path::compile(&path).is_ok()).then_some(path)
 }
 
 /// `$`, `$.…`, `$[…`: FORMAT's look of a path.

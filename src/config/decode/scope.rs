@@ -291,6 +291,10 @@ impl<'a> Scope<'a> {
             let finding = Finding::error("unknown-variable", format!("there is no `{}`", reference.root));
             return Some(finding.help_if(suggest::help(&reference.root, &names)));
         };
+        if !self.roots.contains(&root) && reference.members.first().is_some_and(|member| member == AWS4) {
+            let finding = Finding::error("unknown-variable", "`aws4` is not available here");
+            return Some(finding.help("it signs the request as it leaves: give it to a header, `Authorization`"));
+        }
         if !self.roots.contains(&root) {
             let finding = Finding::error("unknown-variable", format!("`{}` is not available here", root.name()));
             return Some(finding.help_if(self.instead_of(root).or_else(|| suggest::one_of(&names))));

@@ -211,7 +211,7 @@ impl Value<'_> {
     /// A secret: a source, never a literal. The inner result is what the process will find.
     pub(in crate::config) fn secret(&self, sources: &Sources<'_>) -> Option<Result<Secret, String>> {
         if !self.is_table() {
-            self.literal_secret();
+            self.literal_source();
             return None;
         }
         let found = self.source(sources, false, MOST_BYTES)?;

@@ -117,7 +117,7 @@ impl<'f> Table<'f> {
     pub(in crate::config) fn missing(&self, name: &str, help: Option<String>) {
         let owner = if self.key.is_empty() { "this file".to_owned() } else { format!("`{}`", self.key) };
         let finding = Finding::error("missing-key", format!("{owner} needs `{name}`")).key(self.path_of(name));
-        self.report(finding.help(help.unwrap_or_else(|| remedy::example(name))));
+        self.report(finding.help(help.unwrap_or_else(|| remedy::example(name, self.file.is_connection()))));
     }
 
     /// Keys that are refused where they stand: understood, but not offered.

@@ -62,6 +62,18 @@ impl AwsSigv4 {
     }
 }
 
+impl AwsSigv4 {
+    /// The headers it adds to a request.
+    pub(super) fn headers(&self, ctx: &Context<'_>) -> Vec<&'static str> {
+        let mut names = vec!["x-amz-date", "authorization"];
+        if let Ok((signer, _)) = self.ready(ctx) {
+            names.extend(signer.session_token.as_ref().map(|_| "x-amz-security-token"));
+            names.extend(sigv4::is_s3(&signer.service).then_some("x-amz-content-sha256"));
+        }
+        names
+    }
+}
+
 impl AwsSigner {
     /// Adds date, token and signature.
     pub(super) fn sign(&self, request: &mut WireRequest, moment: &Moment<'_>) -> Result<Vec<Secret>, String> {

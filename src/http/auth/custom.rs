@@ -3,13 +3,13 @@
 use super::refresh::Refresh;
 use super::token::is_form;
 use super::{Credential, Moment, Proof};
-use crate::http::request::{Field, Signing};
+use crate::http::request::{Field, Signing, names_secret};
 use crate::http::transport::WireRequest;
 use crate::http::{headers, query};
 use crate::value::context::Context;
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind, write_string};
-use crate::value::secret::Secret;
+use crate::value::secret::{MASK, Secret};
 use crate::value::tree::Tree;
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
@@ -59,17 +59,28 @@ impl Custom {
                 };
             }
             secrets.extend(texts.into_iter().filter(|_| field.is_secret()).map(Secret::new));
+            secrets.extend(field.derived(ctx));
         }
         for field in self.query.iter().filter(|field| !field.signs()) {
             let texts = field.texts(ctx).map_err(|error| error.at(&format!("auth.custom.query.{}", field.name)))?;
             secrets.extend(texts.iter().filter(|_| field.is_secret()).map(|text| Secret::new(text.as_str())));
+            secrets.extend(field.derived(ctx));
             additions.query.extend(texts.into_iter().map(|text| (field.name.clone(), text)));
         }
         for (name, tree) in &self.body {
             let json = tree.json(ctx).map_err(|error| error.at(&format!("auth.custom.body.{name}")))?;
+            secrets.extend(tree.derived(ctx, names_secret).unwrap_or_default().into_iter().map(Secret::new));
             additions.body.extend(json.map(|json| (name.clone(), json.text().to_owned())));
         }
         Ok(Proof { credential: Credential::Custom(Box::new(additions)), secrets })
+    }
+}
+
+impl Custom {
+    /// Its body fields with their values masked, in a body that is only looked at.
+    pub(super) fn show_in_body(&self, request: &mut WireRequest) -> Result<(), String> {
+        let body = self.body.iter().map(|(name, _)| (name.clone(), format!("\"{MASK}\""))).collect();
+        Additions { headers: HeaderMap::new(), query: Vec::new(), body, signing: Vec::new() }.merge(request)
     }
 }
 
@@ -82,11 +93,16 @@ impl Additions {
             request.headers.append(name.clone(), value.clone());
         }
         query::extend_absent(&mut request.url, &self.query);
+        self.merge(request)?;
+        Signing::join(&self.signing, request, moment.utc)
+    }
+
+    fn merge(&self, request: &mut WireRequest) -> Result<(), String> {
         if let Some(body) = request.body.take_if(|_| !self.body.is_empty()) {
             let form = is_form(&request.headers);
             request.body = Some(if form { self.merged_form(&body) } else { self.merged_object(&body)? });
         }
-        Signing::join(&self.signing, request, moment.utc)
+        Ok(())
     }
 
     pub(super) fn query_names(&self) -> impl Iterator<Item = &str> {

@@ -52,15 +52,16 @@ pub use wsse::{DigestEncoding, NonceEncoding, Wsse, WsseDigest};
 pub(super) use cookie::Jar;
 pub(super) use oauth2::Asking;
 
+use super::request::{AWS_DATE, Field};
 use super::session::HeldTokens;
 use super::transport::WireRequest;
 use crate::value::context::{Context, Root, Slot};
 use crate::value::issue::EvalError;
-use crate::value::secret::Secret;
+use crate::value::secret::{MASK, Secret};
 use crate::value::template::Template;
 use crate::value::time::Rng;
 use chrono::{DateTime, Utc};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use signer::Signer;
 use std::fmt::Write as _;
@@ -177,6 +178,45 @@ impl Auth {
     /// Whether its credential is fetched or renewed, and so has to be kept.
     pub fn is_renewable(&self) -> bool {
         self.renewal().is_some()
+    }
+
+    /// Headers it adds to a request, by name.
+    pub(super) fn headers<'a>(&'a self, ctx: &Context<'_>) -> Vec<&'a str> {
+        let one = |name| vec![name];
+        match self {
+            Self::Token(token) if token.location == Location::Header => one(token.name.as_str()),
+            Self::None | Self::Token(_) => Vec::new(),
+            Self::Wsse(wsse) => one(wsse.header.as_str()),
+            Self::Cookie(_) => one(COOKIE.as_str()),
+            Self::Custom(custom) => {
+                let dated = custom.headers.iter().chain(&custom.query).any(Field::is_aws4);
+                custom.headers.iter().map(|field| field.name.as_str()).chain(dated.then_some(AWS_DATE)).collect()
+            }
+            Self::AwsSigv4(aws) => aws.headers(ctx),
+            Self::Basic(_) | Self::Digest(_) | Self::Jwt(_) | Self::Oauth1(_) | Self::OAuth2(_) => {
+                one(AUTHORIZATION.as_str())
+            }
+        }
+    }
+
+    /// Query parameters it adds to a request, by name.
+    pub(super) fn query(&self) -> Vec<&str> {
+        match self {
+            Self::Token(token) if token.location == Location::Query => vec![token.name.as_str()],
+            Self::Custom(custom) => custom.query.iter().map(|field| field.name.as_str()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Adds to a body that is only looked at what would be added as it leaves, masked.
+    pub(super) fn show_in_body(&self, request: &mut WireRequest) -> Result<(), String> {
+        match self {
+            Self::Token(token) if token.location == Location::Body => {
+                token::into_body(request, &token.name, &Secret::new(MASK))
+            }
+            Self::Custom(custom) => custom.show_in_body(request),
+            _ => Ok(()),
+        }
     }
 
     /// The word it goes by.

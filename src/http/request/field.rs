@@ -4,6 +4,7 @@ use crate::http::{headers, query};
 use crate::value::context::{Context, Reference, TORN};
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind, is_torn};
+use crate::value::secret::Secret;
 use crate::value::tree::{Tree, Written};
 use reqwest::header::HeaderMap;
 use url::Url;
@@ -20,7 +21,7 @@ pub struct Field {
 }
 
 /// Whether a name may lead to a secret; `connection` as a whole does.
-pub(super) fn names_secret(reference: &Reference) -> bool {
+pub(in crate::http) fn names_secret(reference: &Reference) -> bool {
     match reference.root.as_str() {
         "connection" => reference.members.first().is_none_or(|member| member != "vars"),
         "auth" => true,
@@ -28,6 +29,11 @@ pub(super) fn names_secret(reference: &Reference) -> bool {
         "hmacOptions" | "hashOptions" => reference.members.first().is_none_or(|member| member == "http"),
         _ => false,
     }
+}
+
+/// Whether a text can give a secret away: a truth value of one cannot, and masking it would destroy other texts.
+fn hides(text: &str) -> bool {
+    !matches!(text, "true" | "false" | "null")
 }
 
 impl Field {
@@ -59,6 +65,19 @@ impl Field {
             _ => {}
         }
         Ok(texts)
+    }
+
+    /// What stands in its values that was computed from a secret, and so would be recognised by nobody.
+    pub(in crate::http) fn derived(&self, ctx: &Context<'_>) -> Vec<Secret> {
+        if !self.is_secret() {
+            return Vec::new();
+        }
+        let texts = match &self.value {
+            // It may give a list of texts.
+            Tree::Expression(_) | Tree::Pick(_) => self.texts(ctx),
+            value => value.derived(ctx, names_secret).or_else(|_| self.texts(ctx)),
+        };
+        texts.unwrap_or_default().into_iter().filter(|text| hides(text)).map(Secret::new).collect()
     }
 
     /// Adds it to a URL, or to what joins the URL later when it is a secret.

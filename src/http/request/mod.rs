@@ -5,9 +5,10 @@ mod prepared;
 mod signing;
 
 pub use field::Field;
+pub(in crate::http) use field::names_secret;
 pub(in crate::http) use prepared::Derived;
 pub use prepared::Prepared;
-pub(in crate::http) use signing::Signing;
+pub(in crate::http) use signing::{AWS_DATE, Signing};
 
 use super::client::Client;
 use super::media::unpack::Decode;
@@ -21,7 +22,6 @@ use crate::value::secret::Secret;
 use crate::value::template::Template;
 use crate::value::tree::{Tree, Written};
 use crate::value::uri::UriTemplate;
-use field::names_secret;
 use reqwest::header::{ACCEPT, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,8 +153,16 @@ impl RequestSpec {
         if let Some(accept) = accept.filter(|_| !self.accepts() && !client.accepts()) {
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
         }
+        let mut derived = self.body.as_ref().map_or_else(Derived::default, |body| body.derived(ctx));
+        let changing = settings.headers.iter().chain(&settings.query).filter(|field| !field.is_fixed());
+        for field in changing.chain(&self.headers).chain(&self.query).filter(|field| !field.signs()) {
+            derived.texts.extend(field.derived(ctx));
+        }
+        derived
+            .texts
+            .extend(self.uri.template().derived(ctx, names_secret).unwrap_or_default().into_iter().map(Secret::new));
         Ok(Prepared {
-            derived: self.body.as_ref().map_or_else(Derived::default, |body| body.derived(ctx)),
+            derived,
             types,
             decode: self.decode.clone(),
             on: self.on.clone(),

@@ -60,22 +60,22 @@ pub struct Prepared {
     pub repeat: Option<bool>,
 }
 
-/// What a body holds that was computed from secrets.
+/// What a request holds that was computed from secrets.
 #[derive(Debug, Clone, Default)]
 pub(in crate::http) struct Derived {
     pub(in crate::http) texts: Vec<Secret>,
-    /// It cannot be told where.
+    /// In its body, where it cannot be told where.
     pub(in crate::http) all: bool,
 }
 
 impl Prepared {
-    /// The body with what was computed from secrets masked; secrets themselves still have to be.
-    pub fn shown_body(&self) -> Option<String> {
-        let body = String::from_utf8_lossy(self.body.as_deref()?);
+    /// The body as it may be shown.
+    pub(in crate::http) fn shown_body(&self, redactor: &Redactor) -> Option<String> {
+        let body = self.body.as_deref()?;
         if self.derived.all {
             return Some(MASK.to_owned());
         }
-        Some(Redactor::new(self.derived.texts.iter().map(Secret::reveal)).redact(&body).into_owned())
+        Some(redactor.redact(&String::from_utf8_lossy(body)).into_owned())
     }
 
     /// Whether sending it twice does what sending it once does.

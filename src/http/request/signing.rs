@@ -18,6 +18,9 @@ use url::form_urlencoded;
 /// Parameters a signature over the others leaves out.
 const APART: [&str; 2] = ["sign", "access_token"];
 
+/// The header that travels with a signature of AWS.
+pub(in crate::http) const AWS_DATE: &str = "x-amz-date";
+
 /// One such field, with what its text reads beside the request.
 #[derive(Clone)]
 pub(in crate::http) struct Signing {
@@ -34,7 +37,7 @@ impl Field {
     }
 
     /// Whether it is a signature of AWS, over all other headers and with a date beside it.
-    fn is_aws4(&self) -> bool {
+    pub(in crate::http) fn is_aws4(&self) -> bool {
         self.value.references().iter().any(|read| read.members.first().is_some_and(|member| member == AWS4))
     }
 }
@@ -65,6 +68,11 @@ impl Signing {
         self.header.then_some(self.field.name.as_str())
     }
 
+    /// Whether a date joins the request with it.
+    pub(in crate::http) fn is_dated(&self) -> bool {
+        self.field.is_aws4()
+    }
+
     /// What tells it from the same field of another request.
     pub(super) fn parts(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.field.name.as_str()).chain(self.kept.iter().map(|(_, json)| json.text()))
@@ -86,9 +94,9 @@ impl Signing {
     }
 
     fn add(&self, request: &mut WireRequest, now: DateTime<Utc>, made: &mut Vec<Secret>) -> Result<(), String> {
-        if self.field.is_aws4() && !request.headers.contains_key("x-amz-date") {
+        if self.field.is_aws4() && !request.headers.contains_key(AWS_DATE) {
             let stamp = HeaderValue::from_str(&now.format(sigv4::STAMP).to_string());
-            request.headers.insert(HeaderName::from_static("x-amz-date"), stamp.map_err(|error| error.to_string())?);
+            request.headers.insert(HeaderName::from_static(AWS_DATE), stamp.map_err(|error| error.to_string())?);
         }
         let kind = if self.header { "header" } else { "query" };
         let texts = self.texts(request, now).map_err(|error| error.at(&format!("{kind} `{}`", self.field.name)));

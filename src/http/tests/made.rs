@@ -199,3 +199,54 @@ async fn a_signature_that_reads_no_record_leaves_requests_alike() {
     let other = spec(Method::Get, vec![field("X-Of", "{{record.id}}{{hmacOptions.method}}")], Vec::new(), None);
     assert_ne!(prepared("{\"id\":1}", &other), prepared("{\"id\":2}", &other));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_computed_from_a_secret_is_masked_wherever_it_travels() {
+    let secrets = vec![
+        ("key".to_owned(), Ok(Secret::new("Sekret-Canary-1234567890"))),
+        ("flag".to_owned(), Ok(Secret::new("set"))),
+    ];
+    let cut = "{{substring connection.secrets.key 7 19}}";
+    let listed = "= [connection.secrets.key | upper, connection.secrets.key | lower]";
+    let flag = field("X-Set", "{{#if connection.secrets.flag}}true{{/if}}");
+    for (place, cut) in [("constant", cut.to_owned()), ("of the record", format!("{cut}{{{{record.id}}}}"))] {
+        for of_step in [false, true] {
+            let headers = vec![field("X-Cut", &cut), flag.clone(), field("X-List", listed)];
+            let query = vec![field("cut", &cut)];
+            let (own, settings) = if of_step {
+                ((headers, query), ClientSettings { secrets: secrets.clone(), ..settings(BASE) })
+            } else {
+                let settings = ClientSettings { secrets: secrets.clone(), headers, query, ..settings(BASE) };
+                ((Vec::new(), Vec::new()), settings)
+            };
+            let echo = "who is Canary-12345? it is true: SEKRET-CANARY-1234567890";
+            let request = spec(Method::Get, own.0, own.1, None);
+            let (bench, sent) = send(settings, &request, "{\"id\":7}", [answer(400, echo)]).await;
+            let left = header(&bench, 0, "x-cut").unwrap();
+            assert!(left.starts_with("Canary-12345"), "{left}");
+            let failure = sent.unwrap_err();
+            assert_eq!(failure.message, "who is [secret]? it is true: [secret]", "{place}, of the step: {of_step}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_and_custom_authentication_hide_what_they_compute() {
+    let hashed = "{{base64Encode (join ':' 'svc' connection.secrets.key)}}";
+    let auth = Auth::Custom(Box::new(Custom {
+        headers: vec![field("X-Auth", &format!("Basic {hashed}"))],
+        query: Vec::new(),
+        body: vec![("up".to_owned(), Tree::leaf_at("{{uppercase connection.secrets.key}}", Place::Plain).unwrap())],
+        refresh: None,
+    }));
+    let settings = ClientSettings { auth, ..shop() };
+    let bench = Bench::new(settings, [answer(400, "c3ZjOmszeS1DYW5hcnk= K3Y-CANARY YRANAC-Y3K 796b")]);
+    let reversed = RequestSpec {
+        uri: UriTemplate::compile("/of/{{reverse (uppercase connection.secrets.key)}}").unwrap(),
+        ..spec(Method::Get, Vec::new(), Vec::new(), None)
+    };
+    let prepared = reversed.prepare(&bench.client.context(Context::new()), &bench.client).unwrap();
+    assert_eq!(bench.client.outward(&prepared).url, "https://www.celigo-test.com/of/[secret]");
+    let failure = bench.client.exchange(bench.permit().await, &prepared, None, false).await.err().unwrap();
+    assert_eq!(failure.message, "[secret] [secret] [secret] 796b");
+}

@@ -134,6 +134,17 @@ async fn garbage_and_floods_of_headers_are_errors() {
     let large = format!("HTTP/1.1 200 OK\r\nx-big: {}\r\ncontent-length: 0\r\n\r\n", "y".repeat(70_000));
     assert_eq!(failure(Reply::raw(large)).await.class, FailureClass::Unreadable);
     assert_eq!(failure(Reply::raw("SSH-2.0-OpenSSH\r\n\r\n")).await.class, FailureClass::Unreachable);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for n in 0..1000_u32 {
+        packed.write_all(&n.wrapping_mul(2_654_435_761).to_be_bytes()).unwrap();
+    }
+    let packed = packed.finish().unwrap();
+    let mut short = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 300\r\n\r\n".to_vec();
+    short.extend_from_slice(&packed[..300]);
+    let ended = failure(Reply::raw(short.clone())).await;
+    assert!(ended.message.contains("is packed (content-encoding) and ends too early"), "{ended}");
+    let broken = failure(Reply::raw(short[..200].to_vec())).await;
+    assert!(broken.message.contains("the connection broke within the answer"), "{broken}");
     let lie = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 7\r\n\r\nnotgzip";
     assert_eq!(failure(Reply::raw(lie)).await.class, FailureClass::Unreadable);
 }

@@ -33,6 +33,7 @@ impl Sent {
         let what = match phase {
             Phase::Connect | Phase::Barred => "cannot connect",
             Phase::Sent => "the connection broke before the answer",
+            Phase::Body if packed_ends_early(&error) => "the answer is packed (content-encoding) and ends too early",
             Phase::Body => "the connection broke within the answer",
             Phase::Decode => "the answer is not encoded as its content-encoding says",
         };
@@ -161,6 +162,17 @@ fn bad_encoding(error: &reqwest::Error) -> bool {
             .downcast_ref::<std::io::Error>()
             .is_some_and(|io| matches!(io.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput))
     })
+}
+
+/// Whether all of the answer came, and what it is packed in misses its end.
+fn packed_ends_early(error: &reqwest::Error) -> bool {
+    let of_the_wire = |cause: &(dyn Error + 'static)| cause.is::<hyper::Error>();
+    let early = |cause: &(dyn Error + 'static)| {
+        let Some(io) = cause.downcast_ref::<std::io::Error>() else { return false };
+        let inner = io.get_ref().map(|inner| inner as &(dyn Error + 'static));
+        io.kind() == std::io::ErrorKind::UnexpectedEof && !inner.is_some_and(|inner| causes(inner).any(of_the_wire))
+    };
+    causes(error).any(early) && !causes(error).any(of_the_wire)
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

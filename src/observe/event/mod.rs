@@ -26,7 +26,8 @@ pub use connection::{
 };
 pub use process::{
     accept_failed, drain_finished, drain_started, listening, notice_failed, notice_sent, notices_missed,
-    requests_refused, second_signal, serving, socket_failed, stopped, traces_lost, traces_off, traces_on_again,
+    requests_refused, second_signal, server_full, serving, socket_failed, stopped, traces_lost, traces_off,
+    traces_on_again,
 };
 pub use run::{
     RecordFailure, RunSummary, answers_left_over, delta_from_the_beginning, page_quarantined, page_read, page_resumed,

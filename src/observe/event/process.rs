@@ -20,15 +20,24 @@ pub fn accept_failed(door: &str, cause: &std::io::Error) {
     tracing::warn!(door, %cause, "accept failed");
 }
 
+/// All places for connections are taken: so many that had sent no whole request were closed since the last such line, for
+/// new ones.
+pub fn server_full(most: u32, closed: u64) {
+    tracing::warn!(most, closed, "server is full");
+}
+
 /// Requests were refused at the door: so many since the last such line.
 pub fn requests_refused(why: Refused, from: Option<IpAddr>, count: u64) {
     let from = from.map(tracing::field::display);
     tracing::warn!(reason = why.label(), from, count, "requests refused");
 }
 
+/// Where it is said that traces are not sent: `run` says it too, since nobody looks for what is not there.
+pub const TRACES: &str = "flowgate::traces";
+
 /// Traces are asked for and cannot be had.
 pub fn traces_off(cause: &str) {
-    tracing::warn!(cause, "no traces");
+    tracing::warn!(target: TRACES, cause, "no traces");
 }
 
 /// Spans did not reach their collector. Said once, until some do.

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// [`onto`] or [`visibly_onto`].
+pub(super) type Onto = fn(&mut String, &str);
+
 /// Most bytes of one value in a line.
 pub(super) const LONGEST: usize = 8 * 1024;
 
@@ -38,7 +41,7 @@ fn shown(out: &mut String, c: char) {
 }
 
 /// Appends a field's value, in quotes where it would not read as one word.
-pub(super) fn value_onto(out: &mut String, text: &str) {
+pub(super) fn value_onto(out: &mut String, text: &str, onto: Onto) {
     let word =
         !text.is_empty() && text.chars().all(|c| plain(c) && !c.is_whitespace() && !matches!(c, '"' | '=' | '\\'));
     if word {

@@ -31,27 +31,28 @@ impl<W: Fn(&str)> Lines<W> {
     }
 }
 
-fn text(colour: bool, time: &str, level: Level, message: &str, fields: &Fields) -> String {
+fn text(colour: bool, time: &str, level: Level, message: &str, fields: &Fields, escape: escape::Onto) -> String {
     let mut out = String::with_capacity(160);
     let (on, off) = if colour { (colour_of(level), "\x1b[0m") } else { ("", "") };
     let dim = if colour { "\x1b[2m" } else { "" };
     let _ = write!(out, "{dim}{time}{off} {on}{level:<5}{off} ");
-    escape::onto(&mut out, message);
+    escape(&mut out, message);
     for (name, value) in &fields.0 {
         out.push(' ');
         out.push_str(dim);
-        escape::onto(&mut out, name);
+        escape(&mut out, name);
         let _ = write!(out, "={off}");
         match value {
-            Value::String(text) => escape::value_onto(&mut out, text),
-            other => escape::value_onto(&mut out, &other.to_string()),
+            Value::String(text) => escape::value_onto(&mut out, text, escape),
+            other => escape::value_onto(&mut out, &other.to_string(), escape),
         }
     }
     out.push('\n');
     out
 }
 
-/// A JSON line as it is shown to people. What is no line of ours is shown all the same.
+/// A JSON line as it is shown to people. What is no line of ours is shown all the same. What was made visible before it
+/// was kept is left as it is.
 pub(super) fn shown(line: &Value, colour: bool) -> String {
     let word = |name: &str| line[name].as_str().unwrap_or_default();
     let level = word("level").parse().unwrap_or(Level::INFO);
@@ -61,7 +62,7 @@ pub(super) fn shown(line: &Value, colour: bool) -> String {
     }
     let mut time = String::new();
     escape::onto(&mut time, if word("time").is_empty() { "-" } else { word("time") });
-    text(colour, &time, level, word("message"), &fields)
+    text(colour, &time, level, word("message"), &fields, escape::visibly_onto)
 }
 
 pub(super) fn level_name(level: Level) -> String {
@@ -185,7 +186,7 @@ where
         let time = self.clock.utc().to_rfc3339_opts(SecondsFormat::Millis, true);
         let level = *event.metadata().level();
         (self.write)(&match self.format {
-            Format::Text => text(self.colour, &time, level, &message, &fields),
+            Format::Text => text(self.colour, &time, level, &message, &fields, escape::onto),
             Format::Json => json(&time, level, &message, fields),
         });
     }

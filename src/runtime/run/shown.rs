@@ -1,6 +1,7 @@
 //! What a dry run shows of a request it does not send: one JSON object, with every secret masked.
 
 use crate::http::client::Client;
+use crate::http::outward::Outward;
 use crate::http::request::Prepared;
 use crate::runtime::scope::Scope;
 use crate::value::json::{Json, write_string};
@@ -12,7 +13,7 @@ pub(in crate::runtime) fn shown(request: &Prepared, by: &Client, scope: &Scope) 
     let lanes = scope.flow.connections().filter_map(|id| scope.lane(id));
     let clients: Vec<&Client> = lanes.map(|lane| lane.client.as_ref()).collect();
     let masked = |text: &str| clients.iter().fold(text.to_owned(), |text, client| client.redact(&text).into_owned());
-    let (url, headers) = by.outward(request);
+    let Outward { url, headers, body } = by.outward(request);
     let mut line = b"{\"method\":".to_vec();
     write_string(&mut line, request.method.name());
     line.extend_from_slice(b",\"url\":");
@@ -27,7 +28,7 @@ pub(in crate::runtime) fn shown(request: &Prepared, by: &Client, scope: &Scope) 
         write_string(&mut line, &masked(value));
     }
     line.push(b'}');
-    if let Some(body) = request.shown_body() {
+    if let Some(body) = body {
         line.extend_from_slice(b",\"body\":");
         let masked = masked(&body);
         match Json::parse(masked.clone()) {

@@ -54,8 +54,10 @@ pub(super) fn decode(value: &Value<'_>, scope: &Scope<'_>) -> Option<Report> {
 /// What an export with a report does not ask for itself.
 pub(super) fn report_idle(export: &Table<'_>) {
     for value in ELSEWHERE.iter().filter_map(|name| export.peek(name)) {
-        let finding =
-            Finding::error("conflicting-keys", format!("`{}` has no meaning beside `[export.job]`", value.key));
+        let finding = Finding::error(
+            "conflicting-keys",
+            format!("`{}` has no meaning beside `{}`", value.key, export.path_of("job")),
+        );
         value.report_key(finding.help("the requests are `create`, `poll` and `download` of the job"));
     }
 }
