@@ -252,8 +252,25 @@ fn done(globals: &Globals, text: &str, document: &Value) -> Exit {
     Exit::Done
 }
 
+/// Standard output, which says what it is when it cannot be written.
+struct Stdout(BufWriter<io::StdoutLock<'static>>);
+
+impl io::Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(|error| unwritten(&error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(|error| unwritten(&error))
+    }
+}
+
+fn unwritten(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("stdout: {error}"))
+}
+
 fn export(globals: &Globals, dir: &Path, tokens: bool) -> Result<Exit, Failed> {
-    let count = store::export_state(dir, tokens, &mut BufWriter::new(io::stdout().lock()))?;
+    let count = store::export_state(dir, tokens, &mut Stdout(BufWriter::new(io::stdout().lock())))?;
     globals.note(&format!("{count} rows exported"));
     if !tokens {
         globals.note("renewed credentials are left out; `--tokens` takes them along");

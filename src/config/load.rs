@@ -3,7 +3,7 @@
 use super::decode::connection::{self, Draft};
 use super::decode::file::{File, Finding};
 use super::decode::flow::{self, Connections, Ids};
-use super::decode::scope::Facts;
+use super::decode::scope::{Facts, Reach};
 use super::decode::source::Sources;
 use super::decode::table::Table;
 use super::decode::{self, settings};
@@ -155,6 +155,10 @@ impl<'a> Load<'a> {
                 if let Some(known) = known {
                     let (decoded, found) = connection::decode(&Table::root(&file, &table), known, &sources);
                     facts = found;
+                    facts.reach = decoded
+                        .http
+                        .as_ref()
+                        .map(|http| Reach { base: http.base_uri.clone(), allowed: http.allowed_origins.clone() });
                     if decoded.http.is_none() {
                         not_silent(&file);
                     }

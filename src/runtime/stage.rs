@@ -62,6 +62,14 @@ pub fn unsent(scope: &Scope, by: &Client, of: &str, batch: &Batch) -> io::Result
     scope.output.stage(&line)
 }
 
+/// A request that would tell the source of a record.
+pub fn untold(scope: &Scope, by: &Client, of: &str, item: &Item, request: &Prepared) {
+    let mut line = begun(scope, "import", of);
+    let request = shown(request, by, scope);
+    let _ = write!(line, ",\"page\":{},\"numbers\":[{}],\"request\":{request}}}", item.page, item.position);
+    tell(scope, &line);
+}
+
 fn record(scope: &Scope, item: &Item, name: &str, passed: &Passed) {
     let mut line = begun(scope, if name == "record" { "record" } else { "step" }, name);
     let _ = write!(line, ",\"page\":{},\"number\":{}", item.page, item.position);

@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long one who was asked to leave may take until another one is asked.
 pub(super) const BREATH: Duration = Duration::from_millis(200);
+/// How long a new one has for its first request before it may be asked to leave: many who come at once and speak at once
+/// are a burst, not a siege.
+const GRACE: Duration = Duration::from_secs(2);
 /// Between two lines about it.
 const TOLD_EVERY: Duration = Duration::from_mins(1);
 
@@ -41,6 +44,7 @@ struct Guest {
     served: bool,
     /// Since when it is waited for.
     since: u64,
+    came: Mono,
     leave: CancellationToken,
 }
 
@@ -87,7 +91,8 @@ impl Hall {
     fn welcome(self: &Arc<Self>, slot: OwnedSemaphorePermit) -> Seat {
         let mut guests = self.lock();
         let (number, leave) = (guests.tick(), CancellationToken::new());
-        let guest = Guest { under_way: 0, served: false, since: number, leave: leave.clone() };
+        let came = self.clock.mono();
+        let guest = Guest { under_way: 0, served: false, since: number, came, leave: leave.clone() };
         guests.seated.insert(number, guest);
         drop(guests);
         Seat { hall: self.clone(), number, leave, _slot: slot }
@@ -96,11 +101,13 @@ impl Hall {
     /// Asks the one to leave that is missed least; nobody whose request is being answered.
     fn make_room(&self) {
         let mut guests = self.lock();
+        let now = self.clock.mono();
+        let may_leave = |guest: &&Guest| guest.served || now.since(guest.came) >= GRACE;
         let waiting = guests.seated.values().filter(|guest| guest.under_way == 0 && !guest.leave.is_cancelled());
+        let waiting = waiting.filter(may_leave);
         let Some(guest) = waiting.min_by_key(|guest| (!guest.served, guest.since)) else { return };
         guest.leave.cancel();
         guests.closed += 1;
-        let now = self.clock.mono();
         if guests.told.is_none_or(|told| now.since(told) >= TOLD_EVERY) {
             guests.told = Some(now);
             event::server_full(self.most, std::mem::take(&mut guests.closed));
@@ -189,7 +196,10 @@ mod tests {
         assert!(old.is_unheard() && !answered.is_unheard() && busy.is_busy() && !answered.is_busy());
         let all = [&busy, &old, &young, &answered];
         assert_eq!(leaving(&all), [false; 4], "there is room");
-        for expected in [[false, false, false, true], [false, true, false, true], [false, true, true, true]] {
+        assert!(tokio::time::timeout(GRACE / 2, hall.seat()).await.is_err());
+        assert_eq!(leaving(&all), [false, false, false, true], "others may speak yet");
+        tokio::time::advance(GRACE).await;
+        for expected in [[false, true, false, true], [false, true, true, true]] {
             assert!(tokio::time::timeout(BREATH / 2, hall.seat()).await.is_err(), "nobody left");
             assert_eq!(leaving(&all), expected);
         }
@@ -204,6 +214,7 @@ mod tests {
     async fn who_takes_long_to_leave_keeps_nobody_waiting() {
         let hall = Hall::new(2, SystemClock::start());
         let (stuck, fine) = (hall.seat().await.unwrap(), hall.seat().await.unwrap());
+        tokio::time::advance(GRACE).await;
         let leaves = async {
             fine.asked_to_leave().await;
             drop(fine);

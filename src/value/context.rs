@@ -4,6 +4,7 @@ use super::issue::EvalError;
 use super::json::{Json, JsonRef, is_torn, torn_at};
 use super::record::Record;
 use super::table::{Table, Tables};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 macro_rules! roots {
     ($($variant:ident => $name:literal),+ $(,)?) => {
@@ -75,18 +76,42 @@ pub enum Slot<'a> {
     Named(&'a [(String, Json)]),
 }
 
+/// What many small evaluations for one record may take together: each has a bound of its own, and a record that asks for
+/// as many of them as it has items would multiply it.
+#[derive(Debug)]
+pub struct Purse(AtomicUsize);
+
+impl Purse {
+    /// Steps of all evaluations together.
+    pub const STEPS: usize = 20_000_000;
+}
+
+#[cfg(test)]
+impl Purse {
+    pub fn of(steps: usize) -> Self {
+        Self(AtomicUsize::new(steps))
+    }
+}
+
+impl Default for Purse {
+    fn default() -> Self {
+        Self(AtomicUsize::new(Self::STEPS))
+    }
+}
+
 /// The roots on offer for one evaluation.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     slots: [Slot<'a>; Root::ALL.len()],
     missing_is_empty: bool,
     tables: Option<&'a Tables>,
+    purse: Option<&'a Purse>,
 }
 
 impl<'a> Context<'a> {
     /// Offers nothing.
     pub fn new() -> Self {
-        Self { slots: [Slot::None; Root::ALL.len()], missing_is_empty: false, tables: None }
+        Self { slots: [Slot::None; Root::ALL.len()], missing_is_empty: false, tables: None, purse: None }
     }
 
     /// Offers one more root.
@@ -106,6 +131,26 @@ impl<'a> Context<'a> {
     /// Whether what is missing is empty.
     pub fn missing_is_empty(&self) -> bool {
         self.missing_is_empty
+    }
+
+    /// All evaluations in it take from one purse; from the one that is there already, if there is one.
+    #[must_use]
+    pub fn with_purse(mut self, purse: &'a Purse) -> Self {
+        self.purse.get_or_insert(purse);
+        self
+    }
+
+    /// Takes steps from the purse.
+    pub(in crate::value) fn pay(&self, steps: usize) -> Result<(), EvalError> {
+        let Some(Purse(left)) = self.purse else { return Ok(()) };
+        // One thread evaluates.
+        let Some(rest) = left.load(Ordering::Relaxed).checked_sub(steps) else {
+            let text =
+                format!("the expressions and templates of one value take more than {} steps together", Purse::STEPS);
+            return Err(EvalError::Limit(text));
+        };
+        left.store(rest, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Offers the flow's `[tables]`.

@@ -22,6 +22,13 @@ pub struct Rule {
     pub when: Option<Expression>,
 }
 
+impl Rule {
+    /// Whether it looks at nothing but the status.
+    pub fn is_of_status_alone(&self) -> bool {
+        self.path.is_none() && self.text.is_none() && self.when.is_none()
+    }
+}
+
 /// `404`, or `"5xx"` as 500..=599.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusRange {

@@ -103,6 +103,19 @@ fn each_record_of_a_batch_is_settled_by_its_own_answer() {
 }
 
 #[test]
+fn a_success_that_names_statuses_says_nothing_of_one_record() {
+    for status in [207, 400] {
+        let api = api(&numbered(2), move |_| Reply::json(status, "[{\"error\":\"no such customer\"},{\"id\":9}]"));
+        let each = format!(
+            "response = {{ records = \"$[*]\", success = {{ status = [200, {status}] }}, error_path = \"$.error\" }}\n\
+             batch_size = 2\n"
+        );
+        let project = project(&api, &each);
+        assert_eq!(figures(&copy(&project, 1)), [1, 0, 1], "{status}");
+    }
+}
+
+#[test]
 fn rules_hold_for_each_record_and_a_longer_list_is_told() {
     let api = api(&numbered(4), |request| {
         let mut results: Vec<Value> =

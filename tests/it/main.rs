@@ -71,6 +71,7 @@ mod together;
 #[cfg(feature = "otlp")]
 mod traces;
 mod triggers;
+mod unknown_again;
 mod volume;
 mod webhook;
 mod writes;

@@ -149,3 +149,50 @@ fn an_export_that_writes_to_standard_output_tells_too_and_a_dry_run_does_not() {
     run(project.dir(), &["run", "copy", "--dry-run"]).expect_code(0);
     assert_eq!(told(&api).len(), 2);
 }
+
+#[test]
+fn rules_about_the_telling_pass_over_it_or_end_the_run() {
+    for (act, code, figures) in [("skip", 0, [5, 0]), ("fail", 1, [0, 1])] {
+        let api = Api::start(|request| match request.method.as_str() {
+            "GET" if request.target.contains("p=6") => Reply::json(200, "[]"),
+            "GET" => Reply::json(200, format!("[{{\"id\":{}}}]", request.target.split_once("p=").unwrap().1)),
+            "PUT" => Reply::json(404, "{}"),
+            _ => Reply::json(201, "{}"),
+        });
+        let rule =
+            format!("[[export.once.on]]\nstatus = 404\ndo = \"{act}\"\n[export.paging.page]\nparam = \"p\"\n{TAKE}");
+        let flow = flow(&rule).replace("keep = \"record.id != 4\"\n", "");
+        let project = project(&api, &format!("concurrency_level = 1\n{QUICK}"), &flow);
+        let ended = run(project.dir(), &["run", "copy", "--json"]).expect_code(code);
+        let records = &account(&ended)["records"];
+        if act == "skip" {
+            assert_eq!(
+                (&records["delivered"], &records["failed"]),
+                (&json!(figures[0]), &json!(figures[1])),
+                "{records}"
+            );
+        } else {
+            assert_eq!(
+                (&records["failed"], &account(&ended)["outcome"]),
+                (&json!(figures[1]), &"failed".into()),
+                "{records}"
+            );
+            assert!(told(&api).len() < 5, "{:?}", told(&api));
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_shows_how_the_source_would_be_told_and_what_is_wrong_with_it() {
+    let api = Api::start(|_| orders(1));
+    let one = project(&api, QUICK, &flow(TAKE));
+    let shown = run(one.dir(), &["preview", "copy", "--json"]).expect_code(0).stdout;
+    let stages = shown.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let stages: Vec<Value> = stages.filter(|stage| stage["of"] == "once").collect();
+    assert_eq!(stages.len(), 1, "{shown}");
+    assert!(stages[0]["request"].to_string().contains("/orders/1/exported"), "{shown}");
+    assert!(api.requests().iter().all(|request| request.method == "GET"));
+    let wrong = project(&api, QUICK, &flow(TAKE).replace("{{record.id}}/exported", "{{record.idd}}/exported"));
+    let shown = run(wrong.dir(), &["run", "copy", "--dry-run"]);
+    assert!(shown.code == Some(1) && format!("{}{}", shown.stdout, shown.stderr).contains("idd"), "{shown:?}");
+}

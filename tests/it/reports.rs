@@ -172,3 +172,18 @@ fn waiting_for_a_report_holds_no_permit_and_a_download_may_go_without_credential
     let with = |request: &Request| request.header("authorization").is_some();
     assert!(api.requests().iter().all(|request| with(request) != (request.path() == "/files/a")));
 }
+
+#[test]
+fn a_rule_passes_over_a_file_that_is_not_there() {
+    let api = Api::start(|request| match (request.method.as_str(), request.path()) {
+        ("POST", _) => Reply::json(202, "{\"id\":\"r\"}"),
+        ("GET", "/reports/r") => {
+            Reply::json(200, "{\"state\":\"ready\",\"files\":[{\"href\":\"/files/a\"},{\"href\":\"/files/b\"}]}")
+        }
+        ("GET", "/files/b") => Reply::json(200, rows(&[3])),
+        _ => Reply::json(404, "{}"),
+    });
+    let skip = format!("{FILES}\n[[export.job.download.on]]\nstatus = 404\ndo = \"skip\"\n");
+    let ended = copy(&api, QUICK, &flow(&skip, ""), &[]).expect_code(0);
+    assert_eq!(ids(&lines(&ended)), [3]);
+}

@@ -42,6 +42,15 @@ impl Value<'_> {
         }
     }
 
+    /// A URI that is written out has to be one that requests of its connection may go to.
+    pub(in crate::config) fn stays(&self, uri: &UriTemplate, scope: &Scope<'_>) {
+        let Some(reach) = scope.reach() else { return };
+        if let Some(error) = uri.leads_away(&reach.base, &reach.allowed) {
+            let help = "name its origin in `allowed_origins` of the connection, or use a connection of that API";
+            self.report(Finding::error("foreign-origin", error.to_string()).help(help));
+        }
+    }
+
     pub(in crate::config) fn path(&self) -> Option<Path> {
         let text = self.path_text()?;
         Path::compile(text).map_err(|issues| self.report_issues("bad-path", 0, issues)).ok()

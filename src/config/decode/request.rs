@@ -68,7 +68,7 @@ impl Table<'_> {
     ) -> Option<RequestSpec> {
         let given = self.given("method", |value| value.word(METHODS, &[]));
         let uri = match self.take("relative_uri") {
-            Some(value) => value.uri(scopes.head),
+            Some(value) => value.uri(scopes.head).inspect(|uri| value.stays(uri, scopes.head)),
             None => UriTemplate::compile("").ok(),
         };
         let signed = scopes.head.with(&SIGNING);

@@ -17,7 +17,9 @@ use crate::value::document::Reading;
 use crate::value::json::Json;
 use crate::value::table::Table as Rows;
 use crate::value::template::Place;
+use crate::value::uri::OriginPattern;
 use std::sync::Arc;
+use url::Url;
 
 /// The names one file offers to texts: `vars` and `secrets`.
 #[derive(Debug, Clone)]
@@ -42,8 +44,19 @@ pub(in crate::config) struct Facts {
     pub(in crate::config) timed: bool,
     /// `[tables]` of a flow.
     pub(in crate::config) tables: Tables,
+    /// Where requests of a connection may go.
+    pub(in crate::config) reach: Option<Reach>,
     /// False when the file could not be read far enough to know its names.
     pub(in crate::config) complete: bool,
+}
+
+/// Where requests of a connection may go.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Reach {
+    /// `base_uri`
+    pub(in crate::config) base: Url,
+    /// `allowed_origins`
+    pub(in crate::config) allowed: Vec<OriginPattern>,
 }
 
 impl Facts {
@@ -59,6 +72,7 @@ impl Facts {
             kin: Kin::default(),
             timed: false,
             tables: Tables::new(),
+            reach: None,
             complete: false,
         }
     }
@@ -190,6 +204,11 @@ impl<'a> Scope<'a> {
     /// What is said of media types here.
     pub(super) fn media_types(&self) -> MediaTypes {
         self.types.or(self.connection.map(|facts| facts.types)).unwrap_or_default()
+    }
+
+    /// Where requests may go, as far as that is known.
+    pub(super) fn reach(&self) -> Option<&Reach> {
+        self.connection?.reach.as_ref()
     }
 
     /// The connection's `[xml]`.

@@ -170,7 +170,24 @@ impl Reader<'_> {
                 prepared.bare = download.bare;
                 Ok(())
             })
-            .await?;
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            // A rule passes over the file.
+            Err(ReadError::Request(failure)) if failure.is_nothing() => {
+                let status = failure.status.unwrap_or_default();
+                return Ok(Page {
+                    number,
+                    place: number,
+                    status,
+                    body: None,
+                    bytes: 0,
+                    headers: Vec::new(),
+                    ..polled.clone()
+                });
+            }
+            Err(error) => return Err(error),
+        };
         let page = self.answered(number, answer, Vec::new());
         let page = self.page_of(number, page)?;
         stage::answered(self.course.scope, &self.course.lane.client, &self.course.export.name, &page);

@@ -3,6 +3,7 @@
 
 use super::ends::Ends;
 use super::errors::{Errors, Fault};
+use super::once;
 use super::report::RecordError;
 use super::state::{Counts, Resolution, RunState};
 use super::waypoints::Waypoints;
@@ -11,7 +12,7 @@ use crate::model::step::OnError;
 use crate::observe::event::{self, RecordFailure};
 use crate::runtime::import::Item;
 use crate::runtime::scope::{Scope, Work};
-use crate::store::{ErrorState, StepTally, Tally, Write};
+use crate::store::{ErrorState, IntentRow, StepTally, Tally, Write};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 /// Kept by the run's own loop.
@@ -61,8 +62,13 @@ impl<'r> Books<'r> {
     pub(super) fn resolve(&mut self, item: &Item, how: Resolution) {
         // Left by a rule after an import took it.
         let how = if how == Resolution::Filtered && item.taken { Resolution::Delivered } else { how };
-        if how == Resolution::Delivered && item.origin.export.once.is_some() && !self.scope.dry_run {
-            return self.telling.push_back(item.clone());
+        if how == Resolution::Delivered && item.origin.export.once.is_some() {
+            if !self.scope.dry_run {
+                return self.telling.push_back(item.clone());
+            }
+            if let Err(error) = once::show(self.scope, item) {
+                return self.fail(item, &Fault::eval(once::STEP, &error));
+            }
         }
         self.settle(item, how);
     }
@@ -107,11 +113,29 @@ impl<'r> Books<'r> {
 
     /// A record failed.
     pub(super) fn fail(&mut self, item: &Item, fault: &Fault<'_>) {
+        if self.leaves(item, Resolution::Failed) {
+            self.waypoints.resolved(self.scope, item, true);
+            self.failed(item, fault);
+        }
+    }
+
+    /// A record is not tried by itself any more. What may have been sent of it is as unknown as before, to whoever tries
+    /// it again.
+    pub(super) fn park(&mut self, item: &Item, sent: Option<IntentRow>, mut fault: Fault<'_>) {
         if !self.leaves(item, Resolution::Failed) {
             return;
         }
+        if let Some(sent) = sent {
+            self.waypoints.sending_last(self.scope, item, sent.key);
+        }
+        if self.waypoints.is_unknown(self.scope, item) {
+            fault.text.push_str("; it may have been sent before: a retry does about that what `unknown_outcome` says");
+        }
+        self.failed(item, &fault);
+    }
+
+    fn failed(&mut self, item: &Item, fault: &Fault<'_>) {
         self.ends.count(item, Resolution::Failed);
-        self.waypoints.resolved(self.scope, item, true);
         let row = self.errors.add(self.scope, item, fault);
         self.new_errors += usize::from(row.id == 0);
         self.writes.push(Write::Error(Box::new(row)));

@@ -2,6 +2,7 @@
 //! lock key, until all before them have come as far. What was in one request before a restart is in one again.
 
 use super::Run;
+use super::door::is_unknown;
 use super::feed::Feed;
 use super::lineup::Asking;
 use super::writing::{Member, Replies, Writing, failed};
@@ -91,25 +92,26 @@ impl<'r> Run<'r> {
         let gate = self.collecting.gates.entry(order).or_default();
         gate.count += 1;
         gate.waiting.insert((asking.id, gate.count), asking);
-        self.open_gate(order, feed);
     }
 
     /// Lets records pass that come behind nobody any more.
     pub(super) fn open_gates(&mut self, feed: &mut Feed<'r>) {
         let orders: Vec<usize> = self.collecting.gates.keys().copied().collect();
         for order in orders {
-            self.open_gate(order, feed);
+            // Who is on the way to the gate has not come to it.
+            let coming = self.asked.first_waiting(|step| feed.order(step) == order);
+            self.open_gate(order, coming, feed);
         }
     }
 
-    fn open_gate(&mut self, order: usize, feed: &mut Feed<'r>) {
+    fn open_gate(&mut self, order: usize, coming: Option<u64>, feed: &mut Feed<'r>) {
         while let Some(gate) = self.collecting.gates.get_mut(&order)
             && let Some(first) = gate.waiting.first_entry()
             && let Some(lineup) = feed.lineup()
         {
             let id = first.key().0;
             gate.from = lineup.first_before(gate.from, id, order);
-            if gate.from < id {
+            if gate.from < id || coming.is_some_and(|coming| coming < id) {
                 return;
             }
             let asking = first.remove();
@@ -281,7 +283,8 @@ impl<'r> Run<'r> {
         let (record, now) = feed.walking(id)?;
         let (record, now) = (record.clone(), now.to_owned());
         let again = record.error.as_ref().filter(|error| error.step == need.place).and_then(|error| error.key.clone());
-        let was_sent = need.was_sent.is_some();
+        let unknown = is_unknown(&record, &need.place) && matches!(import.unknown, UnknownOutcome::Check(_));
+        let was_sent = need.was_sent.is_some() || unknown;
         let key = need.was_sent.and_then(|sent| sent.key).or(again).map(String::into_boxed_str);
         let mut item = Item {
             record: need.ground.record,

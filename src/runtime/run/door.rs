@@ -23,6 +23,11 @@ pub(super) enum Admitted {
     Gone,
 }
 
+/// Whether a record that is tried again failed here because nobody could say whether it arrived.
+pub(super) fn is_unknown(item: &Item, place: &str) -> bool {
+    item.error.as_ref().is_some_and(|error| error.class == "unknown" && error.step == place)
+}
+
 impl<'r> Feed<'r> {
     /// What the import makes of a shaped record; with what was intended for it before a restart.
     pub(super) fn admitted(
@@ -33,10 +38,12 @@ impl<'r> Feed<'r> {
         books: &mut Books<'r>,
     ) -> Admitted {
         let Some(road) = self.import else { return Admitted::Here(item) };
-        let concerned = if intent.is_some() { Ok(true) } else { road.concerns(&item, base) };
-        let was_sent = intent.is_some();
-        if let Some(intent) = intent {
-            item.key = intent.key.map(String::into_boxed_str);
+        let before = || Some(books.waypoints.sent_last(self.scope, &item)?.key);
+        let sent = intent.map(|intent| intent.key).or_else(before);
+        let concerned = if sent.is_some() { Ok(true) } else { road.concerns(&item, base) };
+        let was_sent = sent.is_some();
+        if let Some(key) = sent {
+            item.key = key.map(String::into_boxed_str);
         }
         match concerned.and_then(|yes| if yes { road.admit(&mut item, base).map(|()| true) } else { Ok(false) }) {
             Ok(true) => {}
@@ -54,7 +61,10 @@ impl<'r> Feed<'r> {
                 books.fail(&item, &Fault::unknown(road.name(), CUT_OFF.to_owned()));
                 Admitted::Gone
             }
-            UnknownOutcome::Check(_) if was_sent => Admitted::Asked(self.asked(road, item, base, books)),
+            // Nor has anybody known it when it failed.
+            UnknownOutcome::Check(_) if was_sent || is_unknown(&item, road.name()) => {
+                Admitted::Asked(self.asked(road, item, base, books))
+            }
             _ => Admitted::Here(item),
         }
     }

@@ -49,7 +49,7 @@ pub(super) enum Known {
     Before(Marks, HashMap<u32, IntentRow>),
     /// The same, and that the process died while it was in flight, that often: it is taken apart into its groups, and
     /// none of them is sent.
-    Parked(Marks, u32),
+    Parked(Marks, u32, HashMap<u32, IntentRow>),
     /// They are error records.
     Errors(Vec<ErrorRow>),
     /// It is no page but a group that ended with its place.
@@ -228,19 +228,13 @@ impl<'r> Feed<'r> {
         let mut intent = None;
         match &mut page.known {
             Known::Nothing | Known::Group(_) => {}
-            Known::Before(marks, intents) => {
+            Known::Before(marks, intents) | Known::Parked(marks, _, intents) => {
                 let index = item.index();
                 let mark = marks.get(index);
                 if mark != Mark::InFlight {
                     return Some(Next::Settled(item, mark));
                 }
                 intent = intents.remove(&index);
-            }
-            Known::Parked(marks, _) => {
-                let mark = marks.get(item.index());
-                if mark != Mark::InFlight {
-                    return Some(Next::Settled(item, mark));
-                }
             }
             Known::Errors(errors) => {
                 let error = usize::try_from(at).ok().and_then(|at| errors.get(at)).cloned();

@@ -139,10 +139,12 @@ impl Run<'_> {
         if !page.origin.export.group_by.is_empty() {
             return self.quarantine_groups(page, row);
         }
+        let mut intents = intents_of(&page, &mut self.intents);
         for (at, record) in page.records.iter().enumerate() {
             let item = Item::new(page.number, &page.origin, at as u64 + 1, record.clone());
             let text = errors::quarantined(row.crashes);
-            self.books.fail(&item, &Fault { step: "transform", class: "quarantined", text, failure: None });
+            let sent = intents.remove(&item.index());
+            self.books.park(&item, sent, Fault { step: "transform", class: "quarantined", text, failure: None });
         }
     }
 
@@ -160,7 +162,8 @@ impl Run<'_> {
             return;
         }
         self.journal.known(page.number, true);
-        self.held.push_back((page, Known::Parked(row.marks, row.crashes)));
+        let intents = intents_of(&page, &mut self.intents);
+        self.held.push_back((page, Known::Parked(row.marks, row.crashes, intents)));
     }
 }
 

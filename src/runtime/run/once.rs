@@ -7,10 +7,12 @@ use super::errors::Fault;
 use super::report::{Ending, RunError};
 use super::state::Resolution;
 use crate::http::exchange::{Failure, FailureClass};
+use crate::http::on::Ruling;
 use crate::http::request::RequestSpec;
 use crate::observe::traces::Purpose;
-use crate::runtime::import::Item;
+use crate::runtime::import::{Halted, Item};
 use crate::runtime::scope::{Lane, Scope};
+use crate::runtime::stage;
 use crate::runtime::step::with_record;
 use crate::value::issue::EvalError;
 use crate::value::record::Record;
@@ -76,6 +78,19 @@ async fn tell_of(
     told.map(drop).map_err(|failure| Untold::Failed(Box::new(failure)))
 }
 
+/// Shows how the source would be told of a record.
+pub(super) fn show(scope: &Scope, item: &Item) -> Result<(), EvalError> {
+    let export = &item.origin.export;
+    let (Some(request), Some(lane)) = (&export.once, scope.lane(&export.connection)) else { return Ok(()) };
+    let now = scope.now();
+    let ctx = lane.client.context(scope.context(&now, &item.origin));
+    for record in item.told_of() {
+        let prepared = request.prepare(&with_record(&ctx, &record), &lane.client).map_err(|error| error.at(STEP))?;
+        stage::untold(scope, &lane.client, STEP, item, &prepared);
+    }
+    Ok(())
+}
+
 impl Run<'_> {
     /// Tells the source of what was delivered, as many at a time as its level takes.
     pub(super) fn tell(&mut self) {
@@ -105,6 +120,8 @@ impl Run<'_> {
                 self.books.telling.push_back(item);
                 self.scope.stop.drain.cancel();
             }
+            // A rule says that it does not matter.
+            Err(Untold::Failed(failure)) if failure.is_nothing() => self.books.settle(&item, Resolution::Delivered),
             Err(Untold::Failed(failure)) => {
                 let fault = Fault::of(STEP, &failure);
                 if failure.class == FailureClass::Auth {
@@ -112,6 +129,9 @@ impl Run<'_> {
                     self.failed = Some(Ending::Offline(RunError { place, text }));
                 }
                 self.books.untold(item, &fault);
+                if failure.ruling == Some(Ruling::Fail) {
+                    self.halted(STEP, Some(Halted::Failed(*failure)));
+                }
                 self.look_at_errors();
             }
         }

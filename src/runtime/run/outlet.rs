@@ -9,7 +9,7 @@ use crate::model::import::Import;
 use crate::runtime::export::origin::Origin;
 use crate::runtime::export::track::Coming;
 use crate::runtime::import::{Batch, Item, Member, Road};
-use crate::runtime::scope::Lane;
+use crate::runtime::scope::{Lane, Work};
 use crate::store::{IntentRow, Write};
 use futures_util::FutureExt;
 
@@ -105,6 +105,14 @@ impl<'r> Run<'r> {
             return;
         }
         let batches = std::mem::take(&mut self.forming);
+        if matches!(self.scope.work, Work::Retry(_)) {
+            // Its pages are made up: what was sent is known by the error record.
+            for item in batches.iter().flat_map(|batch| &batch.items) {
+                let key = item.key.as_deref().map(str::to_owned);
+                self.books.waypoints.sending_last(self.scope, item, key);
+            }
+            return self.store(Stored { batches, ..Stored::default() }, Vec::new());
+        }
         let records = batches.iter().flat_map(|batch| &batch.items).filter(|item| item.error.is_none());
         let records: Vec<IntentRow> = records
             .flat_map(|item| {
@@ -133,6 +141,16 @@ impl<'r> Run<'r> {
     pub(super) async fn take_back(&mut self) {
         let scope = self.scope;
         if !scope.flow.import.as_ref().is_some_and(Import::leaves_open) {
+            return;
+        }
+        if matches!(scope.work, Work::Retry(_)) {
+            for item in self.cleared.iter().filter(|batch| !batch.asks_first()).flat_map(|batch| &batch.items) {
+                self.books.waypoints.not_sent_last(scope, item);
+            }
+            let (writes, _) = self.books.take_writes();
+            if !writes.is_empty() {
+                let _ = scope.store.commit(writes).await;
+            }
             return;
         }
         for batch in self.cleared.iter().filter(|batch| !batch.asks_first()) {

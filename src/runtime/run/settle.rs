@@ -27,6 +27,9 @@ impl<'r> Run<'r> {
                 Outcome::Unsent => {
                     is_done = false;
                     if !batch.asks_first() {
+                        if item.error.is_some() {
+                            self.books.waypoints.not_sent_last(self.scope, item);
+                        }
                         let members = item.members().into_iter();
                         self.kept_back.extend(members.map(|member| (member.page, member.index)));
                     }

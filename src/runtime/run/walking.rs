@@ -73,6 +73,11 @@ impl<'r> Asked<'r> {
         self.waiting.extend(asking);
     }
 
+    /// The first record that still waits to be asked for at a step.
+    pub(super) fn first_waiting(&self, is_step: impl Fn(&Step) -> bool) -> Option<u64> {
+        self.waiting.iter().filter(|asking| is_step(asking.need.step)).map(|asking| asking.id).min()
+    }
+
     /// The next answer.
     pub(super) async fn next(&mut self) -> Option<Answer<'r>> {
         self.answers.next().await

@@ -9,6 +9,8 @@ use crate::value::json::Json;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// The last import, where its records come from error records: no step has this name.
+const LAST: &str = "=";
 /// Longest answer that is kept for `merge`.
 const MOST_ANSWER: usize = 1 << 20;
 /// Most bytes kept of one record: beyond that its answers are let go.
@@ -46,7 +48,8 @@ impl Waypoints {
     /// What an earlier process, or an earlier run, left.
     pub(super) async fn load(scope: &Scope) -> Result<Self, StoreError> {
         let mut known = HashMap::new();
-        if !scope.flow.writes_on_the_way() || !scope.work.is_taken_up() {
+        let again = matches!(scope.work, Work::Retry(_)) && scope.flow.import.is_some();
+        if !scope.work.is_taken_up() || !(again || scope.flow.writes_on_the_way()) {
             return Ok(Self::default());
         }
         let wanted: Option<BTreeSet<String>> = match &scope.work {
@@ -78,6 +81,31 @@ impl Waypoints {
             Stop::Taken(answer) => Remembered::Taken(answer.as_ref().and_then(|text| Json::parse(text.as_str()).ok())),
         };
         waypoint.steps.iter().map(|(place, at)| (place.clone(), stop(at))).collect()
+    }
+
+    /// With what the last import may have sent a record that is tried again; none where it has not.
+    pub(super) fn sent_last(&self, scope: &Scope, item: &Item) -> Option<Sent> {
+        item.error.as_ref()?;
+        match self.known.get(&key_of(scope, item))?.steps.get(LAST)? {
+            Stop::Sent(key) | Stop::Joined(key, _) => Some(Sent { key: key.clone(), together: None }),
+            Stop::Taken(_) => None,
+        }
+    }
+
+    /// The last import is about to send a record, or may have sent it.
+    pub(super) fn sending_last(&mut self, scope: &Scope, item: &Item, key: Option<String>) {
+        self.set(scope, item, LAST, Stop::Sent(key));
+    }
+
+    /// The last import has not sent it.
+    pub(super) fn not_sent_last(&mut self, scope: &Scope, item: &Item) {
+        self.not_taken(scope, item, LAST);
+    }
+
+    /// Whether something may have been sent of a record, and nobody knows.
+    pub(super) fn is_unknown(&self, scope: &Scope, item: &Item) -> bool {
+        let waypoint = self.known.get(&key_of(scope, item));
+        waypoint.is_some_and(|waypoint| waypoint.steps.values().any(|stop| !matches!(stop, Stop::Taken(_))))
     }
 
     /// A record is about to be sent.

@@ -288,6 +288,11 @@ impl<'c, 'a> Evaluation<'c, 'a> {
         }
     }
 
+    /// Takes what was used up from what all evaluations of a value have together.
+    pub(super) fn pay(&self) -> Result<(), EvalError> {
+        self.ctx.pay(FUEL - self.fuel.get())
+    }
+
     /// Accounts for text about to be produced.
     pub(super) fn produce(&self, bytes: usize) -> Result<(), EvalError> {
         let produced = self.produced.get().saturating_add(bytes);

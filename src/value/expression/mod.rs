@@ -63,7 +63,9 @@ impl Expression {
 
     /// Its value. An undefined result is `Missing` and names what is undefined.
     pub fn eval<'a>(&'a self, ctx: &Context<'a>) -> Result<Value<'a>, EvalError> {
-        let value = eval::Evaluation::new(&self.0.source, ctx).whole(&self.0.root)?;
+        let evaluation = eval::Evaluation::new(&self.0.source, ctx);
+        let value = evaluation.whole(&self.0.root)?;
+        evaluation.pay()?;
         refuse_torn(&value, ctx)?;
         Ok(value)
     }
@@ -71,7 +73,9 @@ impl Expression {
     /// As a condition: undefined is false, and so are null, false, 0, "", [] and {}.
     pub fn test(&self, ctx: &Context<'_>) -> Result<bool, EvalError> {
         let evaluation = eval::Evaluation::new(&self.0.source, ctx);
-        evaluation.value(&self.0.root).map(|value| value.is_true())
+        let holds = evaluation.value(&self.0.root)?.is_true();
+        evaluation.pay()?;
+        Ok(holds)
     }
 }
 

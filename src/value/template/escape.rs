@@ -77,7 +77,9 @@ fn xml(text: &str, out: &mut String) -> Result<(), EvalError> {
             '\'' => "&apos;",
             // A reader would make a line feed of it.
             '\r' => "&#13;",
-            '\n' | '\t' => continue,
+            // In an attribute it would make blanks of these.
+            '\n' => "&#10;",
+            '\t' => "&#9;",
             '\0'..' ' | '\u{FFFE}' | '\u{FFFF}' => {
                 let code = u32::from(c);
                 return Err(EvalError::Refused(format!("the value holds U+{code:04X}, which XML cannot hold")));

@@ -56,6 +56,11 @@ impl<'c, 'a> Rendering<'c, 'a> {
         self.parts(parts, None, out)
     }
 
+    /// Takes what was used up from what all evaluations of a value have together.
+    pub(super) fn pay(&self) -> Result<(), EvalError> {
+        self.ctx.pay(self.parts.get())
+    }
+
     fn parts(&self, parts: &'a [Part], scopes: Scopes<'_, 'a>, out: &mut String) -> Result<(), EvalError> {
         for part in parts {
             self.spend(1)?;

@@ -193,6 +193,7 @@ fn escaping_follows_the_place() {
         (Place::Form, "a={{{record.name}}}", "a=Ann & \"Bo\""),
         (Place::Xml, "<a>{{record.name}}</a>", "<a>Ann &amp; &quot;Bo&quot;</a>"),
         (Place::Xml, "{{{record.name}}}", "Ann & \"Bo\""),
+        (Place::Xml, "<a b='{{record.line}}'/>", "<a b='a&#13;&#10;X: 1'/>"),
         (Place::Plain, "{{record.name}}<>", "Ann & \"Bo\"<>"),
     ] {
         assert_eq!(render(text, place).as_deref(), Ok(wanted), "{place:?} {text}");

@@ -3,6 +3,7 @@
 
 use super::date::{Date, Form};
 use super::*;
+use crate::value::context::Purse;
 use crate::value::context::{Root, Slot, TABLES};
 use crate::value::record::Record;
 
@@ -115,4 +116,21 @@ fn bombs_are_errors() {
     ] {
         assert!(matches!(tree.json(&ctx), Err(EvalError::Limit(_))));
     }
+}
+
+/// Each leaf is small, and there are as many of them as the record has items.
+#[test]
+fn many_small_leaves_have_one_bound_together() {
+    let wide = Record::new(Json::parse(format!("{{\"l\":[{}1]}}", "1,".repeat(200))).unwrap());
+    let ctx = Context::new().with(Root::Record, Slot::Record(&wide));
+    let each =
+        |leaf| Tree::Each(Box::new(Each { path: Path::compile("$.l").unwrap(), body: Tree::leaf(leaf).unwrap() }));
+    for leaf in ["= record.l | sum", "{{#each record.l}}{{/each}}"] {
+        assert!(each(leaf).json(&ctx).is_ok(), "{leaf}");
+        let purse = Purse::of(20_000);
+        let error = each(leaf).json(&ctx.with_purse(&purse)).unwrap_err();
+        assert!(matches!(error, EvalError::Limit(_)) && error.to_string().contains("together"), "{leaf}: {error}");
+    }
+    let plenty = Purse::of(20_000);
+    assert!(each("= item").json(&ctx.with_purse(&plenty)).is_ok());
 }

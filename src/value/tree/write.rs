@@ -2,7 +2,7 @@
 //! the way out, so that success pays nothing for it.
 
 use super::{Each, LookUp, MAX_DEPTH, MAX_ITEMS, MAX_OUTPUT, Pick, Tree, Written, convert};
-use crate::value::context::{Context, Root, Slot};
+use crate::value::context::{Context, Purse, Root, Slot};
 use crate::value::issue::EvalError;
 use crate::value::json::{JsonRef, Kind, write_string};
 use crate::value::path::{Path, Selection};
@@ -11,7 +11,8 @@ use crate::value::template::Template;
 pub(super) fn write(tree: &Tree, ctx: &Context<'_>, out: &mut Vec<u8>) -> Result<Written, EvalError> {
     let start = out.len();
     let mut writer = Writer { out, start, items: 0, text: String::new() };
-    writer.tree(tree, ctx, 0).map_err(|failure| {
+    let purse = Purse::default();
+    writer.tree(tree, &ctx.with_purse(&purse), 0).map_err(|failure| {
         out.truncate(start);
         failure.into_error()
     })

@@ -56,7 +56,11 @@ impl UriTemplate {
         }
         let mut text = String::new();
         self.template.render(ctx, &mut text)?;
-        let result = if self.whole { from_value(&text, base, allowed) } else { self.confined(&text, base, allowed) };
+        let result = if self.whole {
+            from_value(&text, base, allowed)
+        } else {
+            self.confined(&text, base, allowed).map_err(|error| self.named(error, ctx))
+        };
         if let Ok(url) = &result
             && self.template.as_constant().is_some()
             && same_origin(url, base)
@@ -65,6 +69,12 @@ impl UriTemplate {
             let _ = self.fixed.set((base.clone(), url.clone()));
         }
         result.map_err(|error| error.at(self.template.source()))
+    }
+
+    /// Why a URI without placeholders leads to where no request may go.
+    pub fn leads_away(&self, base: &Url, allowed: &[OriginPattern]) -> Option<EvalError> {
+        let text = self.template.as_constant().filter(|text| is_absolute(text))?;
+        confine(&parse(text).ok()?, base, allowed).err()
     }
 
     /// As `render`, for a URI that the configuration alone decides on: an absolute one may lead anywhere.
@@ -85,10 +95,10 @@ impl UriTemplate {
             return refuse("a `#` would cut the URI off; write `{{x}}` instead of `{{{x}}}`, or `%23`");
         }
         if has_dot_segment(text) {
-            return refuse("a path segment is `.` or `..`, which would lead to another place");
+            return refuse(DOTS);
         }
         if self.is_emptied(text) {
-            return refuse("a value in the path is empty, which would lead to another place");
+            return refuse(EMPTIED);
         }
         // Where parsing changed nothing, the joined text itself shows that the prefix stands.
         if url.as_str() != joined && !self.prefix_stands(&url, base) {
@@ -97,11 +107,40 @@ impl UriTemplate {
         Ok(with_base_query(url, base))
     }
 
+    /// An error about the path, with the value that it comes from, as far as one alone explains it.
+    fn named(&self, error: EvalError, ctx: &Context<'_>) -> EvalError {
+        let EvalError::Refused(text) = &error else { return error };
+        let explains = |value: &str| match text.as_str() {
+            DOTS => has_dot_segment(value),
+            EMPTIED => value.is_empty(),
+            _ => false,
+        };
+        let path = path_of(self.template.source());
+        let named = self.references().iter().find_map(|read| {
+            let name =
+                std::iter::once(&read.root).chain(&read.members).map(String::as_str).collect::<Vec<_>>().join(".");
+            let mut value = String::new();
+            let alone = Template::compile(&format!("{{{{{name}}}}}"), Place::Plain).ok()?;
+            alone.render(ctx, &mut value).ok()?;
+            (path.contains(&name) && explains(&value)).then_some(name)
+        });
+        match named {
+            Some(name) => error.at(&name),
+            None => error,
+        }
+    }
+
     /// Whether a value left a segment of the path empty: `/orders//items` and `/orders/` are other things than an order.
-    /// A raw value is a path of its own.
+    /// A raw value is a path of its own, and no path when there is nothing of it.
     fn is_emptied(&self, text: &str) -> bool {
         let source = path_of(self.template.source());
-        if !source.contains("{{") || source.contains("{{{") {
+        if source.contains("{{{") {
+            // One alone: what stands around it tells how much there is of it.
+            let around = source.find("{{{").zip(source.rfind("}}}")).map(|(from, to)| source.len() - (to + 3 - from));
+            let is_alone = source.matches("{{").count() == 1;
+            return is_alone && Some(path_of(text).len()) == around;
+        }
+        if !source.contains("{{") {
             return false;
         }
         let ends_with_value =
@@ -120,6 +159,9 @@ impl UriTemplate {
         url.as_str().starts_with(kept)
     }
 }
+
+const DOTS: &str = "a path segment is `.` or `..`, which would lead to another place";
+const EMPTIED: &str = "a value in the path is empty, which would lead to another place";
 
 /// The path as written, without origin and query. A `?` inside a placeholder is none.
 fn path_of(text: &str) -> &str {

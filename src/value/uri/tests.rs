@@ -355,3 +355,29 @@ fn an_object_stands_nowhere_in_a_uri_and_a_list_in_its_query_only() {
     assert_eq!(render("/in/{{join \";\" record.l}}").as_deref(), Ok("https://api.example/v2/in/1%3B2"));
     assert_eq!(render("/in/{{record.o.a}}").as_deref(), Ok("https://api.example/v2/in/1"));
 }
+
+#[test]
+fn a_raw_value_that_is_empty_is_no_path_and_what_is_wrong_is_named() {
+    for (template, value) in
+        [("/orders/{{{record.x}}}", ""), ("/{{{record.x}}}/items", ""), ("/{{record.x}}/items", "")]
+    {
+        let said = refused(template, value);
+        assert!(said.contains("record.x: a value in the path is empty"), "{template}: {said}");
+    }
+    assert!(render("/files/{{{record.x}}}", "a//b/").is_ok(), "a raw value is a path of its own");
+    assert!(render("/orders?of={{{record.x}}}", "").is_ok(), "in a query it may be empty");
+    let said = refused("/t/{{record.x}}/more", "..");
+    assert!(said.contains("record.x: a path segment is `.` or `..`"), "{said}");
+}
+
+#[test]
+fn a_uri_that_is_written_out_has_to_stay_where_requests_may_go() {
+    let leads = |text: &str| {
+        let allowed = [OriginPattern::parse("https://files.example", false).unwrap()];
+        UriTemplate::compile(text).unwrap().leads_away(&base(), &allowed).is_some()
+    };
+    assert!(leads("https://other.example/x") && leads("http://api.example/x") && leads("https://me@api.example/x"));
+    for fine in ["/x", "https://api.example/x", "https://files.example/x", "https://{{record.x}}.example/x"] {
+        assert!(!leads(fine), "{fine}");
+    }
+}

@@ -128,6 +128,7 @@ pub(in crate::config) fn decode(root: &Table<'_>, id: ConnectionId, sources: &So
         vars: names(root, "vars"),
         secrets: names(root, "secrets"),
         values: Json::from_value(&serde_json::Value::Object(values)),
+        reach: None,
         complete: true,
     };
     facts.defaults = defaults::decode(root, &facts);

@@ -172,6 +172,7 @@ pub(super) fn once(value: &Value<'_>, records: &Scope<'_>) -> Option<RequestSpec
             Some("say where the source is told, as in \"/orders/{{record.id}}/exported\"".to_owned()),
         );
     }
+    table.on_without(&[Act::Stop], "nothing is paged here", "`skip` passes over what is told, `fail` ends the run");
     let request = table.request(Method::Get, &RequestScopes { head: records, body: records });
     table.finish();
     request

@@ -5,6 +5,7 @@ use crate::config::decode::request::RequestScopes;
 use crate::config::decode::scope::Scope;
 use crate::config::decode::table::Table;
 use crate::config::decode::value::Value;
+use crate::http::on::Act;
 use crate::http::request::{Method, RequestSpec};
 use crate::model::report::{Download, Report};
 use crate::value::context::Root;
@@ -64,6 +65,8 @@ pub(super) fn report_idle(export: &Table<'_>) {
 
 fn request(value: &Value<'_>, method: Method, scope: &Scope<'_>) -> Option<RequestSpec> {
     let table = value.table()?;
+    let help = "`fail` ends the run, `retry` asks again; `skip` stands under `download`";
+    table.on_without(&[Act::Skip, Act::Stop], "there is no report without this answer", help);
     let request = table.request(method, &RequestScopes { head: scope, body: scope });
     table.finish();
     request
@@ -78,6 +81,7 @@ fn download(value: &Value<'_>, scope: &Scope<'_>) -> Option<Download> {
                     `relative_uri`";
         value.report_key(Finding::error("conflicting-keys", message).help(help));
     }
+    table.on_without(&[Act::Stop], "files are no pages", "`skip` passes over the file, `fail` ends the run");
     let request = table.request(Method::Get, &RequestScopes { head: scope, body: scope });
     let decode = table.decode_chain().or_else(|| scope.decode());
     let uri = table.given("uri", |value| value.leaf(value.string()?, &scope.with_answer()));

@@ -201,7 +201,7 @@ impl<'r> Feed<'r> {
             return self.next_item(books);
         }
         let parked = match page.known {
-            Known::Parked(_, crashes) => Some(Flaw::Parked(crashes)),
+            Known::Parked(_, crashes, _) => Some(Flaw::Parked(crashes)),
             _ => None,
         };
         match self.next_item(books)? {
@@ -303,9 +303,16 @@ impl<'r> Feed<'r> {
         if let Some(group) = &item.group {
             books.state.completed(group.members.iter().map(|member| member.page), group.bytes);
         }
-        if let Some(flaw) = flaw {
-            books.fail(&item, &flaw.fault());
-            return Next::Gone;
+        match flaw {
+            Some(flaw @ Flaw::Parked(_)) => {
+                books.park(&item, intent, flaw.fault());
+                return Next::Gone;
+            }
+            Some(flaw) => {
+                books.fail(&item, &flaw.fault());
+                return Next::Gone;
+            }
+            None => {}
         }
         stage::passed(self.scope, &item, STEP, &Passed::As(item.record.json().clone()));
         Next::Open(item, intent)

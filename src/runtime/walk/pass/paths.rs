@@ -3,7 +3,7 @@
 use super::{Gone, Pass, Trouble, Went, failed};
 use crate::model::step::{Route, Step};
 use crate::runtime::step::{self, Children, Ground};
-use crate::value::context::Context;
+use crate::value::context::{Context, Purse};
 use crate::value::record::Record;
 
 impl<'f> Pass<'_, 'f> {
@@ -72,6 +72,8 @@ impl<'f> Pass<'_, 'f> {
         let record = ground.record.clone();
         let children = Children::of(&record, path).map_err(|error| failed(step, ground, Trouble::eval(&error)))?;
         let pure = step.is_pure();
+        let purse = Purse::default();
+        let ctx = &ctx.with_purse(&purse);
         let mut waits = false;
         let mut faults = Faults::default();
         let mut new: Vec<Option<Record>> = Vec::new();

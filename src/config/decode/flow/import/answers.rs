@@ -30,6 +30,8 @@ pub(super) fn decode(value: &Value<'_>, scope: &Scope<'_>) -> Option<(ResponseRu
         failure: None,
         error_path: error_path.clone(),
     };
+    // That says nothing of one record.
+    let success = success.filter(|rule| !rule.is_of_status_alone());
     let told = error_path.clone().filter(|_| success.is_none() && failure.is_none());
     let failure = failure.or_else(|| told.map(|path| Rule { path: Some(path), ..Rule::default() }));
     Some((whole, Answers { each: Some(EachAnswer { records: records?, failure, success, error_path }), id }))

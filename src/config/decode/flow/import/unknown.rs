@@ -67,8 +67,9 @@ impl Written {
 /// `unknown_outcome`, and the table that one of its words needs.
 pub(super) fn decode(table: &Table<'_>, facts: &Facts, connections: &Connections) -> Result<Said, Reported> {
     let given = table.take("unknown_outcome");
-    let word = given.as_ref().map(|value| value.word(WORDS, &[]).ok_or(Reported)).transpose()?;
+    let word = given.as_ref().map(|value| value.word(WORDS, &[]).ok_or(Reported)).transpose();
     let check = table.given("check", |value| check(value, table, facts, connections));
+    let word = word?;
     let absent = !table.has("check");
     match (&given, word) {
         (Some(value), Some(Word::Check)) if absent => {
@@ -101,6 +102,10 @@ fn check(value: &Value<'_>, import: &Table<'_>, facts: &Facts, connections: &Con
         .and_then(|id| connections.get(&id));
     let names = given.as_ref().ok().and_then(Option::as_ref).map_or(of_import, |(_, names)| *names);
     let scope = Scope::of_flow(facts, names).with(&[Root::Record]);
+    if !table.has("relative_uri") {
+        let help = "say where the record is looked for, as in \"/orders?number={{record.id}}\"".to_owned();
+        table.missing("relative_uri", Some(help));
+    }
     let request = table.request(Method::Get, &RequestScopes { head: &scope, body: &scope });
     let types = request.as_ref().map(|request| request.types).unwrap_or_default();
     let answers = scope.reading(types);

@@ -1,0 +1,192 @@
+//! Writes that nobody knows the end of, behind retries and parked pages: they are asked about or told, never just sent again.
+
+use crate::support::api::{Api, Gates, Reply, Request};
+use crate::support::command::{flowgate, run};
+use crate::support::flow::{QUICK, TAKE, project};
+use crate::support::project::Project;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+const READ: &str = "[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\n";
+const CHECK: &str = "unknown_outcome = \"check\"\n[TABLE.check]\nrelative_uri = \"/there/{{record.id}}\"\n";
+const PARK: &str = "unknown_outcome = \"park\"\n";
+
+/// As the last import, and as one on the way.
+fn flows(outcome: &str, keys: &str) -> [String; 2] {
+    let body = format!("connection = \"api\"\nrelative_uri = \"/taken\"\n{keys}{outcome}");
+    let last = format!("{READ}[import]\n{body}").replace("TABLE", "import");
+    let way = format!("{READ}[[step]]\nname = \"way\"\n[step.import]\n{body}").replace("TABLE", "step.import");
+    [last, way]
+}
+
+/// One record. Its writes are answered with the status of the moment, behind gates; it is there when it is asked about.
+struct Shop {
+    api: Api,
+    status: Arc<AtomicU16>,
+    gates: Gates,
+    looks: Gates,
+}
+
+impl Shop {
+    fn start() -> Self {
+        let (status, gates) = (Arc::new(AtomicU16::new(201)), Gates::default());
+        let looks = Gates::default();
+        let (now, held, looked) = (status.clone(), gates.clone(), looks.clone());
+        let api = Api::start(move |request: &Request| match request.path() {
+            "/taken" => Reply::json(now.load(Ordering::SeqCst), "{}").behind(&held.next()),
+            "/look" => Reply::json(200, "[{\"id\":7}]").behind(&looked.next()),
+            _ => Reply::json(200, "[{\"id\":7}]"),
+        });
+        Self { api, status, gates, looks }
+    }
+
+    fn writes(&self) -> Vec<Request> {
+        self.api.requests_to("/taken")
+    }
+
+    fn checks(&self) -> usize {
+        self.api.requests_to("/there/7").len()
+    }
+
+    /// Kills a command while a request of it stands at the destination.
+    fn killed(&self, project: &Project, args: &[&str], at: &str) {
+        let before = self.api.requests_to(at).len();
+        let mut child = flowgate(project.dir()).args(args).spawn().unwrap();
+        self.api.wait_until(|seen| seen.iter().filter(|request| request.path() == at).count() > before);
+        kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+        child.wait().unwrap();
+    }
+}
+
+fn errors(project: &Project) -> Vec<Value> {
+    let listed = run(project.dir(), &["errors", "list", "--each", "--json"]).expect_code(0).stdout;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    listed["errors"].as_array().unwrap().clone()
+}
+
+#[test]
+fn what_a_killed_retry_sent_is_asked_about_by_the_next_one() {
+    for flow in flows(CHECK, "") {
+        let shop = Shop::start();
+        let project = project(&shop.api, QUICK, &flow);
+        shop.status.store(422, Ordering::SeqCst);
+        shop.gates.open(1);
+        run(project.dir(), &["run", "copy"]).expect_code(1);
+        shop.status.store(201, Ordering::SeqCst);
+        shop.killed(&project, &["errors", "retry", "--all"], "/taken");
+        shop.gates.open_all();
+        run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
+        assert_eq!((shop.writes().len(), shop.checks()), (2, 1), "{flow}");
+        assert!(errors(&project).is_empty());
+    }
+}
+
+#[test]
+fn what_a_killed_retry_sent_is_told_and_waits_for_a_person() {
+    for flow in flows(PARK, "") {
+        let shop = Shop::start();
+        let project = project(&shop.api, QUICK, &flow);
+        shop.status.store(422, Ordering::SeqCst);
+        shop.gates.open(1);
+        run(project.dir(), &["run", "copy"]).expect_code(1);
+        shop.status.store(201, Ordering::SeqCst);
+        shop.killed(&project, &["errors", "retry", "--all"], "/taken");
+        shop.gates.open_all();
+        run(project.dir(), &["errors", "retry", "--all"]).expect_code(1);
+        assert_eq!(shop.writes().len(), 2, "{flow}");
+        assert_eq!(errors(&project)[0]["class"], "unknown", "{flow}");
+        // Somebody looked, and says that it is to be sent.
+        run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
+        assert_eq!(shop.writes().len(), 3, "{flow}");
+    }
+}
+
+#[test]
+fn a_record_that_could_not_be_asked_about_is_asked_about_when_it_is_tried_again() {
+    for flow in flows(&CHECK.replace("/there/", "/broken/"), "") {
+        let broken = Arc::new(AtomicU16::new(400));
+        let (now, gates) = (broken.clone(), Gates::default());
+        let held = gates.clone();
+        let api = Api::start(move |request: &Request| match request.path() {
+            "/records" => Reply::json(200, "[{\"id\":7}]"),
+            "/taken" => Reply::json(201, "{}").behind(&held.next()),
+            _ => Reply::json(now.load(Ordering::SeqCst), "[{\"id\":7}]"),
+        });
+        let project = project(&api, QUICK, &flow);
+        let mut child = flowgate(project.dir()).args(["run", "copy"]).spawn().unwrap();
+        api.wait_until(|seen| seen.iter().any(|request| request.path() == "/taken"));
+        kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+        child.wait().unwrap();
+        gates.open_all();
+        run(project.dir(), &["run", "copy"]).expect_code(1);
+        assert_eq!(errors(&project)[0]["class"], "unknown", "{flow}");
+        broken.store(200, Ordering::SeqCst);
+        run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
+        assert_eq!(api.requests_to("/taken").len(), 1, "{flow}");
+    }
+}
+
+#[test]
+fn a_parked_page_remembers_what_may_have_been_sent_of_it() {
+    let keyed = "idempotency_key = \"{{record.id}}-{{now}}\"\n";
+    let look = "[[step]]\nname = \"look\"\n[step.lookup]\nconnection = \"api\"\nrelative_uri = \"/look\"\n";
+    for (outcome, keys) in [(CHECK, ""), (PARK, ""), ("unknown_outcome = \"retry\"\n", keyed)] {
+        for flow in flows(outcome, keys) {
+            let shop = Shop::start();
+            let flow = flow.replacen(READ, &format!("{READ}{look}"), 1);
+            let project = project(&shop.api, QUICK, &flow);
+            shop.looks.open(1);
+            shop.killed(&project, &["run", "copy"], "/taken");
+            // It dies twice more before it comes to the write.
+            shop.killed(&project, &["run", "copy"], "/look");
+            shop.killed(&project, &["run", "copy"], "/look");
+            shop.gates.open_all();
+            shop.looks.open_all();
+            run(project.dir(), &["run", "copy"]).expect_code(1);
+            let parked = errors(&project);
+            assert_eq!(parked[0]["class"], "quarantined", "{flow}: {parked:?}");
+            assert!(parked[0]["message"].as_str().unwrap().contains("may have been sent"), "{flow}: {parked:?}");
+            run(project.dir(), &["errors", "retry", "--all"]);
+            let (writes, open) = (shop.writes(), errors(&project));
+            match outcome {
+                CHECK => assert_eq!((writes.len(), shop.checks(), open.len()), (1, 1, 0), "{flow}"),
+                PARK => assert_eq!((writes.len(), &open[0]["class"]), (1, &"unknown".into()), "{flow}"),
+                _ => {
+                    let keys: BTreeSet<_> = writes.iter().map(|request| request.header("idempotency-key")).collect();
+                    assert_eq!((writes.len(), keys.len(), open.len()), (2, 1, 0), "{flow}: {keys:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lock_behind_a_batch_keeps_the_order() {
+    let page: Vec<String> = (0..20).map(|id| format!("{{\"id\":{id}}}")).collect();
+    let page = format!("[{}]", page.join(","));
+    let gates = Gates::default();
+    let held = gates.clone();
+    let api = Api::start(move |request: &Request| match request.path() {
+        "/records" => Reply::json(200, page.clone()),
+        // The first batch is answered last.
+        "/batch" if request.body.contains("\"id\":0}") => Reply::json(200, "{}").behind(&held.next()),
+        "/batch" => Reply::json(200, "{}"),
+        _ => Reply::json(201, "{}"),
+    });
+    let flow = format!(
+        "{READ}[[step]]\nname = \"first\"\n[step.import]\nconnection = \"api\"\nrelative_uri = \"/batch\"\n\
+         batch_size = 5\n[[step]]\nname = \"second\"\n[step.import]\nconnection = \"api\"\nrelative_uri = \"/locked\"\n\
+         lock_key = \"one\"\n{TAKE}"
+    );
+    let project = project(&api, &format!("concurrency_level = 8\n{QUICK}"), &flow);
+    let child = flowgate(project.dir()).args(["run", "copy"]).spawn().unwrap();
+    api.wait_until(|seen| seen.iter().filter(|request| request.path() == "/batch").count() == 4);
+    gates.open_all();
+    assert!(child.wait_with_output().unwrap().status.success());
+    let order: Vec<u64> =
+        api.requests_to("/locked").iter().map(|request| request.json()["id"].as_u64().unwrap()).collect();
+    assert_eq!(order, (0..20).collect::<Vec<_>>());
+}
