@@ -51,7 +51,7 @@ struct Inner {
     /// The oldest first.
     ended: VecDeque<String>,
     pools: HashMap<String, Ring<PoolStep>>,
-    /// What runs that wait to go on had done when they were last looked at, and their pages.
+    /// What runs had done that waited to go on, and their pages: until they end, since they may do that before anybody looks.
     before: HashMap<String, (Counts, u64)>,
     looked: Option<DateTime<Utc>>,
 }
@@ -117,8 +117,14 @@ impl Trends {
 
     /// What runs did that did not end: it is not done again when they go on.
     fn look_back(&self, supervisor: &Supervisor) {
-        let rows = supervisor.all_unfinished().into_values();
-        self.lock().before = rows.map(|row| (row.id, (Counts::from(row.tally), row.tally.pages))).collect();
+        let rows = supervisor.all_unfinished();
+        let mut inner = self.lock();
+        // Those that never end were given up.
+        if inner.before.len() > rows.len() + MOST_RUNS {
+            inner.before.clear();
+        }
+        let rows = rows.into_values().map(|row| (row.id, (Counts::from(row.tally), row.tally.pages)));
+        inner.before.extend(rows);
     }
 
     fn look(&self, supervisor: &Supervisor) {
@@ -150,6 +156,7 @@ impl Trends {
             return;
         }
         inner.count(flow, run, (counts, pages), Bucket::default(), (now, true));
+        inner.before.remove(run);
         if !inner.ended.iter().any(|other| other == run) {
             inner.ended.push_back(run.to_owned());
         }
@@ -197,7 +204,10 @@ impl Inner {
             pages: pages.saturating_sub(trend.pages),
             ..sample
         };
-        (trend.counts, trend.pages) = (counts, pages);
+        // One that goes on may be seen before it knows what it did.
+        if counts.exported >= before.exported {
+            (trend.counts, trend.pages) = (counts, pages);
+        }
         trend.curve.note(now, moved);
         if moved.delivered > 0 {
             let ring = self.flows.entry(trend.flow.clone()).or_insert_with(|| Ring::new(MINUTE_MS, MINUTES));

@@ -62,6 +62,15 @@ fn a_run_that_goes_on_and_ends_before_it_is_looked_at_is_credited_with_what_it_d
 }
 
 #[test]
+fn a_run_that_is_seen_before_it_knows_what_it_did_is_not_credited_with_it_again() {
+    let (trends, orders) = (Trends::default(), flow("orders"));
+    trends.lock().before.insert("old".to_owned(), (counts(5_000), 40));
+    trends.lock().note(&orders, &run("old", 9_000, 0), Bucket::default(), at(9_001));
+    trends.end(&orders, "old", counts(5_003), 41, at(9_002));
+    assert_eq!(delivered(&trends.flow(&orders, at(9_002)).unwrap()), 3);
+}
+
+#[test]
 fn only_so_many_runs_are_known_and_those_under_way_longest() {
     let (trends, orders) = (Trends::default(), flow("orders"));
     trends.lock().note(&orders, &run("long", 0, 1), Bucket::default(), at(1));

@@ -1,7 +1,7 @@
 //! How figures moved: what a run did over its time, a flow within the hour, a pool within minutes, and how fresh a flow is.
 
 use super::{Door, gated_api};
-use crate::support::api::{Api, Reply};
+use crate::support::api::{Api, Gates, Reply};
 use crate::support::project::Project;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -73,4 +73,35 @@ fn a_flow_whose_times_passed_without_success_is_found_as_overdue() {
     broken.store(true, Ordering::SeqCst);
     let found = door.until("/api/v1/flows?state=overdue", |found| found["total"] == 1);
     assert_eq!((&found["flows"][0]["id"], &found["attention"]), (&json!("copy"), &json!(1)), "{found:#}");
+}
+
+#[test]
+fn what_a_run_did_before_a_kill_is_not_credited_when_it_goes_on() {
+    let gates = Gates::default();
+    let held = gates.clone();
+    let api = Api::start(move |request| match (request.method.as_str(), request.path()) {
+        ("GET", "/records") => Reply::json(200, "{\"data\":[{\"id\":1},{\"id\":2},{\"id\":3}],\"next\":\"/second\"}"),
+        ("GET", _) => Reply::json(200, "{\"data\":[{\"id\":4},{\"id\":5}]}").behind(&held.next()),
+        _ => Reply::json(201, "{}"),
+    });
+    let project = Project::new();
+    project.connection("api", &api.base(), "");
+    project.write(
+        "flows/copy.toml",
+        "[export]\nconnection = \"api\"\nrelative_uri = \"/records\"\nrecords = \"$.data[*]\"\n\
+         [export.paging.next_url]\npath = \"next\"\n[import]\nconnection = \"api\"\nrelative_uri = \"/taken\"\n",
+    );
+    let door = Door::of(project);
+    let run = door.done("run", &json!({ "flows": ["copy"] }))["runs"][0]["run"].as_str().unwrap().to_owned();
+    let target = format!("/api/v1/runs/{run}");
+    door.until(&target, |told| told["records"]["delivered"] == 3 && told["pages"] == 1 && told["open_pages"] == 0);
+    let Door { serving, project, .. } = door;
+    // A kill, not an end.
+    drop(serving);
+    gates.open_all();
+    let door = Door::of(project);
+    let told = door.until(&target, |told| told["phase"] == "ended");
+    assert_eq!(told["records"]["delivered"], 5, "{told:#}");
+    let flow = door.until("/api/v1/flows/copy", |flow| flow["running"].is_null() && flow["recent"].is_object());
+    assert_eq!(sum(&flow["recent"], "delivered"), 2, "{flow:#}");
 }
