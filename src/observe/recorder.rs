@@ -217,7 +217,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "what the test command says of peers is no configuration")]
     fn the_linter_of_prometheus_has_nothing_to_say() {
         use std::io::Write as _;
         let child = std::process::Command::new("promtool")
