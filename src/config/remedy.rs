@@ -7,7 +7,7 @@ use toml::de::DeValue;
 pub(super) fn source(name: &str) -> &'static str {
     match name {
         "key" => "{ file = \"secrets/server.key\" }",
-        _ => "{ env = \"NAME\" }` (or `{ file = \"secrets/name\" }",
+        _ => "{ env = \"NAME\" }",
     }
 }
 

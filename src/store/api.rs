@@ -20,10 +20,14 @@ pub enum StoreError {
     #[error("{0}")]
     Refused(#[from] Refusal),
     /// What was asked for cannot be read back as it was written.
-    #[error("the stored state is damaged: {0}; see `flowgate state check`")]
+    #[error(
+        "the stored state is damaged: {0}; see `flowgate state check`, `flowgate state repair` saves what can be saved"
+    )]
     Damaged(String),
     /// Reading failed.
-    #[error("the state cannot be read: {0}")]
+    #[error(
+        "the state cannot be read: {0}; `flowgate state check` says whether it is damaged, `flowgate state repair` saves what can be saved"
+    )]
     Unreadable(String),
     /// The store was closed.
     #[error("the store is closed")]

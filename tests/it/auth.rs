@@ -227,7 +227,8 @@ fn credentials_that_are_made_or_fetched_stay_on_their_origin() {
         run_with_canary(&project(&api, &keys, flow), &[]).expect_code(0);
         let there = other.requests();
         assert_eq!((there.len(), there[0].target.as_str()), (1, "/page2?sig=abc"), "{method}");
-        let said = format!("{:?}", there[0].headers);
+        // Its own port may hold the digits that are looked for.
+        let said = format!("{:?}", there[0].headers).replace(&other.addr().to_string(), "other");
         let names = ["authorization", "cookie", "x-wsse", "x-one", "x-amz-date", "x-amz-content-sha256", "referer"];
         assert!(names.iter().all(|name| there[0].header(name).is_none()), "{method}: {said}");
         assert!(!said.contains("cAn4ry") && !said.contains("4711"), "{method}: {said}");

@@ -195,7 +195,26 @@ fn errors_are_chosen_by_what_they_have() {
     ] {
         assert_eq!(shop.listed(&format!("errors list {choice}")).len(), count, "{choice}");
     }
-    shop.ask("errors list --flow other").expect_code(64);
+    // A slip is not taken for a flow without errors.
+    for (line, near) in [
+        ("errors list --flow other", "there are: copy"),
+        ("errors resolve --flow copi", "did you mean `copy`?"),
+        ("errors retry --flow copi", "did you mean `copy`?"),
+        ("errors purge --flow copi", "did you mean `copy`?"),
+        ("runs list --flow copi", "did you mean `copy`?"),
+        ("runs show copi", "did you mean `copy`?"),
+        ("pause copi", "did you mean `copy`?"),
+        ("explain copi", "did you mean `copy`?"),
+        ("explain apo", "did you mean `api`?"),
+    ] {
+        let ended = shop.ask(line).expect_code(64);
+        assert!(ended.stderr.contains("there is no ") && ended.stderr.contains(near), "{line}: {}", ended.stderr);
+    }
+    // What is left of a flow is found when its file is gone.
+    std::fs::rename(shop.project.path("flows/copy.toml"), shop.project.path("flows/later.toml")).unwrap();
+    assert_eq!(shop.listed("errors list --flow copy").len(), 3);
+    shop.ask("runs list --flow copy").expect_code(0);
+    std::fs::rename(shop.project.path("flows/later.toml"), shop.project.path("flows/copy.toml")).unwrap();
     shop.ask("errors show 999").expect_code(1);
     shop.ask("errors show x").expect_code(64);
 }

@@ -134,3 +134,17 @@ fn an_export_goes_into_an_empty_state_only() {
     let rows = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(rows(&again.stdout), rows(&ended.stdout));
 }
+
+#[test]
+fn a_database_that_was_cut_off_is_named_with_what_looks_into_it_and_what_mends_it() {
+    let (_api, project) = after_a_run();
+    let database = std::fs::File::options().write(true).open(project.path("state/state.db")).unwrap();
+    database.set_len(database.metadata().unwrap().len() / 2).unwrap();
+    for line in [["runs", "list"], ["errors", "list"]] {
+        let ended = run(project.dir(), &line);
+        assert_ne!(ended.code, Some(0));
+        for remedy in ["`flowgate state check`", "`flowgate state repair`"] {
+            assert!(ended.stderr.contains(remedy), "{line:?}: {}", ended.stderr);
+        }
+    }
+}

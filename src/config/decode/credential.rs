@@ -154,7 +154,8 @@ impl Value<'_> {
         let finding = Finding::error("literal-secret", format!("`{}` is a credential written into the file", self.key));
         let name = self.key.rsplit('.').next().unwrap_or(&self.key);
         let source = remedy::source(name);
-        self.report(finding.help(format!("keep it outside: `{name} = {source}`")));
+        let or = if source.contains("env") { " (or `{ file = \"…\" }`)" } else { "" };
+        self.report(finding.help(format!("keep it outside: `{name} = {source}`{or}")));
     }
 
     /// A credential: a source, or a text over `connection.secrets`. An inline source becomes a secret of its own.

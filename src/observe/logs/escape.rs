@@ -77,6 +77,8 @@ mod tests {
         let mut line = String::new();
         onto(&mut line, "a\\nb\n");
         assert_eq!(line, "a\\\\nb\\n");
+        let kept = serde_json::json!({"time": "t", "level": "warn", "message": "m", "why": "a \\u{1b}[31m\u{1b}"});
+        assert_eq!(super::super::shown(&kept, false), "t WARN  m why=\"a \\u{1b}[31m\\u{1b}\"\n");
     }
 
     #[test]

@@ -59,7 +59,9 @@ pub enum OpenError {
     #[error("there is no state in `{0}`")]
     Absent(PathBuf),
     /// Nothing can be read from it as it is.
-    #[error("`{path}` cannot be read: {why}; `flowgate state repair` saves what can be saved")]
+    #[error(
+        "`{path}` cannot be read: {why}; see `flowgate state check`, `flowgate state repair` saves what can be saved"
+    )]
     Unusable {
         /// Which file.
         path: PathBuf,
