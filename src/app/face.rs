@@ -109,11 +109,14 @@ impl Face {
     async fn keep(&self, connection: &str, record: &str) -> Result<Value, String> {
         let id = ConnectionId::parse(connection).map_err(|error| error.to_string())?;
         let record = read_token(record).ok_or("the credential cannot be read")?;
-        let store = &self.supervisor.services().tokens.store;
-        let lane = self.supervisor.lane(&id);
-        let holder = lane.as_ref().map_or(&id, |lane| lane.client.credential_of());
-        store.save(holder, record).await.map_err(|error| error.to_string())?;
-        if let Some(lane) = lane {
+        let Some(lane) = self.supervisor.lane(&id) else {
+            let store = &self.supervisor.services().tokens.store;
+            store.save(&id, record).await.map_err(|error| error.to_string())?;
+            return Ok(Value::Bool(true));
+        };
+        lane.client.keep(&record).await.map_err(|error| error.to_string())?;
+        let sharing = lane.client.sharing().iter().filter_map(|id| self.supervisor.lane(id));
+        for lane in sharing.chain([lane.clone()]) {
             lane.client.hurry();
         }
         Ok(Value::Bool(true))

@@ -7,7 +7,6 @@ use super::table::{Align, Cell, Table};
 use super::{Exit, Globals};
 use crate::app::login::{Login, LoginError, kept, record};
 use crate::app::{Host, State};
-use crate::model::snapshot::Snapshot;
 use crate::store::socket::{Ask, TokenAsk, ask};
 use crate::store::{self, MemoryStore, OpenError};
 use crate::value::id::ConnectionId;
@@ -44,7 +43,7 @@ pub async fn login(globals: &Globals, host: &Host, connection: &str, port: u16) 
             return Exit::Temporary;
         }
     };
-    let begun = match Login::begin(host, snapshot.clone(), &state, &id, port).await {
+    let begun = match Login::begin(host, snapshot, &state, &id, port).await {
         Ok(begun) => begun,
         Err(error) => return failed(globals, &error),
     };
@@ -58,7 +57,7 @@ pub async fn login(globals: &Globals, host: &Host, connection: &str, port: u16) 
         Ok(ends) => ends,
         Err(error) => return failed(globals, &error),
     };
-    if state.dir.is_none() && !handed_over(globals, &path, (&state, &snapshot), &id).await {
+    if state.dir.is_none() && !handed_over(globals, &path, &state, &id).await {
         return Exit::Temporary;
     }
     state.close(host).await;
@@ -71,13 +70,8 @@ pub async fn login(globals: &Globals, host: &Host, connection: &str, port: u16) 
 }
 
 /// Gives the tokens to the process that owns the state.
-async fn handed_over(
-    globals: &Globals,
-    path: &Path,
-    (state, snapshot): (&State, &Snapshot),
-    id: &ConnectionId,
-) -> bool {
-    let Some(record) = record(state, snapshot, id).await else { return false };
+async fn handed_over(globals: &Globals, path: &Path, state: &State, id: &ConnectionId) -> bool {
+    let Some(record) = record(state, id).await else { return false };
     match ask(path, Ask::Token(TokenAsk { connection: id.to_string(), record })) {
         Ok(_) => true,
         Err(error) => {

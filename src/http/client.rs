@@ -14,7 +14,7 @@ use super::redirect::place;
 use super::request::{Field, Method, Prepared, RequestSpec};
 use super::retry::Retry;
 use super::session::{Bearing, Session};
-use super::tokens::Tokens;
+use super::tokens::{TokenRecord, TokenStoreError, Tokens};
 use super::transport::{ReqwestTransport, Transport, Wiring};
 use super::verdict::{AuthFailure, RateLimit, ResponseRules};
 use crate::agent::Route;
@@ -111,8 +111,8 @@ pub struct Client {
     pub(super) secret_query: Vec<(String, String)>,
     pub(super) session: Arc<Session>,
     pub(super) tokens: Arc<Tokens>,
-    /// The connection under whose name its renewed credential is kept.
-    pub(super) credential: ConnectionId,
+    /// Connections that have one renewed credential with it: it is kept under the name of each.
+    pub(super) sharing: Vec<ConnectionId>,
     pub(super) former: Vec<ConnectionId>,
     /// Whether the request that renews the credential goes to the connection's own origin, and so needs a permit.
     pub(super) renews_at_home: bool,
@@ -137,8 +137,8 @@ pub struct Means {
     pub rng: SharedRng,
     /// Renewed credentials.
     pub tokens: Arc<Tokens>,
-    /// The connection under whose name its renewed credential is kept, where it has one with others: none = its own.
-    pub credential: Option<ConnectionId>,
+    /// Other connections that have one renewed credential with it.
+    pub sharing: Vec<ConnectionId>,
     /// Former names of the connection, under which something may be kept.
     pub former: Vec<ConnectionId>,
     /// The agent that carries its requests, where they do not leave from here.
@@ -187,7 +187,7 @@ impl Client {
         let fingerprint = first.fingerprint(settings.auth.method());
         let session = Session::new(settings.auth.renewal().is_some(), first, fingerprint, bearing, secrets);
         let offline = offline.map(|reason| excerpt::fit(&session.redactor().redact(&reason)));
-        let Means { clock, rng, tokens, credential, former, route: _ } = means;
+        let Means { clock, rng, tokens, sharing, former, route: _ } = means;
         Ok(Self {
             id: id.clone(),
             root,
@@ -196,7 +196,7 @@ impl Client {
             secret_query: fixed.secret_query,
             session: Arc::new(session),
             tokens,
-            credential: credential.unwrap_or_else(|| id.clone()),
+            sharing,
             former,
             renews_at_home: at_home,
             judges_by_flow: settings.rules_read(Root::Flow),
@@ -257,9 +257,17 @@ impl Client {
         self.settings.auth.renewal().and_then(|_| self.session.held(self.clock.mono()))
     }
 
-    /// The connection under whose name its renewed credential is kept.
-    pub fn credential_of(&self) -> &ConnectionId {
-        &self.credential
+    /// Other connections that have one renewed credential with it.
+    pub fn sharing(&self) -> &[ConnectionId] {
+        &self.sharing
+    }
+
+    /// Keeps a renewed credential for all that have it.
+    pub async fn keep(&self, record: &TokenRecord) -> Result<(), TokenStoreError> {
+        for name in std::iter::once(&self.id).chain(&self.sharing) {
+            self.tokens.store.save(name, record.clone()).await?;
+        }
+        Ok(())
     }
 
     /// The connection's file has changed and another client is in its place: requests that wait for these credentials

@@ -206,7 +206,7 @@ impl Bench {
         let script = Arc::new(Script { plays: Mutex::new(plays), seen: Mutex::default(), clock: clock.clone() });
         let (settings, meters, rng) = (Arc::new(settings), Arc::new(ConnectionMeters::silent()), SeededRng::seeded(7));
         let tokens = Tokens::new(Arc::new(MemoryTokens::default()), WhenRefused::GiveUp);
-        let means = Means { clock: clock.clone(), rng, tokens, credential: None, former: Vec::new(), route: None };
+        let means = Means { clock: clock.clone(), rng, tokens, sharing: Vec::new(), former: Vec::new(), route: None };
         let client = if real {
             Client::new(&id(), settings, meters, means)
         } else {

@@ -119,7 +119,7 @@ pub struct Tokens {
     pub store: Arc<dyn TokenStore>,
     /// What becomes of refused requests.
     pub when_refused: WhenRefused,
-    turns: Mutex<HashMap<ConnectionId, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Tokens {
@@ -128,10 +128,10 @@ impl Tokens {
         Arc::new(Self { store, when_refused, turns: Mutex::default() })
     }
 
-    /// The turn to renew a connection's credential. Runs that began before a reload have a client of their own, which
-    /// must not spend the same refresh token a second time.
-    pub(super) fn turn(&self, connection: &ConnectionId) -> Arc<tokio::sync::Mutex<()>> {
+    /// The turn to renew what descends from one configured credential. Runs that began before a reload, and connections
+    /// that share one, have clients of their own, which must not spend the same refresh token a second time.
+    pub(super) fn turn(&self, fingerprint: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.entry(connection.clone()).or_default().clone()
+        turns.entry(fingerprint.to_owned()).or_default().clone()
     }
 }

@@ -19,7 +19,7 @@ use crate::runtime::walk::cache::AllCaches;
 use crate::store::Store;
 use crate::value::id::{ConnectionId, FlowId};
 use crate::value::time::{SharedClock, SharedRng};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What every part of the runtime shares.
@@ -78,14 +78,14 @@ impl Generation {
         let mut all_meters = HashMap::new();
         let credentials = credentials(&snapshot);
         for (id, connection) in &snapshot.connections {
-            let credential = credentials.get(id).unwrap_or(id);
+            let sharing = credentials.get(id).map_or(&[][..], Vec::as_slice);
             let kept = before.and_then(|before| before.meters.get(id)).cloned();
             let meters = kept.unwrap_or_else(|| Arc::new(ConnectionMeters::of(id)));
             let line = LineId::Connection(id.clone());
             let same = before.and_then(|before| before.unchanged(connection));
-            let client = match same.filter(|client| client.credential_of() == credential) {
+            let client = match same.filter(|client| client.sharing() == sharing) {
                 Some(client) => client,
-                None => Arc::new(client(connection, credential, &meters, services)?),
+                None => Arc::new(client(connection, sharing, &meters, services)?),
             };
             lanes.insert(id.clone(), Lane { client, line: line.clone() });
             specs.push(LineSpec { id: line, limits: connection.limits.clone(), meters: meters.clone() });
@@ -163,28 +163,26 @@ fn hooks(snapshot: &Snapshot) -> HashMap<String, (FlowId, Arc<WebhookMeters>)> {
     snapshot.flows.values().filter_map(hook).collect()
 }
 
-/// Under whose name the renewed credential of a connection is kept, where it is not its own: those of a pool that ask
-/// for it in the very same way have one, the lender's or that of the first.
-pub fn credentials(snapshot: &Snapshot) -> HashMap<ConnectionId, ConnectionId> {
-    let mut shared = HashMap::new();
-    let mut holders: HashMap<(&ConnectionId, [u8; 32]), &ConnectionId> = HashMap::new();
-    let pooled = snapshot.connections.values().filter_map(|connection| Some((connection, connection.lender()?)));
-    let mut pooled: Vec<_> = pooled.collect();
-    pooled.sort_by_key(|(connection, _)| &connection.id);
-    for (connection, lender) in pooled {
-        let Some(grant) = grant_of(&connection.http) else { continue };
-        let lends = || snapshot.connections.get(lender).filter(|of| grant_of(&of.http) == Some(grant));
-        let holder = *holders.entry((lender, grant)).or_insert_with(|| lends().map_or(&connection.id, |of| &of.id));
-        if *holder != connection.id {
-            shared.insert(connection.id.clone(), holder.clone());
+/// Which others have one renewed credential with a connection: those of its pool that ask for it in the very same way.
+fn credentials(snapshot: &Snapshot) -> HashMap<ConnectionId, Vec<ConnectionId>> {
+    let lenders: BTreeSet<&ConnectionId> =
+        snapshot.connections.values().filter_map(|connection| connection.lender()).collect();
+    let mut groups: BTreeMap<(&ConnectionId, [u8; 32]), BTreeSet<&ConnectionId>> = BTreeMap::new();
+    for connection in snapshot.connections.values() {
+        let pool = connection.lender().or_else(|| lenders.get(&connection.id).copied());
+        if let Some((pool, grant)) = pool.and_then(|pool| Some((pool, grant_of(&connection.http)?))) {
+            groups.entry((pool, grant)).or_default().insert(&connection.id);
         }
     }
-    shared
+    let others = |all: &BTreeSet<&ConnectionId>, id: &ConnectionId| {
+        all.iter().filter(|other| **other != id).map(|other| (*other).clone()).collect()
+    };
+    groups.values().flat_map(|all| all.iter().map(|id| ((*id).clone(), others(all, id)))).collect()
 }
 
 fn client(
     connection: &Connection,
-    credential: &ConnectionId,
+    sharing: &[ConnectionId],
     meters: &Arc<ConnectionMeters>,
     services: &Services,
 ) -> Result<Client, NotReady> {
@@ -199,7 +197,7 @@ fn client(
         &connection.id,
         connection.http.clone(),
         meters.clone(),
-        Means { clock, rng, tokens, credential: Some(credential.clone()), former: connection.formerly.clone(), route },
+        Means { clock, rng, tokens, sharing: sharing.to_vec(), former: connection.formerly.clone(), route },
     )
     .map_err(|cause| NotReady { connection: connection.id.clone(), cause })
 }

@@ -337,6 +337,11 @@ pub struct ErrorRow {
 }
 
 impl ErrorRow {
+    /// Bytes of the record.
+    pub fn bytes(&self) -> usize {
+        self.payload.len() + self.exported.as_ref().map_or(0, String::len)
+    }
+
     /// The record as it was exported, where it is kept beside the payload.
     pub fn as_exported(&self) -> Option<Json> {
         Json::parse(self.exported.clone()?).ok()

@@ -135,6 +135,17 @@ fn a_grant_that_rotates_is_used_once_by_all_and_is_known_under_each_name() {
     let generation = |at: usize| shown[at]["token"]["generation"].as_u64();
     assert_eq!(generation(0), generation(1), "{status}");
     assert!(generation(0) > Some(2), "{status}");
-    // The next process goes on from there, whoever begins.
+    // The next process goes on from there, whoever begins; also when the lender has another name, or is another.
+    go(&project);
+    let rename = |from: &str, to: &str| std::fs::rename(project.path(from), project.path(to)).unwrap();
+    rename("connections/lender.toml", "connections/renamed.toml");
+    let change = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(project.path(name)).unwrap();
+        project.write(name, &text.replace(from, to));
+    };
+    change("connections/borrower.toml", "\"lender\"", "\"renamed\"");
+    change("flows/copy.toml", "\"lender\"", "\"borrower\"");
+    go(&project);
+    change("connections/renamed.toml", "/token", "/other");
     go(&project);
 }

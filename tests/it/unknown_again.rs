@@ -28,19 +28,22 @@ struct Shop {
     status: Arc<AtomicU16>,
     gates: Gates,
     looks: Gates,
+    /// The status of what is looked up.
+    found: Arc<AtomicU16>,
 }
 
 impl Shop {
     fn start() -> Self {
         let (status, gates) = (Arc::new(AtomicU16::new(201)), Gates::default());
-        let looks = Gates::default();
+        let (looks, found) = (Gates::default(), Arc::new(AtomicU16::new(200)));
+        let there = found.clone();
         let (now, held, looked) = (status.clone(), gates.clone(), looks.clone());
         let api = Api::start(move |request: &Request| match request.path() {
             "/taken" => Reply::json(now.load(Ordering::SeqCst), "{}").behind(&held.next()),
-            "/look" => Reply::json(200, "[{\"id\":7}]").behind(&looked.next()),
+            "/look" => Reply::json(there.load(Ordering::SeqCst), "[{\"id\":7}]").behind(&looked.next()),
             _ => Reply::json(200, "[{\"id\":7}]"),
         });
-        Self { api, status, gates, looks }
+        Self { api, status, gates, looks, found }
     }
 
     fn writes(&self) -> Vec<Request> {
@@ -132,11 +135,10 @@ fn a_record_that_could_not_be_asked_about_is_asked_about_when_it_is_tried_again(
 #[test]
 fn a_parked_page_remembers_what_may_have_been_sent_of_it() {
     let keyed = "idempotency_key = \"{{record.id}}-{{now}}\"\n";
-    let look = "[[step]]\nname = \"look\"\n[step.lookup]\nconnection = \"api\"\nrelative_uri = \"/look\"\n";
     for (outcome, keys) in [(CHECK, ""), (PARK, ""), ("unknown_outcome = \"retry\"\n", keyed)] {
         for flow in flows(outcome, keys) {
             let shop = Shop::start();
-            let flow = flow.replacen(READ, &format!("{READ}{look}"), 1);
+            let flow = flow.replacen(READ, &format!("{READ}{LOOK}"), 1);
             let project = project(&shop.api, QUICK, &flow);
             shop.looks.open(1);
             shop.killed(&project, &["run", "copy"], "/taken");
@@ -161,6 +163,82 @@ fn a_parked_page_remembers_what_may_have_been_sent_of_it() {
             }
         }
     }
+}
+
+const LOOK: &str = "[[step]]\nname = \"look\"\n[step.lookup]\nconnection = \"api\"\nrelative_uri = \"/look\"\n";
+
+#[test]
+fn what_may_have_been_sent_stays_unknown_when_the_record_fails_before_it_comes_there_again() {
+    for outcome in [CHECK, PARK] {
+        for flow in flows(outcome, "") {
+            let shop = Shop::start();
+            let flow = flow.replacen(READ, &format!("{READ}{LOOK}"), 1);
+            let project = project(&shop.api, QUICK, &flow);
+            shop.looks.open(1);
+            shop.killed(&project, &["run", "copy"], "/taken");
+            shop.gates.open_all();
+            shop.looks.open_all();
+            shop.found.store(422, Ordering::SeqCst);
+            run(project.dir(), &["run", "copy"]).expect_code(1);
+            assert_eq!(errors(&project)[0]["step"], "look", "{flow}");
+            shop.found.store(200, Ordering::SeqCst);
+            run(project.dir(), &["errors", "retry", "--all"]);
+            assert_eq!(shop.writes().len(), 1, "{flow}");
+            match outcome {
+                CHECK => assert!(shop.checks() == 1 && errors(&project).is_empty(), "{flow}"),
+                _ => assert_eq!(errors(&project)[0]["class"], "unknown", "{flow}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_parked_page_keeps_what_a_step_has_delivered() {
+    let shop = Shop::start();
+    let flow = format!(
+        "{READ}[[step]]\nname = \"first\"\n[step.import]\nconnection = \"api\"\nrelative_uri = \"/first\"\n{LOOK}\
+         [import]\nconnection = \"api\"\nrelative_uri = \"/taken\"\n{PARK}"
+    );
+    let project = project(&shop.api, QUICK, &flow);
+    shop.looks.open(1);
+    shop.killed(&project, &["run", "copy"], "/taken");
+    shop.killed(&project, &["run", "copy"], "/look");
+    shop.killed(&project, &["run", "copy"], "/look");
+    shop.gates.open_all();
+    shop.looks.open_all();
+    run(project.dir(), &["run", "copy"]).expect_code(1);
+    assert_eq!(errors(&project)[0]["class"], "quarantined");
+    run(project.dir(), &["errors", "retry", "--all"]).expect_code(1);
+    assert_eq!((shop.api.requests_to("/first").len(), shop.writes().len()), (1, 1));
+    assert_eq!(errors(&project)[0]["class"], "unknown");
+}
+
+#[test]
+fn a_part_that_may_have_arrived_is_told_before_others_that_were_refused_and_asked_about() {
+    let (answers, gates) = (Arc::new(AtomicU16::new(400)), Gates::default());
+    let (now, held) = (answers.clone(), gates.clone());
+    let api = Api::start(move |request: &Request| match request.path() {
+        "/records" => Reply::json(200, "[{\"id\":7,\"parts\":[{\"n\":1},{\"n\":2}]}]"),
+        "/taken" if request.body.contains("\"n\":1") => Reply::json(422, "{}"),
+        "/taken" => Reply::json(201, "{}").behind(&held.next()),
+        _ => Reply::json(now.load(Ordering::SeqCst), "[{\"n\":2}]"),
+    });
+    let flow = format!(
+        "{READ}[import]\nmany = \"$.parts[*]\"\nconnection = \"api\"\nrelative_uri = \"/taken\"\n\
+         unknown_outcome = \"check\"\n[import.check]\nrelative_uri = \"/there/{{{{record.n}}}}\"\n"
+    );
+    let project = project(&api, QUICK, &flow);
+    let writes = || api.requests_to("/taken").iter().filter(|request| request.body.contains("\"n\":2")).count();
+    let mut child = flowgate(project.dir()).args(["run", "copy"]).spawn().unwrap();
+    api.wait_until(|seen| seen.iter().filter(|request| request.path() == "/taken").count() == 2);
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    child.wait().unwrap();
+    gates.open_all();
+    run(project.dir(), &["run", "copy"]).expect_code(1);
+    assert_eq!(errors(&project)[0]["class"], "unknown", "{:?}", errors(&project));
+    answers.store(200, Ordering::SeqCst);
+    run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
+    assert_eq!((writes(), errors(&project).len()), (1, 0), "it was asked about");
 }
 
 #[test]

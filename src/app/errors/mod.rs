@@ -144,13 +144,13 @@ async fn list(store: &dyn Store, filter: ErrorFilter, whole: bool) -> Result<Pag
     while let Some(rows) = walk.next().await? {
         for mut row in rows {
             if !whole {
-                (row.payload, row.request, row.response) = (String::new(), None, None);
+                (row.payload, row.request, row.response, row.exported) = (String::new(), None, None, None);
             }
-            if page.errors.len() >= PAGE || (bytes > 0 && bytes + row.payload.len() > PAGE_BYTES) {
+            if page.errors.len() >= PAGE || (bytes > 0 && bytes + row.bytes() > PAGE_BYTES) {
                 page.next = page.errors.last().map(|row| row.id);
                 return Ok(page);
             }
-            bytes += row.payload.len();
+            bytes += row.bytes();
             page.errors.push(row);
         }
     }

@@ -43,11 +43,11 @@ async fn page(supervisor: &Supervisor, filter: ErrorFilter) -> Result<(Vec<Error
     let mut walk = Walk::new(store.as_ref(), ErrorFilter { open_only: true, ..filter });
     while let Some(rows) = walk.next().await? {
         for row in rows {
-            if page.len() >= PAGE || (bytes > 0 && bytes + row.payload.len() > PAGE_BYTES) {
+            if page.len() >= PAGE || (bytes > 0 && bytes + row.bytes() > PAGE_BYTES) {
                 let next = page.last().map(|row| row.id);
                 return Ok((page, next));
             }
-            bytes += row.payload.len();
+            bytes += row.bytes();
             page.push(row);
         }
     }

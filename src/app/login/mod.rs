@@ -11,7 +11,7 @@ use super::{Host, State, agent};
 use crate::http::login::Invitation;
 use crate::http::tokens::{Kept, TokenStore, WhenRefused};
 use crate::model::snapshot::Snapshot;
-use crate::runtime::engine::{Generation, credentials};
+use crate::runtime::engine::Generation;
 use crate::value::id::ConnectionId;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -73,10 +73,8 @@ impl Login {
 }
 
 /// What was kept of a connection in this process, as the owner of the state takes it.
-pub async fn record(state: &State, snapshot: &Snapshot, connection: &ConnectionId) -> Option<String> {
-    let shared = credentials(snapshot);
-    let holder = shared.get(connection).unwrap_or(connection);
-    let kept = StoredTokens(state.store.clone()).load(holder).await.ok()?;
+pub async fn record(state: &State, connection: &ConnectionId) -> Option<String> {
+    let kept = StoredTokens(state.store.clone()).load(connection).await.ok()?;
     kept.token.as_ref().map(write_token)
 }
 
@@ -84,12 +82,8 @@ pub async fn record(state: &State, snapshot: &Snapshot, connection: &ConnectionI
 pub async fn kept(state: &State, snapshot: &Snapshot) -> Result<Vec<(ConnectionId, &'static str, Kept)>, String> {
     let store = StoredTokens(state.store.clone());
     let mut found = Vec::new();
-    let shared = credentials(snapshot);
     for (id, connection) in &snapshot.connections {
-        let mut kept = store.load(id).await.map_err(|error| error.to_string())?;
-        if let Some(holder) = shared.get(id) {
-            kept.token = store.load(holder).await.map_err(|error| error.to_string())?.token.or(kept.token);
-        }
+        let kept = store.load(id).await.map_err(|error| error.to_string())?;
         found.push((id.clone(), connection.http.auth.method(), kept));
     }
     Ok(found)

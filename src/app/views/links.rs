@@ -95,8 +95,7 @@ impl Views {
 
     /// When the token that is kept ends, if its server said so.
     async fn expires(&self, id: &ConnectionId) -> Option<String> {
-        let lane = self.supervisor.lane(id)?;
-        let kept = self.supervisor.services().tokens.store.load(lane.client.credential_of()).await.ok()?;
+        let kept = self.supervisor.services().tokens.store.load(id).await.ok()?;
         kept.token?.expires.map(status::time)
     }
 }

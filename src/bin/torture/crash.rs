@@ -8,6 +8,7 @@ use crate::child::{self, Child, End, Launch};
 use crate::conserve::{self, Balance};
 use crate::figures::Figures;
 use crate::judge::{self, Findings};
+use crate::probe::Probe;
 use crate::rig::{PATIENCE, Rig, millis};
 use crate::shape::{SHAPES, Shape};
 use crate::stage::Stage;
@@ -114,36 +115,47 @@ fn round<'a>(
     seed: u64,
 ) -> io::Result<Round<'a>> {
     let mut round = Round::new(rig, shape, seed)?;
-    for kill in 0..KILLS {
-        let restarted = kill > 0;
-        let (mut child, until, command) = round.start_to_be_killed(calls, restarted)?;
-        round.note_recovery(&mut child, restarted);
-        let is_serve = command == "serve";
-        let end = rig.wait(until, || child.end().or_else(|| (is_serve && round.is_at_rest()).then_some(End::Code(0))));
-        child.kill();
-        let killed = child.end() == Some(End::Signal(9));
-        round.story.push(format!("{command}: {:?}", child.end()));
-        match end {
-            // It came to its end before the point, or the point never came.
-            Some(End::Code(0)) if !killed => break,
-            // Nothing more to do: killed at rest.
-            Some(End::Code(0)) => {
-                round.kills.push(round.playground.now());
-                break;
-            }
-            Some(End::Code(code)) => {
-                round.broken.push(format!("it ended with {code}: {}", child.last_words()));
-                break;
-            }
-            // By strace before the time was up, or by hand.
-            _ => {
-                round.at_calls += u64::from(end == Some(End::Signal(9)));
-                round.kills.push(round.playground.now());
+    let (probe, began) = (Probe::default(), rig.now());
+    probe.while_doing(rig, || round.killed_and_finished(calls))?;
+    // On a disk, or a machine, that is slow for everybody.
+    round.within += probe.slowest(rig, began) * 3;
+    Ok(round)
+}
+
+impl Round<'_> {
+    fn killed_and_finished(&mut self, calls: Option<&BTreeMap<String, u64>>) -> io::Result<()> {
+        let (rig, round) = (self.rig, self);
+        for kill in 0..KILLS {
+            let restarted = kill > 0;
+            let (mut child, until, command) = round.start_to_be_killed(calls, restarted)?;
+            round.note_recovery(&mut child, restarted);
+            let is_serve = command == "serve";
+            let end =
+                rig.wait(until, || child.end().or_else(|| (is_serve && round.is_at_rest()).then_some(End::Code(0))));
+            child.kill();
+            let killed = child.end() == Some(End::Signal(9));
+            round.story.push(format!("{command}: {:?}", child.end()));
+            match end {
+                // It came to its end before the point, or the point never came.
+                Some(End::Code(0)) if !killed => break,
+                // Nothing more to do: killed at rest.
+                Some(End::Code(0)) => {
+                    round.kills.push(round.playground.now());
+                    break;
+                }
+                Some(End::Code(code)) => {
+                    round.broken.push(format!("it ended with {code}: {}", child.last_words()));
+                    break;
+                }
+                // By strace before the time was up, or by hand.
+                _ => {
+                    round.at_calls += u64::from(end == Some(End::Signal(9)));
+                    round.kills.push(round.playground.now());
+                }
             }
         }
+        round.finish()
     }
-    round.finish()?;
-    Ok(round)
 }
 
 impl<'a> Round<'a> {

@@ -19,6 +19,7 @@ mod figures;
 mod hostile;
 mod judge;
 mod mem;
+mod probe;
 mod quick;
 mod reload;
 mod rig;

@@ -42,7 +42,8 @@ impl Probe {
     }
 
     fn keep_flushing(&self, rig: &Rig) {
-        let path = std::env::temp_dir().join(format!("flowgate-torture-{}-flush", std::process::id()));
+        let path = format!("flowgate-torture-{}-{}-flush", std::process::id(), rig.next_stage());
+        let path = std::env::temp_dir().join(path);
         // A disk that cannot be asked excuses nothing.
         if let Ok(mut file) = File::create(&path) {
             while !self.over.load(Ordering::Relaxed) {

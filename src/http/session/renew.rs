@@ -104,7 +104,7 @@ impl Client {
 
     /// Finds or fetches a credential newer than the one in use.
     async fn renewal(&self, sent: &mut bool) -> Result<(), Failed> {
-        let turn = self.tokens.turn(&self.credential);
+        let turn = self.tokens.turn(&self.session.fingerprint);
         let _turn = turn.lock().await;
         match self.settings.auth.renewal() {
             None => Ok(()),
@@ -114,10 +114,9 @@ impl Client {
     }
 
     async fn renew_token(&self, renewal: Renewal<'_>, sent: &mut bool) -> Result<(), Failed> {
-        let store = &self.tokens.store;
         let unsaved = self.session.lock().unsaved.clone();
         if let Some(record) = unsaved {
-            store.save(&self.credential, record.clone()).await?;
+            self.keep(&record).await?;
             self.session.lock().unsaved = None;
             return self.take_over(&record);
         }
@@ -137,7 +136,7 @@ impl Client {
         let granted = self.ask(renewal, sent).await?;
         let (life, tokens) = (granted.life, self.session.lock().tokens.clone());
         let record = self.record(granted, tokens.refresh_token.get().cloned(), newest + 1);
-        if let Err(error) = store.save(&self.credential, record.clone()).await {
+        if let Err(error) = self.keep(&record).await {
             self.session.lock().unsaved = Some(record);
             return Err(error.into());
         }
@@ -146,15 +145,19 @@ impl Client {
         Ok(())
     }
 
-    /// What is kept of its credential: under the name that it has now, or one that it had.
+    /// What is kept of its credential, under its name, a former one, or that of a connection that has it too: the newest
+    /// that descends from what is configured; another one where there is none.
     async fn kept(&self) -> Result<Option<TokenRecord>, Failed> {
-        let own = (self.credential != self.id).then_some(&self.id);
-        for name in std::iter::once(&self.credential).chain(own).chain(&self.former) {
-            if let Some(record) = self.tokens.store.load(name).await?.token {
-                return Ok(Some(record));
+        let (mut best, mut any): (Option<TokenRecord>, Option<TokenRecord>) = (None, None);
+        for name in std::iter::once(&self.id).chain(&self.former).chain(&self.sharing) {
+            let Some(record) = self.tokens.store.load(name).await?.token else { continue };
+            if record.fingerprint != self.session.fingerprint {
+                any.get_or_insert(record);
+            } else if best.as_ref().is_none_or(|best| best.generation < record.generation) {
+                best = Some(record);
             }
         }
-        Ok(None)
+        Ok(best.or(any))
     }
 
     /// Hides the tokens that are kept, though no request has needed them yet.
@@ -265,18 +268,18 @@ impl Client {
         oauth2: &OAuth2,
         asking: Asking<'_>,
     ) -> Result<Option<DateTime<Utc>>, String> {
-        let turn = self.tokens.turn(&self.credential);
+        let turn = self.tokens.turn(&self.session.fingerprint);
         let _turn = turn.lock().await;
         let told = |failed: Failed| self.clean(&failed.denied.message);
         let granted = self.token_request(oauth2, asking, &mut false).await.map_err(told)?;
         if granted.refresh_token.is_none() {
             tracing::warn!(connection = %self.id, "the login gives no refresh token: it has to be repeated when the token ends");
         }
-        let kept = self.tokens.store.load(&self.credential).await.map_err(|error| error.to_string())?.token;
+        let kept = self.kept().await.map_err(told)?;
         let newest = kept.map_or(0, |record| record.generation).max(self.session.generation());
         let record = self.record(granted, None, newest + 1);
         let expires = record.expires;
-        self.tokens.store.save(&self.credential, record).await.map_err(|error| error.to_string())?;
+        self.keep(&record).await.map_err(|error| error.to_string())?;
         let _ = self.tokens.store.mark(&self.id, None).await;
         Ok(expires)
     }

@@ -34,7 +34,7 @@ fn behind(bench: &Bench, when_refused: WhenRefused) -> Arc<Client> {
         clock: bench.clock.clone(),
         rng,
         tokens: Tokens::new(Arc::new(MemoryTokens::default()), when_refused),
-        credential: None,
+        sharing: Vec::new(),
         former: Vec::new(),
         route: None,
     };

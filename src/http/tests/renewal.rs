@@ -164,7 +164,7 @@ fn over(store: Arc<Flaky>, bench: &Bench) -> Arc<Client> {
         clock: bench.clock.clone(),
         rng: crate::value::time::SeededRng::seeded(7),
         tokens: Tokens::new(store, WhenRefused::GiveUp),
-        credential: None,
+        sharing: Vec::new(),
         former: vec![ConnectionId::parse("old/shop").unwrap()],
         route: None,
     };
@@ -245,7 +245,7 @@ async fn two_clients_of_one_connection_spend_a_grant_once() {
         clock: bench.clock.clone(),
         rng: crate::value::time::SeededRng::seeded(8),
         tokens: first.tokens.clone(),
-        credential: None,
+        sharing: Vec::new(),
         former: Vec::new(),
         route: None,
     };

@@ -125,6 +125,7 @@ impl<'r> Books<'r> {
         if !self.leaves(item, Resolution::Failed) {
             return;
         }
+        self.waypoints.of_another(self.scope, item);
         if let Some(sent) = sent {
             self.waypoints.sending_last(self.scope, item, sent.key);
         }

@@ -256,7 +256,11 @@ impl<'r> Run<'r> {
         let base = self.scope.context(&prepared.now, &origin);
         let Prepared { item, member, step, road, was_sent, .. } = prepared;
         let reply = match road.unknown(item.way) {
-            UnknownOutcome::Park if was_sent => failed("unknown", crate::runtime::import::CUT_OFF.to_owned()),
+            UnknownOutcome::Park if was_sent => {
+                // Now it is told: whoever tries it again has looked.
+                self.books.waypoints.not_taken(self.scope, &member.record, &member.place);
+                failed("unknown", crate::runtime::import::CUT_OFF.to_owned())
+            }
             unknown => match road.alone(item, &base) {
                 Ok(batch) => {
                     let asks = was_sent && matches!(unknown, UnknownOutcome::Check(_));

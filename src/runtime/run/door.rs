@@ -39,7 +39,7 @@ impl<'r> Feed<'r> {
     ) -> Admitted {
         let Some(road) = self.import else { return Admitted::Here(item) };
         let before = || Some(books.waypoints.sent_last(self.scope, &item)?.key);
-        let sent = intent.map(|intent| intent.key).or_else(before);
+        let sent = intent.as_ref().map(|intent| intent.key.clone()).or_else(before);
         let concerned = if sent.is_some() { Ok(true) } else { road.concerns(&item, base) };
         let was_sent = sent.is_some();
         if let Some(key) = sent {
@@ -49,6 +49,10 @@ impl<'r> Feed<'r> {
             Ok(true) => {}
             Ok(false) => {
                 books.resolve(&item, Resolution::Filtered);
+                return Admitted::Gone;
+            }
+            Err(error) if was_sent => {
+                books.park(&item, intent, Fault::eval(road.name(), &error));
                 return Admitted::Gone;
             }
             Err(error) => {

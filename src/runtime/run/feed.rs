@@ -273,7 +273,8 @@ impl<'r> Feed<'r> {
         let advance =
             walk.advance(Way { flow: &self.scope.flow, export: &origin.export, dry_run: self.scope.dry_run }, ctx);
         self.show(&item, &mut walk);
-        Some(ended(item, walk, advance, books).map_or(Ready::Gone, |item| Ready::Item(item, intent)))
+        let arrived = ended((item, intent), walk, advance, books);
+        Some(arrived.map_or(Ready::Gone, |(item, intent)| Ready::Item(item, intent)))
     }
 
     /// A record sets out.

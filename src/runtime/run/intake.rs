@@ -1,7 +1,7 @@
 //! The side of a run where pages arrive: read just now, from before a restart, or made of error records.
 
 use super::errors::{self, Fault};
-use super::feed::{Known, intents_of};
+use super::feed::{Known, intents_of, record_hash};
 use super::journal::Stored;
 use super::once;
 use super::report::{Ending, RunError};
@@ -142,6 +142,7 @@ impl Run<'_> {
         let mut intents = intents_of(&page, &mut self.intents);
         for (at, record) in page.records.iter().enumerate() {
             let item = Item::new(page.number, &page.origin, at as u64 + 1, record.clone());
+            let item = Item { hash: record_hash(record), ..item };
             let text = errors::quarantined(row.crashes);
             let sent = intents.remove(&item.index());
             self.books.park(&item, sent, Fault { step: "transform", class: "quarantined", text, failure: None });

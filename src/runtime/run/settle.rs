@@ -4,6 +4,7 @@ use super::errors::Fault;
 use super::report::{Ending, RunError};
 use super::state::Resolution;
 use super::{Roads, Run};
+use crate::model::import::UnknownOutcome;
 use crate::model::step::OnError;
 use crate::runtime::import::{Batch, Delivered, Halted, Item, Outcome, Road};
 use crate::value::json::Json;
@@ -27,7 +28,8 @@ impl<'r> Run<'r> {
                 Outcome::Unsent => {
                     is_done = false;
                     if !batch.asks_first() {
-                        if item.error.is_some() {
+                        // What is simply sent again keeps its key.
+                        if item.error.is_some() && !matches!(road.unknown(item.way), UnknownOutcome::Retry) {
                             self.books.waypoints.not_sent_last(self.scope, item);
                         }
                         let members = item.members().into_iter();

@@ -273,7 +273,7 @@ impl<'r> Supply<'r> {
         let url = self.scope.lane(&export.connection)?.client.settings().base_uri.clone();
         self.pages += 1;
         let records: Vec<Record> = chunk.iter().map(|error| Record::new(payload(error))).collect();
-        let bytes = chunk.iter().map(|error| error.payload.len()).sum();
+        let bytes = chunk.iter().map(ErrorRow::bytes).sum();
         let page = Page {
             number: self.pages,
             place: self.pages,

@@ -36,6 +36,13 @@ enum Stop {
     Taken(Option<String>),
 }
 
+impl Waypoint {
+    /// Whether it is this record's. An error record may have been edited: it is the same one all the same.
+    fn is_of(&self, item: &Item) -> bool {
+        item.error.is_some() || self.hash == item.hash
+    }
+}
+
 /// Those of all records in flight.
 #[derive(Default)]
 pub(super) struct Waypoints {
@@ -52,16 +59,17 @@ impl Waypoints {
         if !scope.work.is_taken_up() || !(again || scope.flow.writes_on_the_way()) {
             return Ok(Self::default());
         }
-        let wanted: Option<BTreeSet<String>> = match &scope.work {
-            Work::Export(_) => None,
-            Work::Retry(errors) => {
-                Some(errors.iter().map(|row| waypoint_key(&row.run, row.page, row.record)).collect())
+        if let Work::Retry(errors) = &scope.work {
+            for row in errors {
+                let key = waypoint_key(&row.run, row.page, row.record);
+                let value = scope.store.value(Space::Waypoint, &key).await?;
+                known.extend(value.and_then(|value| Some((key, serde_json::from_str(&value).ok()?))));
             }
-        };
+            return Ok(Self { known, dirty: BTreeSet::new() });
+        }
         let of_run = format!("{} ", scope.run);
         for (key, value) in scope.store.values(Space::Waypoint).await? {
-            let ours = wanted.as_ref().map_or_else(|| key.starts_with(&of_run), |wanted| wanted.contains(&key));
-            if let Some(waypoint) = ours.then(|| serde_json::from_str(&value).ok()).flatten() {
+            if let Some(waypoint) = key.starts_with(&of_run).then(|| serde_json::from_str(&value).ok()).flatten() {
                 known.insert(key, waypoint);
             }
         }
@@ -71,8 +79,7 @@ impl Waypoints {
     /// What is known of a record: by step, and item of `many`.
     pub(super) fn of(&self, scope: &Scope, item: &Item) -> HashMap<String, Remembered> {
         let Some(waypoint) = self.known.get(&key_of(scope, item)) else { return HashMap::new() };
-        // An error record may have been edited: it is the same one all the same.
-        if item.error.is_none() && waypoint.hash != item.hash {
+        if !waypoint.is_of(item) {
             return HashMap::new();
         }
         let stop = |stop: &Stop| match stop {
@@ -104,7 +111,7 @@ impl Waypoints {
 
     /// Whether something may have been sent of a record, and nobody knows.
     pub(super) fn is_unknown(&self, scope: &Scope, item: &Item) -> bool {
-        let waypoint = self.known.get(&key_of(scope, item));
+        let waypoint = self.known.get(&key_of(scope, item)).filter(|waypoint| waypoint.is_of(item));
         waypoint.is_some_and(|waypoint| waypoint.steps.values().any(|stop| !matches!(stop, Stop::Taken(_))))
     }
 
@@ -134,11 +141,20 @@ impl Waypoints {
     fn set(&mut self, scope: &Scope, item: &Item, place: &str, stop: Stop) {
         let key = key_of(scope, item);
         let waypoint = self.known.entry(key.clone()).or_default();
-        if waypoint.hash != item.hash && item.error.is_none() {
+        if !waypoint.is_of(item) {
             *waypoint = Waypoint { hash: item.hash, steps: BTreeMap::new() };
         }
         waypoint.steps.insert(place.to_owned(), stop);
         self.dirty.insert(key);
+    }
+
+    /// What is known of another record that stood at the place of this one is let go.
+    pub(super) fn of_another(&mut self, scope: &Scope, item: &Item) {
+        let key = key_of(scope, item);
+        if self.known.get(&key).is_some_and(|waypoint| !waypoint.is_of(item)) {
+            self.known.remove(&key);
+            self.dirty.insert(key);
+        }
     }
 
     /// A record is resolved. What was taken of one that failed stays with its error record.
@@ -148,6 +164,8 @@ impl Waypoints {
         }
         let key = key_of(scope, item);
         let Some(waypoint) = self.known.get_mut(&key) else { return };
+        // Another record stands at its place now: what was taken was not this one.
+        let failed = failed && waypoint.is_of(item);
         if failed {
             waypoint.steps.retain(|_, stop| matches!(stop, Stop::Taken(_)));
         }

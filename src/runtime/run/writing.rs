@@ -6,6 +6,8 @@ use super::journal::Stored;
 use super::walking::Answer;
 use super::waypoints::key_of;
 use super::{MOST_TICKETS, Run};
+use crate::http::exchange::FailureClass;
+use crate::model::import::UnknownOutcome;
 use crate::model::step::Step;
 use crate::runtime::export::cursor::lasting_hash;
 use crate::runtime::import::{Batch, Delivered, Item, Outcome, Road, class_name};
@@ -47,6 +49,16 @@ impl Writing<'_> {
         let names: Vec<String> =
             self.members.iter().map(|member| format!("{} {}", key_of(scope, &member.record), member.place)).collect();
         Self { together: Some(lasting_hash(names.join("\n").as_bytes()).max(1)), ..self }
+    }
+
+    /// Whether it is simply sent again when nobody knows whether it arrived.
+    fn is_repeated(&self) -> bool {
+        matches!(self.road.unknown(self.batch.way()), UnknownOutcome::Retry)
+    }
+
+    /// Whether the destination is asked then.
+    fn is_asked_about(&self) -> bool {
+        matches!(self.road.unknown(self.batch.way()), UnknownOutcome::Check(_))
     }
 
     /// Whether it must be durable that it is about to be sent.
@@ -127,9 +139,9 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// What an earlier process may have sent is unknown all the same.
+    /// What an earlier process may have sent is unknown all the same, and what is simply sent again keeps its key.
     fn not_sent(&mut self, writing: &Writing<'r>) {
-        if writing.batch.asks_first() {
+        if writing.batch.asks_first() || writing.is_repeated() {
             return;
         }
         for member in &writing.members {
@@ -148,6 +160,7 @@ impl<'r> Run<'r> {
         }
         self.halted(&writing.step.name, delivered.halted);
         let asks_first = writing.batch.asks_first();
+        let (repeats, asks) = (writing.is_repeated(), writing.is_asked_about());
         let mut replies = Vec::with_capacity(writing.members.len());
         let keys: Vec<_> = writing.batch.items.iter().map(|item| item.key.clone()).collect();
         for ((member, outcome), key) in writing.members.into_iter().zip(delivered.outcomes).zip(keys) {
@@ -164,13 +177,16 @@ impl<'r> Run<'r> {
                     Reply::Skipped
                 }
                 Outcome::Failed(failure) | Outcome::Unknown(failure) => {
-                    waypoints.not_taken(self.scope, record, place);
+                    // Whoever tries it again asks first.
+                    if !(asks && failure.class == FailureClass::Unknown) {
+                        waypoints.not_taken(self.scope, record, place);
+                    }
                     let (class, text) = (class_name(failure.class), failure.message.clone());
                     Reply::Failed(Trouble { class, text, failure: Some(failure), key })
                 }
                 // It is still in flight for whoever takes the run up; an earlier attempt may have arrived.
                 Outcome::Unsent => {
-                    if writing.together.is_none() && !asks_first {
+                    if writing.together.is_none() && !asks_first && !repeats {
                         waypoints.not_taken(self.scope, record, place);
                     }
                     continue;

@@ -64,8 +64,9 @@ impl Expression {
     /// Its value. An undefined result is `Missing` and names what is undefined.
     pub fn eval<'a>(&'a self, ctx: &Context<'a>) -> Result<Value<'a>, EvalError> {
         let evaluation = eval::Evaluation::new(&self.0.source, ctx);
-        let value = evaluation.whole(&self.0.root)?;
+        let value = evaluation.whole(&self.0.root);
         evaluation.pay()?;
+        let value = value?;
         refuse_torn(&value, ctx)?;
         Ok(value)
     }
@@ -73,9 +74,9 @@ impl Expression {
     /// As a condition: undefined is false, and so are null, false, 0, "", [] and {}.
     pub fn test(&self, ctx: &Context<'_>) -> Result<bool, EvalError> {
         let evaluation = eval::Evaluation::new(&self.0.source, ctx);
-        let holds = evaluation.value(&self.0.root)?.is_true();
+        let value = evaluation.value(&self.0.root);
         evaluation.pay()?;
-        Ok(holds)
+        Ok(value?.is_true())
     }
 }
 

@@ -132,7 +132,8 @@ impl Template {
     pub fn render(&self, ctx: &Context<'_>, out: &mut String) -> Result<(), EvalError> {
         let start = out.len();
         let rendering = render::Rendering::new(&self.0.source, self.0.place, ctx, start);
-        let whole = rendering.whole(&self.0.parts, out).and_then(|()| rendering.pay());
+        let whole = rendering.whole(&self.0.parts, out);
+        let whole = rendering.pay().and(whole);
         whole.and_then(|()| ctx.refuse_torn(&out[start..])).inspect_err(|_| out.truncate(start))
     }
 }

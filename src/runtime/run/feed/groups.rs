@@ -303,16 +303,9 @@ impl<'r> Feed<'r> {
         if let Some(group) = &item.group {
             books.state.completed(group.members.iter().map(|member| member.page), group.bytes);
         }
-        match flaw {
-            Some(flaw @ Flaw::Parked(_)) => {
-                books.park(&item, intent, flaw.fault());
-                return Next::Gone;
-            }
-            Some(flaw) => {
-                books.fail(&item, &flaw.fault());
-                return Next::Gone;
-            }
-            None => {}
+        if let Some(flaw) = flaw {
+            books.park(&item, intent, flaw.fault());
+            return Next::Gone;
         }
         stage::passed(self.scope, &item, STEP, &Passed::As(item.record.json().clone()));
         Next::Open(item, intent)

@@ -10,6 +10,7 @@ use crate::runtime::run::lineup::{Asking, Lineup, Walking};
 use crate::runtime::run::state::Resolution;
 use crate::runtime::step::Ground;
 use crate::runtime::walk::{Advance, Reply, StepError, Walk, Way};
+use crate::store::IntentRow;
 
 impl<'r> Feed<'r> {
     /// Whether records ask somebody on their way.
@@ -103,10 +104,10 @@ impl<'r> Feed<'r> {
         }
         let Walking { item, intent, walk, .. } = *walking;
         let line = item.line;
-        let arrived = ended(item, walk, advance, books);
+        let arrived = ended((item, intent), walk, advance, books);
         if let Some(lineup) = &mut self.lineup {
             match arrived {
-                Some(item) => lineup.arrived(id, item, intent),
+                Some((item, intent)) => lineup.arrived(id, item, intent),
                 None => lineup.gone(id, line),
             }
         }
@@ -115,7 +116,12 @@ impl<'r> Feed<'r> {
 }
 
 /// What became of a record on its way: it goes on to the import, or it is settled.
-pub(super) fn ended(mut item: Item, mut walk: Walk, advance: Advance<'_>, books: &mut Books<'_>) -> Option<Item> {
+pub(super) fn ended(
+    (mut item, intent): (Item, Option<IntentRow>),
+    mut walk: Walk,
+    advance: Advance<'_>,
+    books: &mut Books<'_>,
+) -> Option<(Item, Option<IntentRow>)> {
     item.taken = walk.taken;
     item.place = walk.place();
     for note in walk.take_notes() {
@@ -126,7 +132,7 @@ pub(super) fn ended(mut item: Item, mut walk: Walk, advance: Advance<'_>, books:
             let Ground { record, lookups, .. } = walk.ground;
             item.record = record;
             item.lookups = lookups;
-            return Some(item);
+            return Some((item, intent));
         }
         // It cannot wait where nobody is asked.
         Advance::Left | Advance::Waits(_) => books.resolve(&item, Resolution::Filtered),
@@ -136,7 +142,8 @@ pub(super) fn ended(mut item: Item, mut walk: Walk, advance: Advance<'_>, books:
             if trouble.key.is_some() {
                 item.key.clone_from(&trouble.key);
             }
-            books.fail(&item, &Fault::step(&step, &trouble));
+            // It did not come as far as it had before: what was sent there is as unknown as it was.
+            books.park(&item, intent, Fault::step(&step, &trouble));
         }
     }
     None

@@ -110,9 +110,10 @@ struct Faults {
 
 impl Faults {
     fn add(&mut self, place: String, trouble: Trouble) {
-        if self.first.is_some() {
-            self.more += 1;
-        } else {
+        // What may have arrived is told before anything else: it is nothing that is tried again by itself.
+        let tells = |first: &Trouble| first.class == "unknown" || trouble.class != "unknown";
+        self.more += usize::from(self.first.is_some());
+        if !self.first.as_ref().is_some_and(tells) {
             self.first = Some(Trouble { text: place + &trouble.text, ..trouble });
         }
     }
