@@ -328,30 +328,26 @@ fn a_kill_between_the_durable_write_and_the_answer_loses_nothing_and_a_repeat_is
     let call = |addr: SocketAddr, id: u64| {
         exchange(addr, "POST", "/hooks/in", &format!("{JSON}x-id: call-{id}\r\n"), &format!("{{\"id\":{id}}}"))
     };
-    for id in 1..=3 {
-        let mut command = Command::new("strace");
-        command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={sends}"));
-        command.arg("-e").arg(format!("inject={sends}:signal=KILL:when=1"));
-        command.arg(env!("CARGO_BIN_EXE_flowgate")).arg("-C").arg(project.dir()).arg("serve");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut serving = Serving::start(command);
-        let addr = serving.wait_until_listening();
-        let answer = call(addr, id).unwrap_or_default();
-        assert_eq!(answer, "", "it was killed before it could answer");
-        assert_eq!(serving.wait_for_end().0, None);
-    }
+    // Once: a second process would be killed when it sends what the first one left.
+    let mut command = Command::new("strace");
+    command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={sends}"));
+    command.arg("-e").arg(format!("inject={sends}:signal=KILL:when=1"));
+    command.arg(env!("CARGO_BIN_EXE_flowgate")).arg("-C").arg(project.dir()).arg("serve");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut serving = Serving::start(command);
+    let addr = serving.wait_until_listening();
+    assert_eq!(call(addr, 1).unwrap_or_default(), "", "it was killed before it could answer");
+    assert_eq!(serving.wait_for_end().0, None);
     assert!(api.requests().is_empty(), "nothing was sent before");
     let mut serving = Serving::of(&project);
     let addr = serving.wait_until_listening();
-    wait_for(&api, 3);
-    for id in 1..=3 {
-        let answer = call(addr, id).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
-    }
-    assert_eq!(serving.sample("flowgate_webhook_calls_total{flow=\"in\",outcome=\"duplicate\"}"), 3.0);
-    assert!(call(addr, 4).unwrap().starts_with("HTTP/1.1 202 "));
-    wait_for(&api, 4);
-    assert_eq!((delivered(&api), api.requests().len()), (vec![1, 2, 3, 4], 4), "each once, in order");
+    wait_for(&api, 1);
+    let answer = call(addr, 1).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    assert_eq!(serving.sample("flowgate_webhook_calls_total{flow=\"in\",outcome=\"duplicate\"}"), 1.0);
+    assert!(call(addr, 2).unwrap().starts_with("HTTP/1.1 202 "));
+    wait_for(&api, 2);
+    assert_eq!((delivered(&api), api.requests().len()), (vec![1, 2], 2), "each once, in order");
     serving.signal(Signal::TERM);
     assert_eq!(serving.wait_for_end().0, Some(0));
 }
