@@ -22,6 +22,9 @@ fn flows(outcome: &str, keys: &str) -> [String; 2] {
     [last, way]
 }
 
+/// In place of a status: the connection breaks.
+const BROKEN: u16 = 0;
+
 /// One record. Its writes are answered with the status of the moment, behind gates; it is there when it is asked about.
 struct Shop {
     api: Api,
@@ -39,6 +42,7 @@ impl Shop {
         let there = found.clone();
         let (now, held, looked) = (status.clone(), gates.clone(), looks.clone());
         let api = Api::start(move |request: &Request| match request.path() {
+            "/taken" if now.load(Ordering::SeqCst) == BROKEN => Reply::hang_up(),
             "/taken" => Reply::json(now.load(Ordering::SeqCst), "{}").behind(&held.next()),
             "/look" => Reply::json(there.load(Ordering::SeqCst), "[{\"id\":7}]").behind(&looked.next()),
             _ => Reply::json(200, "[{\"id\":7}]"),
@@ -70,17 +74,23 @@ fn errors(project: &Project) -> Vec<Value> {
     listed["errors"].as_array().unwrap().clone()
 }
 
+/// The record is refused; the retry dies while the destination takes it.
+fn killed_while_it_tried_again(flow: &str) -> (Shop, Project) {
+    let shop = Shop::start();
+    let project = project(&shop.api, QUICK, flow);
+    shop.status.store(422, Ordering::SeqCst);
+    shop.gates.open(1);
+    run(project.dir(), &["run", "copy"]).expect_code(1);
+    shop.status.store(201, Ordering::SeqCst);
+    shop.killed(&project, &["errors", "retry", "--all"], "/taken");
+    shop.gates.open_all();
+    (shop, project)
+}
+
 #[test]
 fn what_a_killed_retry_sent_is_asked_about_by_the_next_one() {
     for flow in flows(CHECK, "") {
-        let shop = Shop::start();
-        let project = project(&shop.api, QUICK, &flow);
-        shop.status.store(422, Ordering::SeqCst);
-        shop.gates.open(1);
-        run(project.dir(), &["run", "copy"]).expect_code(1);
-        shop.status.store(201, Ordering::SeqCst);
-        shop.killed(&project, &["errors", "retry", "--all"], "/taken");
-        shop.gates.open_all();
+        let (shop, project) = killed_while_it_tried_again(&flow);
         run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
         assert_eq!((shop.writes().len(), shop.checks()), (2, 1), "{flow}");
         assert!(errors(&project).is_empty());
@@ -90,14 +100,7 @@ fn what_a_killed_retry_sent_is_asked_about_by_the_next_one() {
 #[test]
 fn what_a_killed_retry_sent_is_told_and_waits_for_a_person() {
     for flow in flows(PARK, "") {
-        let shop = Shop::start();
-        let project = project(&shop.api, QUICK, &flow);
-        shop.status.store(422, Ordering::SeqCst);
-        shop.gates.open(1);
-        run(project.dir(), &["run", "copy"]).expect_code(1);
-        shop.status.store(201, Ordering::SeqCst);
-        shop.killed(&project, &["errors", "retry", "--all"], "/taken");
-        shop.gates.open_all();
+        let (shop, project) = killed_while_it_tried_again(&flow);
         run(project.dir(), &["errors", "retry", "--all"]).expect_code(1);
         assert_eq!(shop.writes().len(), 2, "{flow}");
         assert_eq!(errors(&project)[0]["class"], "unknown", "{flow}");
@@ -239,6 +242,65 @@ fn a_part_that_may_have_arrived_is_told_before_others_that_were_refused_and_aske
     answers.store(200, Ordering::SeqCst);
     run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
     assert_eq!((writes(), errors(&project).len()), (1, 0), "it was asked about");
+}
+
+#[test]
+fn a_key_under_which_something_may_have_been_sent_stays_over_an_ordered_end() {
+    let keyed = "idempotency_key = \"{{record.id}}-{{now}}\"\n";
+    for flow in flows("unknown_outcome = \"retry\"\n", keyed) {
+        let shop = Shop::start();
+        let flow = flow.replacen(READ, &format!("{READ}{LOOK}"), 1);
+        let late = "[retry]\nbackoff = { initial = \"1h\", max = \"1h\" }\n";
+        let project = project(&shop.api, late, &flow);
+        shop.gates.open_all();
+        shop.looks.open_all();
+        shop.found.store(422, Ordering::SeqCst);
+        run(project.dir(), &["run", "copy"]).expect_code(1);
+        shop.found.store(200, Ordering::SeqCst);
+        // Sent, perhaps taken, and waiting to be sent again when the process is asked to end.
+        shop.status.store(BROKEN, Ordering::SeqCst);
+        let mut child = flowgate(project.dir()).args(["errors", "retry", "--all"]).spawn().unwrap();
+        shop.api.wait_until(|seen| seen.iter().any(|request| request.path() == "/taken"));
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        child.wait().unwrap();
+        shop.status.store(201, Ordering::SeqCst);
+        run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
+        let writes = shop.writes();
+        let keys: BTreeSet<_> = writes.iter().map(|request| request.header("idempotency-key")).collect();
+        assert_eq!((writes.len(), keys.len()), (2, 1), "{flow}: {keys:?}");
+    }
+}
+
+#[test]
+fn a_record_at_the_place_of_one_that_changed_inherits_nothing_of_it() {
+    let (gates, mut read) = (Gates::default(), 0);
+    let held = gates.clone();
+    let api = Api::start(move |request: &Request| match request.path() {
+        "/records" => {
+            read += 1;
+            Reply::json(200, if read == 1 { "[{\"id\":1,\"n\":1}]" } else { "[{\"id\":2}]" })
+        }
+        "/taken" => Reply::json(201, "{}").behind(&held.next()),
+        _ => Reply::json(201, "{}"),
+    });
+    let flow = format!(
+        "durability = \"checkpoint\"\n{READ}[[step]]\nname = \"shape\"\ntransform = {{ create = {{ id = \"$.id\", n = \"$.n\" }} }}\n\
+         [[step]]\nname = \"first\"\n[step.import]\nconnection = \"api\"\nrelative_uri = \"/first\"\n\
+         [import]\nconnection = \"api\"\nrelative_uri = \"/taken\"\n{PARK}"
+    );
+    let project = project(&api, QUICK, &flow);
+    let mut child = flowgate(project.dir()).args(["run", "copy"]).spawn().unwrap();
+    api.wait_until(|seen| seen.iter().any(|request| request.path() == "/taken"));
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    child.wait().unwrap();
+    gates.open_all();
+    run(project.dir(), &["run", "copy"]).expect_code(1);
+    assert_eq!(errors(&project)[0]["step"], "shape");
+    run(project.dir(), &["errors", "edit", "1", "--set", "n=5"]).expect_code(0);
+    run(project.dir(), &["errors", "retry", "--all"]).expect_code(0);
+    let first: Vec<u64> =
+        api.requests_to("/first").iter().map(|request| request.json()["id"].as_u64().unwrap()).collect();
+    assert_eq!(first, [1, 2], "the second one is sent too");
 }
 
 #[test]

@@ -1,5 +1,4 @@
 //! What a text may see where it stands (FORMAT section 3, Context), and the check of every name it reads.
-// size: every root, and what is said where it is missing.
 
 // size: one place judges every name that a text may read.
 
